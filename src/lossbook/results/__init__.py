@@ -1,0 +1,7 @@
+"""Records of runs: written, read, traced to the code and data behind them; and the papers' own numbers."""
+
+from lossbook.results.code import code_hash
+from lossbook.results.published import published
+from lossbook.results.store import Record, Store
+
+__all__ = ["Record", "Store", "code_hash", "published"]
