@@ -1,0 +1,185 @@
+"""The plain array layout: four ``.npy`` files a data set, memory-mapped, checked once and remembered.
+
+``<root>/<name>/{train,test}_images.npy`` hold uint8 ``[N, H, W, C]``, ``..._labels.npy`` int64 ``[N]``.
+Beside them lies ``checksums.json``: the content checksum of each array, the size and time of its file when
+it was checked, and whether the arrays were decoded here from verified published files.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lossbook import paths
+from lossbook.datasets.errors import DataDamagedError
+from lossbook.datasets.registry import ARRAYS, Content, DatasetInfo
+
+SIDECAR = "checksums.json"
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """The four arrays of a set, their content checksums, and in what they depart from the published set."""
+
+    arrays: dict[str, np.ndarray]
+    checksums: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+
+def content_checksum(array: np.ndarray) -> str:
+    """SHA-256 of an array's type, shape and values in C order; independent of the file that held it."""
+    little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+    digest = hashlib.sha256(f"{little.dtype.str} {little.shape}\n".encode())
+    digest.update(little.reshape(-1).view(np.uint8).data)
+    return digest.hexdigest()
+
+
+def overall_checksum(checksums: dict[str, str]) -> str:
+    """SHA-256 over the content checksums of the four arrays, in their fixed order."""
+    return hashlib.sha256("\n".join(checksums[array] for array in ARRAYS).encode()).hexdigest()
+
+
+def file_of(info: DatasetInfo, root: Path, array: str) -> Path:
+    """The file an array of the set lies in."""
+    return root / info.name / f"{array}.npy"
+
+
+def complete(info: DatasetInfo, root: Path) -> bool:
+    """Whether all four files are there."""
+    return all(file_of(info, root, array).is_file() for array in ARRAYS)
+
+
+def read(info: DatasetInfo, root: Path, *, again: bool = False) -> Arrays:
+    """Map the four arrays into memory, each checked against its known content.
+
+    Args:
+        info: The data set.
+        root: The data root.
+        again: Compute every checksum again, also of files unchanged since they were last checked.
+
+    Raises:
+        DataDamagedError: A file cannot be read or does not hold what it should; the message names it.
+    """
+    sidecar = _read_sidecar(root / info.name / SIDECAR)
+    arrays, checksums, stamps, notes = {}, {}, {}, []
+    for array in ARRAYS:
+        path = file_of(info, root, array)
+        arrays[array] = _map(info, path)
+        stat = path.stat()
+        remembered = sidecar["arrays"].get(array, {})
+        stamp = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        if not again and stamp.items() <= remembered.items() and "sha256" in remembered:
+            checksums[array] = remembered["sha256"]
+        else:
+            checksums[array] = content_checksum(arrays[array])
+        stamps[array] = {"sha256": checksums[array], **stamp}
+        allowed = list(info.contents.get(array, ()))
+        if sidecar["decoded_here"] and "sha256" in remembered:
+            allowed.append(Content(remembered["sha256"]))
+        known = next((content for content in allowed if content.sha256 == checksums[array]), None)
+        if known is None:
+            raise DataDamagedError(_mismatch(info, path, arrays[array], checksums[array], allowed))
+        if known.note and known.note not in notes:
+            notes.append(known.note)
+    for split in ("train", "test"):
+        images, labels = len(arrays[f"{split}_images"]), len(arrays[f"{split}_labels"])
+        if images != labels:
+            raise DataDamagedError(
+                f"{root / info.name} has {images} {split} images but {labels} {split} labels. "
+                + _remedy(info, root)
+            )
+    if stamps != sidecar["arrays"]:
+        # Only saves time: a data root that cannot be written is read and checked each time.
+        with contextlib.suppress(OSError):
+            _write_sidecar(root / info.name / SIDECAR, stamps, decoded_here=sidecar["decoded_here"])
+    return Arrays(arrays, checksums, tuple(notes))
+
+
+def write(info: DatasetInfo, root: Path, arrays: dict[str, np.ndarray]) -> dict[str, str]:
+    """Write arrays decoded from verified published files; the folder appears whole or not at all.
+
+    Returns:
+        The content checksum of each array.
+
+    Raises:
+        OSError: The data root cannot be written, or its disk is full; nothing is left behind.
+    """
+    checksums = {array: content_checksum(arrays[array]) for array in ARRAYS}
+    temporary = Path(tempfile.mkdtemp(prefix=f".{info.name}-", dir=root))
+    try:
+        stamps = {}
+        for array in ARRAYS:
+            path = temporary / f"{array}.npy"
+            np.save(path, arrays[array])
+            stat = path.stat()
+            stamps[array] = {"sha256": checksums[array], "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        _write_sidecar(temporary / SIDECAR, stamps, decoded_here=True)
+        temporary.chmod(0o755)
+        target = root / info.name
+        try:
+            temporary.rename(target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            # The folder was there, incomplete or shared (MNIST/ where names ignore case). The layout counts
+            # only once all four files are there, so the sidecar that vouches for them goes first.
+            for name in (SIDECAR, *(f"{array}.npy" for array in ARRAYS)):
+                (temporary / name).replace(target / name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return checksums
+
+
+def _map(info: DatasetInfo, path: Path) -> np.ndarray:
+    try:
+        # Copy on write: torch wants memory it may write to, and the file stays as it is.
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        raise DataDamagedError(
+            f"{path} is truncated or not a NumPy file (sha256 of the file {found}). "
+            + _remedy(info, path.parent.parent)
+        ) from error
+    return array
+
+
+def _mismatch(info: DatasetInfo, path: Path, array: np.ndarray, found: str, allowed: list[Content]) -> str:
+    what = f"{path} holds {array.dtype} {list(array.shape)} with content sha256 {found}"
+    remedy = _remedy(info, path.parent.parent)
+    if not allowed:
+        return (
+            f"{what}, and no checksum is known that it could be verified against: arrays of this set are "
+            f"trusted only when written here from verified published files. {remedy}"
+        )
+    expected = " or ".join(
+        content.sha256 + (f" (variant {content.variant})" if content.variant else "") for content in allowed
+    )
+    return f"{what}, but {expected} was expected. {remedy}"
+
+
+def _remedy(info: DatasetInfo, root: Path) -> str:
+    return (
+        f"Remove the .npy files in {root / info.name}; the next load writes them anew from the published "
+        f"files, which `lossbook data get {info.name}` downloads."
+    )
+
+
+def _read_sidecar(path: Path) -> dict[str, Any]:
+    # A damaged sidecar vouches for nothing: it counts as absent.
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        arrays = {name: dict(entry) for name, entry in content["arrays"].items()}
+        return {"decoded_here": content["decoded_here"] is True, "arrays": arrays}
+    return {"decoded_here": False, "arrays": {}}
+
+
+def _write_sidecar(path: Path, stamps: dict[str, dict[str, Any]], *, decoded_here: bool) -> None:
+    content = {"decoded_here": decoded_here, "arrays": stamps}
+    paths.atomic_write(path, json.dumps(content, indent=1) + "\n")

@@ -1,0 +1,149 @@
+"""The registry of data sets, read from ``data/datasets.yaml``."""
+
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lossbook import paths
+from lossbook.errors import UnknownNameError
+
+# Every image set is these four arrays, in this order.
+ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """One published file: what it is called and how to know it.
+
+    Attributes:
+        name: File name, without its folder.
+        size: Bytes, None where not known.
+        md5: Hex digest, None where not known.
+        sha256: Hex digest, None where not known.
+        array: Which of the four arrays the file holds, for formats with one file an array.
+        unpacked: The file inside, for a gzip file.
+    """
+
+    name: str
+    size: int | None = None
+    md5: str | None = None
+    sha256: str | None = None
+    array: str | None = None
+    unpacked: "FileInfo | None" = None
+
+    @property
+    def digest(self) -> tuple[str, str] | None:
+        """The strongest known checksum as (algorithm, hex digest), or None."""
+        if self.sha256:
+            return "sha256", self.sha256
+        return ("md5", self.md5) if self.md5 else None
+
+
+@dataclass(frozen=True)
+class Content:
+    """A known content of one array; ``note`` says in what it departs from the published one."""
+
+    sha256: str
+    variant: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What is known of a data set before any of it is read.
+
+    Attributes:
+        name: The name it is asked for by.
+        title: Its name in print.
+        home: Address of its own page.
+        licence: As its own page states it.
+        citation: Whom to cite.
+        format: ``idx`` (MNIST's own), ``cifar`` (pickled batches) or ``sklearn`` (comes with scikit-learn).
+        image_shape: (height, width, channels).
+        train_size: Number of training images.
+        test_size: Number of test images.
+        class_names: One name for each label, in label order.
+        folder: Where torchvision keeps the files, relative to the data root.
+        files: The published files in that folder.
+        archive: The archive that holds them, where they are published in one; it lies in the data root.
+        mirrors: Addresses that the files or the archive can be had from; each ends in a slash.
+        contents: Known content checksums of each array.
+    """
+
+    name: str
+    title: str
+    home: str
+    licence: str
+    citation: str
+    format: str
+    image_shape: tuple[int, int, int]
+    train_size: int
+    test_size: int
+    class_names: tuple[str, ...]
+    folder: str = ""
+    files: tuple[FileInfo, ...] = ()
+    archive: FileInfo | None = None
+    mirrors: tuple[str, ...] = ()
+    contents: dict[str, tuple[Content, ...]] = field(default_factory=dict)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+
+def names() -> list[str]:
+    """The names of all data sets."""
+    return list(_registry())
+
+
+def info(name: str) -> DatasetInfo:
+    """What is known of the data set called `name`.
+
+    Raises:
+        UnknownNameError: There is no such data set; the message names the nearest.
+    """
+    if name not in _registry():
+        raise UnknownNameError("data set", name, names())
+    return _registry()[name]
+
+
+def read_registry(path: Path) -> dict[str, DatasetInfo]:
+    """Read a registry file of the form of ``data/datasets.yaml``."""
+    entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return {name: _dataset(name, entry) for name, entry in entries.items()}
+
+
+@cache
+def _registry() -> dict[str, DatasetInfo]:
+    return read_registry(paths.data_file("datasets.yaml"))
+
+
+def _dataset(name: str, entry: dict[str, Any]) -> DatasetInfo:
+    entry = dict(entry)
+    contents: dict[str, list[Content]] = {array: [] for array in ARRAYS}
+    for array, sha256 in entry.pop("contents", {}).items():
+        contents[array].append(Content(sha256))
+    for variant in entry.pop("variants", []):
+        for array, sha256 in variant["contents"].items():
+            contents[array].append(Content(sha256, variant["name"], variant["note"]))
+    archive = entry.pop("archive", None)
+    return DatasetInfo(
+        name=name,
+        image_shape=tuple(entry.pop("image_shape")),
+        class_names=tuple(str(label) for label in entry.pop("class_names")),
+        files=tuple(_file(one) for one in entry.pop("files", [])),
+        archive=_file(archive) if archive else None,
+        mirrors=tuple(entry.pop("mirrors", [])),
+        contents={array: tuple(known) for array, known in contents.items()},
+        **entry,
+    )
+
+
+def _file(entry: dict[str, Any]) -> FileInfo:
+    entry = dict(entry)
+    unpacked = entry.pop("unpacked", None)
+    return FileInfo(**entry, unpacked=_file(unpacked) if unpacked else None)
