@@ -1,5 +1,6 @@
 """Data sets as tensors."""
 
+import importlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,9 +69,9 @@ def load(name: str | DatasetInfo, *, download: bool = True) -> ImageData:
                 f"{info.title} is not in {root}. Run `lossbook data get {info.name}`, "
                 "or set LOSSBOOK_DATA to the folder that has it."
             )
-        from lossbook.datasets.download import get
-
-        get(info)
+        # Imported by its name: the hash of the code behind a record follows imports, and no number depends on
+        # how the files came here.
+        importlib.import_module("lossbook.datasets.download").get(info)
     if info.format != "sklearn" and arrays.complete(info, root):
         return _tensors(info, arrays.read(info, root))
     return _tensors(info, _decode(info, root))
