@@ -1,4 +1,4 @@
-"""What every loss shares: checking its input, and PyTorch's own meaning of weight, ignore_index and reduction."""
+"""What every loss shares: checking its input, and PyTorch's weight, ignore_index and reduction."""
 
 import torch
 from torch import Tensor

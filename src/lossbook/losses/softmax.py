@@ -2,8 +2,8 @@ r"""Losses on softmax outputs.
 
 Write :math:`u = \log\sum_{k \ne y} e^{z_k} - z_y` for the gap between the competitors of the target class
 :math:`y` and the target itself, and :math:`p_y = \sigma(-u)` for the target's softmax probability. A loss
-that depends on :math:`p_y` alone is a function :math:`\phi(u)`; its gradient is :math:`\phi'(u)(q - e_y)` with
-:math:`q` the softmax over the competitors of :math:`y`.
+that depends on :math:`p_y` alone is a function :math:`\phi(u)`; its gradient is :math:`\phi'(u)(q - e_y)`
+with :math:`q` the softmax over the competitors of :math:`y`.
 """
 
 import math
@@ -63,9 +63,9 @@ def nllr_loss(
         weight: One weight a class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
-        clip: Clip :math:`p_y` to ``[clip, 1 - clip]`` first, as libraries that work on probabilities do (Keras
-            in 2018: 1e-7). The loss then lies within :math:`\pm\log((1 - c) / c)`, 16.118 for 1e-7, and its
-            gradient is zero outside. The paper's text, and the default, has no clip.
+        clip: Clip :math:`p_y` to ``[clip, 1 - clip]`` first, as libraries that work on probabilities do
+            (Keras in 2018: 1e-7). The loss then lies within :math:`\pm\log((1 - c) / c)`, 16.118 for 1e-7,
+            and its gradient is zero outside. The paper's text, and the default, has no clip.
 
     Returns:
         A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
@@ -203,9 +203,7 @@ def mae_loss(
     References:
         battash2021, Eq. 3.
     """
-    loss = expectation_loss(
-        input, target, weight=weight, ignore_index=ignore_index, reduction=reduction
-    )
+    loss = expectation_loss(input, target, weight=weight, ignore_index=ignore_index, reduction=reduction)
     return 2 * loss
 
 

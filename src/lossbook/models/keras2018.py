@@ -9,7 +9,9 @@ from torch import nn
 
 
 def keras_mnist_cnn(in_shape: tuple[int, int, int], num_classes: int = 10) -> nn.Module:
-    """The ``mnist_cnn`` example: two convolutions, one hidden layer; 1,199,882 parameters on 28x28 images.
+    """The ``mnist_cnn`` example: two convolutions, one hidden layer.
+
+    It has 1,199,882 parameters on 28x28 images.
 
     Args:
         in_shape: Shape of one input, ``(channels, height, width)``, height and width at least 6.
@@ -38,7 +40,9 @@ def keras_mnist_cnn(in_shape: tuple[int, int, int], num_classes: int = 10) -> nn
 
 
 def keras_cifar10_cnn(in_shape: tuple[int, int, int], num_classes: int = 10) -> nn.Module:
-    """The ``cifar10_cnn`` example: four convolutions, one hidden layer; 1,250,858 parameters on 32x32x3 images.
+    """The ``cifar10_cnn`` example: four convolutions, one hidden layer.
+
+    It has 1,250,858 parameters on 32x32x3 images.
 
     Args:
         in_shape: Shape of one input, ``(channels, height, width)``, height and width at least 14.

@@ -1,8 +1,9 @@
 """What code a number depends on, as a hash that ignores comments, docstrings and blank lines.
 
-Two grains. A record carries the hash of the *definitions* it depends on (:func:`code_hash`): functions, classes
-and constants reached by name from the functions that made it, so that a new loss in a module does not make the
-records of its neighbours look old. A page depends on whole *modules* (:func:`module_closure_hash`).
+Two grains. A record carries the hash of the *definitions* it depends on (:func:`code_hash`): functions,
+classes and constants reached by name from the functions that made it, so that a new loss in a module does not
+make the records of its neighbours look old. Annotations are not followed: they decide no number. A page
+depends on whole *modules* (:func:`module_closure_hash`).
 
 Both read source text and import nothing, so neither torch nor a notebook library is needed.
 """
@@ -141,7 +142,7 @@ class _Module:
             self.imports.update(_imports(node, name))
 
     def text(self, name: str) -> str:
-        pieces = []
+        pieces: list[str] = []
         for node in self.definitions[name]:
             first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", []))])
             pieces += self.lines[first - 1 : node.end_lineno]
@@ -253,5 +254,8 @@ def _names(node: ast.AST) -> Iterator[tuple[str, ...]]:
         return
     if isinstance(node, ast.Name):
         yield (node.id,)
-    for child in ast.iter_child_nodes(node):
-        yield from _names(child)
+    for field, child in ast.iter_fields(node):
+        if field not in ("annotation", "returns"):
+            for part in child if isinstance(child, list) else [child]:
+                if isinstance(part, ast.AST):
+                    yield from _names(part)

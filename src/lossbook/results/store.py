@@ -1,8 +1,8 @@
 """The record store: one JSON line a run, written whole or not at all, read whatever lies between.
 
-Working records are under ``_build/results``; those worth publishing are committed under ``data/results``. Both
-hold ``<paper>/<item>/<profile>.jsonl`` (the name of a file does not matter to the reader, so shards merge by lying
-side by side).
+Working records are under ``_build/results``; those worth publishing are committed under ``data/results``.
+Both hold ``<paper>/<item>/<profile>.jsonl``. The name of a file does not matter to the reader, so shards
+merge by lying side by side.
 """
 
 import contextlib
@@ -147,8 +147,9 @@ class Store:
             _append(path, line)
         except OSError as error:
             raise LossbookError(
-                f"cannot write the record of {record.experiment} to {path}: {error.strerror}. Nothing was lost but "
-                "this run; make room or set LOSSBOOK_BUILD to a folder that can be written, and run again."
+                f"cannot write the record of {record.experiment} to {path}: {error.strerror}. Nothing was "
+                "lost but this run; make room or set LOSSBOOK_BUILD to a folder that can be written, and run "
+                "again."
             ) from error
         return path
 

@@ -1,0 +1,84 @@
+"""The papers' tables and figures as declared grids of runs, and how they are run."""
+
+from lossbook.errors import UnknownNameError
+from lossbook.experiments import yao2018
+from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.runner import PendingRuns, RunOutcome, pending_runs, run_experiment
+
+__all__ = [
+    "Cell",
+    "Experiment",
+    "PendingRuns",
+    "Profile",
+    "RunOutcome",
+    "get",
+    "names",
+    "pending",
+    "run",
+]
+
+_EXPERIMENTS = {experiment.name: experiment for experiment in (*yao2018.EXPERIMENTS,)}
+
+
+def names() -> list[str]:
+    """The experiments there are, ``<paper>/<item>``."""
+    return sorted(_EXPERIMENTS)
+
+
+def get(name: str) -> Experiment:
+    """The experiment of that name.
+
+    Raises:
+        UnknownNameError: There is none; the message names the nearest.
+    """
+    if name not in _EXPERIMENTS:
+        raise UnknownNameError("experiment", name, names())
+    return _EXPERIMENTS[name]
+
+
+def run(
+    name: str,
+    *,
+    profile: str = "quick",
+    seeds: int | None = None,
+    device: str = "auto",
+    budget_minutes: float | None = None,
+    refresh: bool = False,
+    progress: bool = True,
+) -> RunOutcome:
+    """Train what is missing of an experiment; see :func:`lossbook.experiments.runner.run_experiment`."""
+    return run_experiment(
+        get(name),
+        profile=profile,
+        seeds=seeds,
+        device=device,
+        budget_minutes=budget_minutes,
+        refresh=refresh,
+        progress=progress,
+    )
+
+
+def pending(
+    profile: str | None = None, experiment: str | None = None, *, device: str = "auto"
+) -> list[PendingRuns]:
+    """What has not been run, cell by cell, and what it would cost here.
+
+    Args:
+        profile: Only this profile; an unknown one is refused.
+        experiment: Only this experiment.
+        device: Where it would run.
+
+    Raises:
+        UnknownNameError: An unknown profile or experiment.
+    """
+    chosen = [get(experiment)] if experiment else [get(name) for name in names()]
+    known = sorted({name for each in chosen for name in each.profiles})
+    if profile is not None and profile not in known:
+        raise UnknownNameError("profile", profile, known)
+    return [
+        pending_cell
+        for each in chosen
+        for name, declared in each.profiles.items()
+        if profile in (None, name)
+        for pending_cell in pending_runs(each, declared, device=device)
+    ]

@@ -1,0 +1,80 @@
+"""How an experiment is declared: a grid of cells, at several profiles."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lossbook.errors import LossbookError, UnknownNameError
+from lossbook.training import RunSpec
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: what it is in the paper's terms, and what is run for it.
+
+    Attributes:
+        labels: What the cell is in the paper's terms, for example data set and loss.
+        spec: What is run, but for the seed.
+    """
+
+    labels: Mapping[str, Any]
+    spec: RunSpec
+
+
+@dataclass(frozen=True)
+class Profile:
+    """An experiment at one scale.
+
+    Attributes:
+        name: ``smoke`` (seconds, embedded data), ``quick`` (a minute, a subset), ``paper`` (the paper's own
+            protocol), or a name that says what it is.
+        description: What is run, in a few words.
+        cells: The grid.
+        seeds: How many seeds each cell is run with.
+        embedded_fallback: Whether scikit-learn's digits stand in for a data set that cannot be had.
+    """
+
+    name: str
+    description: str
+    cells: tuple[Cell, ...]
+    seeds: int
+    embedded_fallback: bool = False
+
+    def runs(self, seeds: int | None = None) -> list[tuple[Cell, RunSpec]]:
+        """Every run of the grid, seed by seed, so that an unfinished experiment has whole seeds.
+
+        Args:
+            seeds: Number of seeds; the profile's own if None.
+
+        Raises:
+            LossbookError: Fewer than one seed.
+        """
+        count = self.seeds if seeds is None else seeds
+        if count < 1:
+            raise LossbookError(f"an experiment needs at least 1 seed; got {count}")
+        return [(cell, replace(cell.spec, seed=seed)) for seed in range(count) for cell in self.cells]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table or figure of a paper.
+
+    Attributes:
+        name: ``<paper>/<item>``.
+        title: What it is, in a few words.
+        profiles: The profiles by name, best first: the order in which pages prefer them.
+    """
+
+    name: str
+    title: str
+    profiles: Mapping[str, Profile]
+
+    def profile(self, name: str) -> Profile:
+        """The profile of that name.
+
+        Raises:
+            UnknownNameError: There is none; the message names the nearest.
+        """
+        if name not in self.profiles:
+            raise UnknownNameError(f"profile of {self.name}", name, self.profiles)
+        return self.profiles[name]

@@ -1,0 +1,51 @@
+"""Augmentations, on whole batches of float images ``[B, C, H, W]``, by name."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Generator, Tensor
+from torch.nn import functional as F
+
+from lossbook.errors import UnknownNameError
+
+Augmentation = Callable[[Tensor, Generator], Tensor]
+
+
+def none(images: Tensor, generator: Generator) -> Tensor:  # noqa: ARG001
+    """Leave the images as they are."""
+    return images
+
+
+def keras_shift_flip(images: Tensor, generator: Generator) -> Tensor:
+    """Shift by up to a tenth of each side and flip half of the images left to right.
+
+    Shifts are uniform and continuous, images between pixels are bilinear, and the border's pixels are
+    repeated outside, as in the Keras image generator of 2018.
+
+    Args:
+        images: Float images, ``[B, C, H, W]``.
+        generator: A generator on the CPU.
+    """
+    count = len(images)
+    shift = torch.rand(count, 2, generator=generator) * 0.2 - 0.1
+    flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
+    theta = torch.zeros(count, 2, 3)
+    theta[:, 0, 0] = flip
+    theta[:, 1, 1] = 1
+    theta[:, :, 2] = 2 * shift  # The sampling grid runs from -1 to 1.
+    grid = F.affine_grid(theta.to(images.device), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+_AUGMENTATIONS: dict[str, Augmentation] = {"keras_shift_flip": keras_shift_flip, "none": none}
+
+
+def get(name: str) -> Augmentation:
+    """The augmentation of that name.
+
+    Raises:
+        UnknownNameError: A name there is not; the message names the nearest.
+    """
+    if name not in _AUGMENTATIONS:
+        raise UnknownNameError("augmentation", name, sorted(_AUGMENTATIONS))
+    return _AUGMENTATIONS[name]

@@ -1,0 +1,111 @@
+"""What defines a run, and the code it resolves to."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields
+from typing import Any
+
+from torch import nn
+
+from lossbook import losses, models
+from lossbook.training import augment, optim
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that defines a run, as plain values.
+
+    Attributes:
+        dataset: Name of the data set.
+        model: Name of the network.
+        loss: Name of the loss.
+        optimizer: Name of the optimiser.
+        batch_size: Examples a step; the last batch of an epoch may be smaller.
+        epochs: Number of passes over the training data.
+        train_size: Number of training examples, evenly spaced over the set; None for all.
+        test_size: Number of test examples, likewise.
+        loss_options: Arguments of the loss.
+        optimizer_options: Arguments of the optimiser.
+        augmentation: Name of the augmentation.
+        seed: Seeds the weights, the order of the data, dropout and augmentation. Two runs that differ in the
+            loss alone start from the same weights and see the same batches.
+    """
+
+    dataset: str
+    model: str
+    loss: str
+    optimizer: str
+    batch_size: int
+    epochs: int
+    train_size: int | None = None
+    test_size: int | None = None
+    loss_options: Mapping[str, Any] = field(default_factory=dict)
+    optimizer_options: Mapping[str, Any] = field(default_factory=dict)
+    augmentation: str = "none"
+    seed: int = 0
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The settings as plain values, without the seed."""
+        content = asdict(self)
+        del content["seed"]
+        return content
+
+    @property
+    def key(self) -> str:
+        """16 hexadecimal digits that identify the run."""
+        # Settings at their defaults do not count, so a setting added later leaves old keys as they are.
+        said = {
+            setting.name: value
+            for setting in fields(self)
+            if (value := getattr(self, setting.name)) != _default(setting)
+        }
+        text = json.dumps(said | {"seed": self.seed}, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _default(setting: Field[Any]) -> Any:
+    return setting.default if setting.default_factory is MISSING else setting.default_factory()
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run with its names resolved to code.
+
+    Attributes:
+        spec: What defines the run.
+        build_model: From input shape ``(C, H, W)`` and number of classes to the network.
+        loss: The loss module.
+        build_optimizer: From parameters to optimiser and learning-rate schedule.
+        augmentation: From a batch and a generator to a batch.
+        entry_points: The definitions whose code decides the result, for the record's code hash.
+    """
+
+    spec: RunSpec
+    build_model: Callable[[tuple[int, int, int], int], nn.Module]
+    loss: nn.Module
+    build_optimizer: Callable[..., optim.Optimizer]
+    augmentation: augment.Augmentation
+    entry_points: tuple[str, ...]
+
+
+def plan_run(spec: RunSpec) -> RunPlan:
+    """Resolve the names of a run.
+
+    Raises:
+        UnknownNameError: A model, loss, option, optimiser or augmentation there is not.
+    """
+    model = models.builder(spec.model)
+    loss = losses.get(spec.loss, **spec.loss_options)
+    optimizer = optim.get(spec.optimizer)
+    augmentation = augment.get(spec.augmentation)
+    used: tuple[Any, ...] = (model, type(loss), optimizer, augmentation)
+    return RunPlan(
+        spec,
+        model,
+        loss,
+        optimizer,
+        augmentation,
+        ("lossbook.training.engine:train", *(f"{part.__module__}:{part.__qualname__}" for part in used)),
+    )
