@@ -67,26 +67,11 @@ def read(info: DatasetInfo, root: Path, *, again: bool = False) -> Arrays:
         DataDamagedError: A file cannot be read or does not hold what it should; the message names it.
     """
     sidecar = _read_sidecar(root / info.name / SIDECAR)
-    arrays, checksums, stamps, notes = {}, {}, {}, []
+    arrays, stamps, notes = {}, {}, []
     for array in ARRAYS:
-        path = file_of(info, root, array)
-        arrays[array] = _map(info, path)
-        stat = path.stat()
-        remembered = sidecar["arrays"].get(array, {})
-        stamp = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-        if not again and stamp.items() <= remembered.items() and "sha256" in remembered:
-            checksums[array] = remembered["sha256"]
-        else:
-            checksums[array] = content_checksum(arrays[array])
-        stamps[array] = {"sha256": checksums[array], **stamp}
-        allowed = list(info.contents.get(array, ()))
-        if sidecar["decoded_here"] and "sha256" in remembered:
-            allowed.append(Content(remembered["sha256"]))
-        known = next((content for content in allowed if content.sha256 == checksums[array]), None)
-        if known is None:
-            raise DataDamagedError(_mismatch(info, path, arrays[array], checksums[array], allowed))
-        if known.note and known.note not in notes:
-            notes.append(known.note)
+        arrays[array], stamps[array], note = _read_one(info, root, array, sidecar, again)
+        if note and note not in notes:
+            notes.append(note)
     for split in ("train", "test"):
         images, labels = len(arrays[f"{split}_images"]), len(arrays[f"{split}_labels"])
         if images != labels:
@@ -98,7 +83,17 @@ def read(info: DatasetInfo, root: Path, *, again: bool = False) -> Arrays:
         # Only saves time: a data root that cannot be written is read and checked each time.
         with contextlib.suppress(OSError):
             _write_sidecar(root / info.name / SIDECAR, stamps, decoded_here=sidecar["decoded_here"])
-    return Arrays(arrays, checksums, tuple(notes))
+    return Arrays(arrays, {array: stamps[array]["sha256"] for array in ARRAYS}, tuple(notes))
+
+
+def check(info: DatasetInfo, root: Path, array: str) -> str:
+    """Compute the content checksum of one array's file again; the content checksum.
+
+    Raises:
+        DataDamagedError: The file cannot be read or does not hold what it should.
+    """
+    sidecar = _read_sidecar(root / info.name / SIDECAR)
+    return _read_one(info, root, array, sidecar, True)[1]["sha256"]
 
 
 def write(info: DatasetInfo, root: Path, arrays: dict[str, np.ndarray]) -> dict[str, str]:
@@ -134,6 +129,28 @@ def write(info: DatasetInfo, root: Path, arrays: dict[str, np.ndarray]) -> dict[
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return checksums
+
+
+def _read_one(
+    info: DatasetInfo, root: Path, array: str, sidecar: dict[str, Any], again: bool
+) -> tuple[np.ndarray, dict[str, Any], str | None]:
+    """One array, what to remember of its file, and the note of the variant it is."""
+    path = file_of(info, root, array)
+    values = _map(info, path)
+    stat = path.stat()
+    remembered = sidecar["arrays"].get(array, {})
+    stamp: dict[str, Any] = {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    if not again and "sha256" in remembered and stamp.items() <= remembered.items():
+        checksum = remembered["sha256"]
+    else:
+        checksum = content_checksum(values)
+    allowed = list(info.contents.get(array, ()))
+    if sidecar["decoded_here"] and "sha256" in remembered:
+        allowed.append(Content(remembered["sha256"]))
+    known = next((content for content in allowed if content.sha256 == checksum), None)
+    if known is None:
+        raise DataDamagedError(_mismatch(info, path, values, checksum, allowed))
+    return values, {"sha256": checksum, **stamp}, known.note
 
 
 def _map(info: DatasetInfo, path: Path) -> np.ndarray:

@@ -4,14 +4,16 @@ import importlib
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from lossbook import paths
 from lossbook.datasets import arrays, official
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.registry import ARRAYS, DatasetInfo
 from lossbook.datasets.registry import info as find
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,10 +33,10 @@ class ImageData:
     """
 
     name: str
-    train_images: torch.Tensor
-    train_labels: torch.Tensor
-    test_images: torch.Tensor
-    test_labels: torch.Tensor
+    train_images: "torch.Tensor"
+    train_labels: "torch.Tensor"
+    test_images: "torch.Tensor"
+    test_labels: "torch.Tensor"
     num_classes: int
     class_names: tuple[str, ...]
     checksum: str
@@ -72,9 +74,12 @@ def load(name: str | DatasetInfo, *, download: bool = True) -> ImageData:
         # Imported by its name: the hash of the code behind a record follows imports, and no number depends on
         # how the files came here.
         importlib.import_module("lossbook.datasets.download").get(info)
-    if info.format != "sklearn" and arrays.complete(info, root):
-        return _tensors(info, arrays.read(info, root))
-    return _tensors(info, _decode(info, root))
+    try:
+        if info.format != "sklearn" and arrays.complete(info, root):
+            return _tensors(info, arrays.read(info, root))
+        return _tensors(info, _decode(info, root))
+    except OSError as error:
+        raise DataUnavailableError(f"{info.title} could not be read from {root}: {error}") from error
 
 
 def _info(name: str | DatasetInfo) -> DatasetInfo:
@@ -102,6 +107,9 @@ def _decode(info: DatasetInfo, root: Path) -> arrays.Arrays:
 
 
 def _tensors(info: DatasetInfo, found: arrays.Arrays) -> ImageData:
+    # Imported where it is used: listing and downloading data sets should not wait for it.
+    import torch
+
     return ImageData(
         name=info.name,
         train_images=torch.from_numpy(found.arrays["train_images"]),

@@ -1,4 +1,7 @@
-"""The published files in torchvision's own layout, and scikit-learn's digits, decoded to the four arrays."""
+"""The published files in torchvision's own layout, and scikit-learn's digits, decoded to the four arrays.
+
+torchvision and scikit-learn are imported where they are used: listing and downloading need not wait for them.
+"""
 
 import gzip
 import hashlib
@@ -8,7 +11,6 @@ import zlib
 from pathlib import Path
 
 import numpy as np
-from torchvision import datasets as tv
 
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.registry import ARRAYS, DatasetInfo, FileInfo
@@ -90,6 +92,8 @@ def extract(archive: Path, folder: Path) -> None:
 
 
 def _idx(info: DatasetInfo, folder: Path) -> dict[str, np.ndarray]:
+    from torchvision.datasets import mnist
+
     arrays = {}
     with tempfile.TemporaryDirectory() as temporary:
         for file in info.files:
@@ -102,7 +106,7 @@ def _idx(info: DatasetInfo, folder: Path) -> dict[str, np.ndarray]:
                 check_file(packed, file, info.name)
                 plain = Path(temporary) / file.unpacked.name
                 plain.write_bytes(_gunzip(packed))
-            read = tv.mnist.read_image_file if file.array.endswith("images") else tv.mnist.read_label_file
+            read = mnist.read_image_file if file.array.endswith("images") else mnist.read_label_file
             array = read(str(plain)).numpy()
             arrays[file.array] = array[..., None] if file.array.endswith("images") else array.astype(np.int64)
     return arrays
@@ -116,6 +120,8 @@ def _gunzip(path: Path) -> bytes:
 
 
 def _cifar(info: DatasetInfo, root: Path) -> dict[str, np.ndarray]:
+    from torchvision import datasets as tv
+
     folder = root / info.folder
     for file in info.files:
         check_file(folder / file.name, file, info.name)
