@@ -12,7 +12,7 @@ _PACKAGE = Path(__file__).resolve().parent
 def root() -> Path | None:
     """The checkout this package runs from, or None when it is installed by itself."""
     top = _PACKAGE.parent.parent
-    return top if (top / "pyproject.toml").is_file() and (top / "notebooks").is_dir() else None
+    return top if (top / "pyproject.toml").is_file() and (top / "data" / "datasets.yaml").is_file() else None
 
 
 def data_file(*parts: str) -> Path:
