@@ -1,0 +1,140 @@
+"""Which records a page shows: per profile, best first, each cell under today's definition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lossbook import experiments
+from lossbook.experiments.runner import EMBEDDED
+from lossbook.report.tables import Runs
+from lossbook.results import Record, Store
+
+SMOKE = "smoke"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The records of one experiment, by profile, the best profile first.
+
+    Attributes:
+        experiment: ``<paper>/<item>``.
+        profile: The profile the page was made at.
+        by_profile: Profile -> its records, without empty ones.
+        notes: What a reader must know of the choice.
+    """
+
+    experiment: str
+    profile: str
+    by_profile: Mapping[str, Sequence[Record]]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def records(self) -> list[Record]:
+        """Every record shown."""
+        return [record for each in self.by_profile.values() for record in each]
+
+    def runs(self, profile: str, epochs: int | None = None, **labels: Any) -> Runs:
+        """Return the runs of one cell, one per seed.
+
+        Args:
+            profile: The profile; cells never mix two.
+            epochs: Read values after this many epochs. Longer runs then serve as well as runs of just
+                this length, which is right where nothing in training depends on the length of the run.
+            **labels: What the cell is, for example ``dataset="mnist", loss="ce"``.
+
+        Raises:
+            ValueError: If the labels name more than one cell and no number of epochs decides.
+        """
+        found: dict[int, Record] = {}
+        for record in self.by_profile.get(profile, ()):
+            if any(record.labels.get(name) != value for name, value in labels.items()):
+                continue
+            length = int(record.labels["epochs"])
+            if epochs is not None and length < epochs:
+                continue
+            known = found.get(record.seed)
+            if known is not None and epochs is None:
+                raise ValueError(f"{labels} names more than one cell of {self.experiment} at {profile}")
+            # The shortest run that is long enough: the one made for this cell, where there is one.
+            if known is None or length < int(known.labels["epochs"]):
+                found[record.seed] = record
+        return Runs(tuple(found[seed] for seed in sorted(found)), epochs)
+
+    def best(self, **labels: Any) -> str | None:
+        """Return the best profile that has a record of these labels on the labels' own data set, or None."""
+        for profile, found in self.by_profile.items():
+            for record in found:
+                if all(record.labels.get(k) == v for k, v in labels.items()) and not substituted(record):
+                    return profile
+        return None
+
+
+def records(
+    experiment: str,
+    profile: str | None = None,
+    *,
+    outcome: experiments.RunOutcome | None = None,
+    store: Store | None = None,
+) -> Evidence:
+    """Choose the records that a page shows.
+
+    Every profile that has records is shown under its own name, in the experiment's order, best first.
+    ``smoke`` tells nothing about a paper and is shown on pages made at ``smoke`` alone. Records on
+    embedded data are shown for a cell only where there is none on the real set.
+
+    Args:
+        experiment: ``<paper>/<item>``.
+        profile: The profile the page is made at.
+        outcome: What the page has just run at ``profile``: of that profile, exactly these are shown.
+        store: Where to read; the project's own store by default.
+
+    Raises:
+        UnknownNameError: An unknown experiment or profile.
+    """
+    declared = experiments.get(experiment)
+    if profile is not None:
+        declared.profile(profile)
+    store = store or Store()
+    chosen: dict[str, Sequence[Record]] = {}
+    outdated = 0
+    for name, definition in declared.profiles.items():
+        if name == SMOKE and profile != SMOKE:
+            continue
+        stored = store.records(experiment, name)
+        current: list[Record] = []
+        for cell in definition.cells:
+            real, embedded = _of_cell(cell, stored)
+            current += real or (embedded if definition.embedded_fallback else [])
+            outdated -= len(real) + len(embedded)
+        outdated += len(stored)
+        if outcome is not None and name == profile:
+            current = list(outcome.records)
+        if current:
+            chosen[name] = current
+    notes: tuple[str, ...] = ()
+    if outdated:
+        notes = (
+            f"{outdated} records of an earlier definition of this experiment are in the store and are "
+            "not shown.",
+        )
+    return Evidence(experiment, profile or "", chosen, notes)
+
+
+def substituted(record: Record) -> bool:
+    """Whether the run was made on other data than its label says."""
+    return record.labels.get("dataset") not in (None, record.config.get("dataset"))
+
+
+def _of_cell(cell: experiments.Cell, stored: Iterable[Record]) -> tuple[list[Record], list[Record]]:
+    """The records of a cell on its own data, and those on the embedded stand-in."""
+    stand_in = replace(cell.spec, dataset=EMBEDDED, train_size=None, test_size=None)
+    mine = [record for record in stored if record.labels == dict(cell.labels)]
+    real = [r for r in mine if _plain(r.config) == _plain(cell.spec.config)]
+    return real, [r for r in mine if r not in real and _plain(r.config) == _plain(stand_in.config)]
+
+
+def _plain(config: Mapping[str, Any]) -> str:
+    return json.dumps(config, sort_keys=True)

@@ -1,0 +1,274 @@
+"""A page of the book: figures, tables, notes and provenance, saved to files and shown with their links."""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from IPython.display import Markdown, display
+from matplotlib.figure import Figure
+
+from lossbook import paths
+from lossbook.report import style
+from lossbook.report.provenance import Provenance
+from lossbook.results import Record
+
+# The book's theme hides `.only-light` on a dark page by itself; the dark image has to be shown against its
+# inline style. The images have a box of their own, as the theme also hides a caption next to such an image.
+_STYLE = """<style>
+html[data-theme="dark"] img.only-dark,
+body[data-jp-theme-light="false"] img.only-dark {display: inline !important}
+body[data-jp-theme-light="false"] img.only-light {display: none !important}
+.lossbook-figure {margin: 1.5em 0} .lossbook-figure img {max-width: 100%; height: auto}
+.lossbook-links {font-size: .85em}
+</style>"""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
+_TITLES = {"note": "Note", "warning": "Warning"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table that knows the numbers and the runs behind its text.
+
+    Attributes:
+        text: What the reader sees.
+        values: Numbers at full precision; each becomes a column ``"<column>: <name>"`` of the CSV.
+        runs: Keys of the runs behind the cell.
+        title: What a pointer held over the cell shows.
+        href: Where the text links to.
+    """
+
+    text: str
+    values: Mapping[str, float | int | str] = field(default_factory=dict)
+    runs: tuple[str, ...] = ()
+    title: str = ""
+    href: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Page:
+    """Where a notebook puts its results: ``Page("yao2018/table1", profile="quick")``.
+
+    Files are saved under ``files_dir()/<paper>/<item>/``; what is shown links to them as the page
+    ``<paper>/<item>.html`` of the book sees them.
+    """
+
+    def __init__(self, name: str, **parameters: object) -> None:
+        """Start a page and give figures the book's look.
+
+        Args:
+            name: The notebook's name, ``<paper>/<item>``.
+            **parameters: The notebook's parameters as it was run; the command that repeats it names them.
+
+        Raises:
+            ValueError: If the name does not have the form ``<paper>/<item>``.
+        """
+        parts = name.split("/")
+        if len(parts) != 2 or not all(_NAME.fullmatch(part) for part in parts):
+            raise ValueError(f"a page is named <paper>/<item>, for example 'yao2018/table1'; got {name!r}")
+        self.name = name
+        self.parameters = parameters
+        self._saved: set[str] = set()
+        style.theme()
+
+    @property
+    def folder(self) -> Path:
+        """Where the page's files are saved."""
+        return paths.files_dir().joinpath(*self.name.split("/"))
+
+    @property
+    def command(self) -> str:
+        """The one command that runs this page again."""
+        chosen = "".join(f" -p {key} {value}" for key, value in self.parameters.items())
+        return f"lossbook notebook {self.name}{chosen}"
+
+    def figure(self, figure: Figure, name: str, *, alt: str, caption: str) -> None:
+        """Save a figure as SVG and PDF, show it for light and dark pages, and close it.
+
+        Args:
+            figure: The figure, drawn after the page was made.
+            name: Name of the files, without an ending.
+            alt: What the figure shows, for readers who do not see it.
+            caption: The caption, plain text.
+
+        Raises:
+            ValueError: If the alt text is empty, or the name is malformed or already used on this page.
+        """
+        if not alt.strip():
+            raise ValueError(f"the figure {name!r} needs an alt text that says what it shows")
+        self._claim(name)
+        light, dark = style.svg(figure)
+        paths.atomic_write(self.folder / f"{name}.svg", light)
+        paths.atomic_write(self.folder / f"{name}-dark.svg", dark)
+        paths.atomic_write(self.folder / f"{name}.pdf", style.pdf(figure))
+        plt.close(figure)  # or the notebook would show it a second time
+        links = self._links(
+            {"SVG": f"{name}.svg", "SVG for dark pages": f"{name}-dark.svg", "PDF": f"{name}.pdf"}
+        )
+        _show(
+            f'{_STYLE}<figure class="lossbook-figure" id="{name}"><div>'
+            f'<img class="only-light" src="{_data_uri(light)}" alt="{escape(alt)}">'
+            f'<img class="only-dark" style="display:none" src="{_data_uri(dark)}" alt="{escape(alt)}">'
+            f"</div><figcaption>{escape(caption)} {links}</figcaption></figure>",
+            f"[figure {name}: {alt}]",
+        )
+
+    def table(
+        self, frame: pd.DataFrame, name: str, *, caption: str, notes: Sequence[str] = (), headers: int = 1
+    ) -> None:
+        """Save a table as CSV and show it.
+
+        Args:
+            frame: The table; its index is not shown. Cells are plain values or :class:`Cell`.
+            name: Name of the file, without an ending.
+            caption: The caption, plain text.
+            notes: Sentences below the table.
+            headers: How many columns from the left name their row.
+
+        Raises:
+            ValueError: If the name is malformed or already used on this page.
+        """
+        self._claim(name)
+        paths.atomic_write(self.folder / f"{name}.csv", table_csv(frame))
+        below = "".join(f"<p>{escape(note)}</p>" for note in notes)
+        links = self._links({"CSV": f"{name}.csv"})
+        _show(
+            f"{_STYLE}{table_html(frame, caption, headers=headers)}"
+            f'<div class="lossbook-links">{below}{links}</div>',
+            f"{caption}\n{frame.to_string(index=False)}",
+        )
+
+    def note(self, text: str, kind: Literal["note", "warning"] = "note") -> None:
+        """Show a boxed note.
+
+        Args:
+            text: Plain text.
+            kind: ``"note"`` or ``"warning"``.
+
+        Raises:
+            ValueError: If there is no such kind.
+        """
+        if kind not in _TITLES:
+            raise ValueError(f"a note is of the kind 'note' or 'warning', not {kind!r}")
+        _show(
+            f'<div class="admonition {kind}"><p class="admonition-title">{_TITLES[kind]}</p>'
+            f"<p>{escape(text)}</p></div>",
+            f"{_TITLES[kind]}: {text}",
+        )
+
+    def text(self, *sentences: str) -> None:
+        """Show a paragraph computed from the records, in Markdown."""
+        display(Markdown(" ".join(sentences)))
+
+    def provenance(self, records: Iterable[Record]) -> None:
+        """Show what the page's numbers come from, and the command that runs the page again.
+
+        Args:
+            records: Every record the page used, or none for a page without runs.
+        """
+        source = Provenance(list(records))
+        command = f"<p>Run this page again: <code>{escape(self.command)}</code></p>"
+        if not source.records:
+            _show(command, f"Run this page again: {self.command}")
+            return
+        self._claim("runs")
+        paths.atomic_write(self.folder / "runs.csv", source.frame().to_csv(index=False))
+        rows = "".join(
+            f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>'
+            for key, value in source.facts().items()
+        )
+        _show(
+            f'{_STYLE}<div class="lossbook-provenance"><p><strong>Provenance.</strong> '
+            f"{escape(source.line())}</p>{command}<details><summary>Details of the runs</summary>"
+            f'<div class="table-wrapper" style="overflow-x:auto"><table class="table">'
+            f"<caption>What the numbers of this page come from</caption><tbody>{rows}</tbody></table></div>"
+            f"</details>{self._links({'every run of this page (CSV)': 'runs.csv'})}</div>",
+            f"Provenance. {source.line()}\nRun this page again: {self.command}",
+        )
+
+    def _claim(self, name: str) -> None:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"name a figure or table in lower case, digits, - and _; got {name!r}")
+        if name in self._saved:
+            raise ValueError(f"this page already has a figure or table named {name!r}")
+        self._saved.add(name)
+
+    def _links(self, files: Mapping[str, str]) -> str:
+        links = " · ".join(
+            f'<a href="../files/{self.name}/{file}" download>{escape(text)}</a>'
+            for text, file in files.items()
+        )
+        return f'<span class="lossbook-links">Download: {links}</span>'
+
+
+def table_csv(frame: pd.DataFrame) -> str:
+    """Return a table as CSV: cells as read, their numbers at full precision, and the keys of the runs."""
+    rows: list[dict[str, Any]] = []
+    for record in frame.to_dict("records"):
+        row: dict[str, Any] = {}
+        runs: dict[str, None] = {}
+        for column, value in record.items():
+            row[str(column)] = str(value) if isinstance(value, Cell) else value
+            if isinstance(value, Cell):
+                row.update({f"{column}: {key}": number for key, number in value.values.items()})
+                runs.update(dict.fromkeys(value.runs))
+        if runs:
+            row["runs"] = " ".join(runs)
+        rows.append(row)
+    columns: list[str] = []
+    for column in map(str, frame.columns):
+        columns.append(column)
+        columns += _unique(key for row in rows for key in row if key.startswith(f"{column}: "))
+    if any("runs" in row for row in rows):
+        columns.append("runs")
+    return pd.DataFrame(rows, columns=_unique(columns)).to_csv(index=False)
+
+
+def table_html(frame: pd.DataFrame, caption: str, *, headers: int = 1) -> str:
+    """Return a table as HTML that scrolls sideways on a narrow screen."""
+    head = "".join(f'<th scope="col">{escape(str(column))}</th>' for column in frame.columns)
+    body = []
+    for row in frame.itertuples(index=False):
+        cells = []
+        for position, value in enumerate(row):
+            title = f' title="{escape(value.title)}"' if isinstance(value, Cell) and value.title else ""
+            tag, scope = ("th", ' scope="row"') if position < headers else ("td", "")
+            cells.append(f"<{tag}{scope}{title}>{_inner(value)}</{tag}>")
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    return (
+        f'<div class="table-wrapper" style="overflow-x:auto" tabindex="0" role="region" '
+        f'aria-label="{escape(caption)}"><table class="table"><caption>{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _inner(value: object) -> str:
+    if isinstance(value, Cell):
+        text = escape(value.text)
+        return f'<a href="{escape(value.href)}">{text}</a>' if value.href else text
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+
+def _unique(items: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(items))
+
+
+def _data_uri(svg: str) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+
+
+def _show(html: str, plain: str) -> None:
+    display({"text/html": html, "text/plain": plain}, raw=True)

@@ -1,0 +1,113 @@
+"""What the numbers of a page come from: runs, seeds, code, data, machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lossbook.experiments.progress import duration
+from lossbook.results import Record
+
+_LIBRARIES = ("python", "torch", "numpy", "torchvision")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A summary of the records behind a page."""
+
+    records: Sequence[Record]
+
+    def line(self) -> str:
+        """Return the summary in one line."""
+        facts = self.facts()
+        parts = [
+            facts["Runs"],
+            f"profile {facts['Profiles']}",
+            f"seeds {facts['Seeds']}",
+            f"code {facts['Code']}",
+            f"git {facts['Git commit']}",
+            f"data {facts['Data']}",
+            f"on {facts['Device']}",
+            facts["Computing time"],
+        ]
+        return "; ".join(parts) + "."
+
+    def facts(self) -> dict[str, str]:
+        """Return every fact by its name, as text."""
+        source = [record.provenance for record in self.records]
+        stale = sum(record.stale is True for record in self.records)
+        unknown = sum(record.stale is None for record in self.records)
+        code = _listed(str(p.get("code") or "not recorded") for p in source)
+        if stale:
+            code += f" ({stale} of {len(self.records)} runs by code that has since changed)"
+        if unknown:
+            code += f" (for {unknown} runs it cannot be told whether the code has changed)"
+        origins = Counter(record.origin for record in self.records)
+        origin = ", ".join(f"{n} {name}" for name, n in sorted(origins.items()))
+        data = _listed(f"{r.config.get('dataset')} {_short(r.provenance.get('data'))}" for r in self.records)
+        facts = {
+            "Runs": f"{_count(len(self.records), 'run')} ({origin})",
+            "Diverged": str(sum(record.status == "diverged" for record in self.records)),
+            "Profiles": _listed(record.profile for record in self.records),
+            "Seeds": _listed(str(s) for s in sorted({record.seed for record in self.records})),
+            "Code": code,
+            "Git commit": _listed(
+                _short(p.get("git")) + (" with uncommitted changes" if p.get("dirty") else "") for p in source
+            ),
+            "Data": data,
+            "Device": _listed(
+                str(p.get("device", "?")) + (f" ({p['device_name']})" if p.get("device_name") else "")
+                for p in source
+            ),
+            "Precision": _listed(str(p.get("precision", "not recorded")) for p in source),
+            "Libraries": _listed(
+                ", ".join(f"{name} {p['versions'][name]}" for name in _LIBRARIES if name in p["versions"])
+                for p in source
+                if p.get("versions")
+            ),
+            "Computing time": duration(sum(float(p.get("seconds") or 0) for p in source)) + " of computing",
+            "Finished": _span(str(p["finished"]) for p in source if p.get("finished")),
+        }
+        notes = _listed(str(note) for p in source for note in p.get("data_notes") or ())
+        if notes:
+            facts["About the data"] = notes
+        return {key: value for key, value in facts.items() if value}
+
+    def frame(self) -> pd.DataFrame:
+        """Return one row per run: its key, what it is, its metrics and where it comes from."""
+        return pd.DataFrame(
+            {
+                "key": r.key,
+                "experiment": r.experiment,
+                "profile": r.profile,
+                **r.labels,
+                "trained_on": r.config.get("dataset"),
+                "seed": r.seed,
+                "status": r.status,
+                **r.metrics,
+                **{name: r.provenance.get(name) for name in ("code", "git", "data", "device", "seconds")},
+                "stale": r.stale,
+                "origin": r.origin,
+            }
+            for r in self.records
+        )
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}" if n == 1 else f"{n} {thing}s"
+
+
+def _listed(items: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(items))
+
+
+def _short(digest: object) -> str:
+    return str(digest)[:8] if digest else "not recorded"
+
+
+def _span(times: Iterable[str]) -> str:
+    ordered = sorted(set(times))
+    return " to ".join(dict.fromkeys((ordered[0], ordered[-1]))) if ordered else ""
