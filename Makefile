@@ -1,0 +1,47 @@
+# The newcomer's door. Each target sets itself up; each can be repeated.
+PYTHON ?= python3
+PROFILE ?= quick
+RUN := .venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: help book test lock clean distclean setup profile
+
+help:
+	@echo 'make book   build the book and say where its first page is'
+	@echo '              PROFILE=smoke|quick|paper   how much to compute (now: $(PROFILE))'
+	@echo '              LOSSBOOK_DATA=DIR           where the data sets are, or go'
+	@echo 'make test   check style and types, run all tests'
+	@echo 'make lock   pin the newest versions again, in requirements.lock'
+	@echo 'make clean  delete what was built; recorded runs stay'
+	@echo 'make distclean  delete recorded runs and the virtual environment as well'
+	@echo 'PYTHON=python3.12 names the Python to set up with, when python3 is not 3.11 or later.'
+
+# Before anything is installed or built.
+profile:
+	@case '$(PROFILE)' in smoke|quick|paper) ;; \
+	*) echo "unknown PROFILE '$(PROFILE)'; there are: smoke, quick, paper" >&2; exit 2;; esac
+
+setup:
+	@command -v '$(PYTHON)' > /dev/null || { echo "there is no '$(PYTHON)' here; install Python 3.11 or later," \
+	"or name one: make PYTHON=/path/to/python" >&2; exit 2; }
+	@'$(PYTHON)' workflow/setup.py
+
+book: profile setup
+	@$(RUN) -m lossbook.workflow build --profile '$(PROFILE)'
+
+test: setup
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+	$(RUN) -m pytest
+
+lock: setup
+	.venv/bin/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --extra book --extra dev pyproject.toml -o requirements.lock
+
+clean:
+	@rm -rf _build/smoke _build/quick _build/paper _build/cache _build/jupyter _build/files _build/notebooks-by-hand
+	@echo 'Deleted what was built. Recorded runs stay in _build/results; make distclean deletes those too.'
+
+distclean:
+	rm -rf _build .venv

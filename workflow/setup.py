@@ -1,0 +1,102 @@
+"""Set up .venv from requirements.lock, for `make`. Needs nothing but Python; says so when that is too old.
+
+Repeating it installs nothing. One that was broken off is taken up where it was: what is done is noted last.
+"""
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+OLDEST = (3, 11)
+VENV = Path(".venv")
+BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
+PYTHON = str(BIN / "python")
+UV = str(BIN / "uv")
+DONE = VENV / "installed"
+
+
+def main():
+    """Set up, or find that it is done."""
+    wanted = state()
+    if Path(PYTHON).exists() and DONE.exists() and DONE.read_text() == wanted:
+        return
+    if sys.version_info < OLDEST:
+        here = ".".join(map(str, sys.version_info[:2]))
+        sys.exit(
+            f"Python 3.11 or later is needed; {sys.executable} is {here}.\n"
+            "If there is a newer one, name it: make book PYTHON=python3.12"
+        )
+    print("Setting up .venv from requirements.lock: once, some minutes, some gigabytes.", flush=True)
+    make_venv()
+    environment = dict(os.environ)
+    if not os.access(str(Path.home()), os.W_OK):
+        environment.update(PIP_NO_CACHE_DIR="1", UV_NO_CACHE="1")
+    install_uv(environment)
+    install = [UV, "pip", "install", "--python", PYTHON]
+    run([*install, "--require-hashes", "-r", "requirements.lock"], environment)
+    # The build backend is in the lock too, so nothing that is not pinned is fetched.
+    run([*install, "--no-deps", "--no-build-isolation", "--offline", "--editable", "."], environment)
+    DONE.write_text(wanted)
+
+
+def state():
+    """What the environment is made from, and where: it does not survive a move."""
+    made_from = [Path("requirements.lock"), Path("pyproject.toml"), Path(__file__)]
+    return "\n".join(
+        [str(Path.cwd()), *(hashlib.sha256(path.read_bytes()).hexdigest() for path in made_from)]
+    )
+
+
+def make_venv():
+    """Make the virtual environment, unless there is one that works."""
+    if works([PYTHON, "-c", f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"]):
+        return
+    if subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]):
+        sys.exit(
+            f"{sys.executable} cannot make a virtual environment.\n"
+            "On Debian or Ubuntu: apt install python3-venv. Elsewhere, name a Python that has the modules\n"
+            "venv and ensurepip: make book PYTHON=/path/to/python"
+        )
+
+
+def install_uv(environment):
+    """Install uv by pip, with the version and the hashes of the lock."""
+    pinned = re.search(
+        r"^uv==(\S+) .*\n(?:    --hash=.*\n)+", Path("requirements.lock").read_text(), re.MULTILINE
+    )
+    if pinned is None:
+        sys.exit("requirements.lock does not pin uv; restore the file from git")
+    if works([UV, "--version"], said="uv " + pinned.group(1)):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        only_uv = Path(folder) / "uv.txt"
+        only_uv.write_text(pinned.group(0))
+        run([PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", str(only_uv)], environment)
+
+
+def works(command, said=""):
+    """Whether a command can be run, succeeds, and begins its answer so."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
+    except OSError:
+        return False
+    return done.returncode == 0 and done.stdout.decode().startswith(said)
+
+
+def run(command, environment):
+    """Run a step; stop with its status when it fails."""
+    status = subprocess.call(command, env=environment)
+    if status:
+        print("The set-up stopped, see above. The same command goes on where it was.", file=sys.stderr)
+        sys.exit(status)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("Stopped. The same command goes on where it was.")
