@@ -1,0 +1,5 @@
+"""Lets ``python -m lossbook.cli`` stand in for the command."""
+
+from lossbook.cli import main
+
+main()

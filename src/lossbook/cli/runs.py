@@ -1,0 +1,239 @@
+"""``lossbook run``, ``lossbook pending`` and ``lossbook results``."""
+
+import csv
+import io
+import json
+import sys
+import warnings
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from lossbook import paths
+from lossbook.errors import LossbookError, UnknownNameError
+from lossbook.results import Record, Store
+
+results = typer.Typer(help="The records of runs: list, show, export.", no_args_is_help=True)
+
+FORMATS = ("csv", "jsonl")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the main one."""
+    app.command("run")(run)
+    app.command("pending")(pending)
+    app.add_typer(results, name="results")
+
+
+def run(
+    experiment: Annotated[str, typer.Argument(help="For example yao2018/table1.")],
+    profile: Annotated[
+        str, typer.Option(help="smoke, quick, paper, or another of the experiment's.")
+    ] = "quick",
+    seeds: Annotated[
+        int | None, typer.Option(help="Number of seeds; the profile's own if not given.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    budget: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
+    refresh: Annotated[
+        bool, typer.Option("--refresh", help="Train again what was made by code that has since changed.")
+    ] = False,
+    summary: Annotated[
+        Path | None, typer.Option(help="Write what was run, and what a reader must know, to this JSON file.")
+    ] = None,
+) -> None:
+    """Train what is missing of an experiment. Stop it whenever you like: nothing finished is lost."""
+    from lossbook import experiments
+
+    outcome = experiments.run(
+        experiment,
+        profile=profile,
+        seeds=seeds,
+        device=device,
+        budget_minutes=budget,
+        refresh=refresh,
+    )
+    there = len(outcome.records)
+    print(
+        f"{experiment} [{profile}]: {outcome.trained} runs trained now, "
+        f"{there} of {there + len(outcome.left)} there"
+    )
+    if outcome.stale:
+        print(
+            f"{len(outcome.stale)} records were made by code that has since changed; "
+            "--refresh trains them again"
+        )
+    for note in outcome.notes:
+        print(f"note: {note}")
+    if summary is not None:
+        content = {
+            "experiment": experiment,
+            "profile": profile,
+            "keys": [record.key for record in outcome.records],
+            "left": len(outcome.left),
+            "notes": list(outcome.notes),
+        }
+        paths.atomic_write(summary, json.dumps(content, indent=1) + "\n")
+    if outcome.left:
+        print(f"{len(outcome.left)} runs are left; the same command goes on")
+
+
+def pending(
+    profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
+    experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
+    device: Annotated[str, typer.Option(help="Where it would run: auto, cpu, cuda or cuda:N.")] = "auto",
+) -> None:
+    """List what has not been run, and what it would cost here (a few steps are timed for that)."""
+    from lossbook import experiments
+    from lossbook.experiments.progress import duration
+
+    found = experiments.pending(profile, experiment, device=device)
+    if not found:
+        print("nothing is pending")
+        return
+    table = Table("experiment", "profile", "cell", "runs", "cost here", "data")
+    for cell in found:
+        table.add_row(
+            cell.experiment,
+            cell.profile,
+            _labels(cell.labels),
+            str(cell.count),
+            duration(cell.seconds),
+            "there" if cell.data_present else "to be downloaded",
+        )
+    _print(table)
+    print(f"in all: {sum(c.count for c in found)} runs, about {duration(sum(c.seconds for c in found))}")
+
+
+@results.command("list")
+def list_results() -> None:
+    """List the experiments that have records."""
+    groups: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for record in _records():
+        groups[record.experiment, record.profile, record.origin].append(record)
+    if not groups:
+        print("there are no records yet; `lossbook run EXPERIMENT` makes some, `lossbook pending` lists them")
+        return
+    table = Table("experiment", "profile", "where", "records", "made by older code", "newest")
+    for (experiment, profile, origin), records in sorted(groups.items()):
+        table.add_row(
+            experiment,
+            profile,
+            origin,
+            str(len(records)),
+            str(sum(bool(record.stale) for record in records)),
+            max(str(record.provenance.get("finished", "")) for record in records),
+        )
+    _print(table)
+
+
+@results.command("show")
+def show_results(
+    experiment: Annotated[str, typer.Argument(help="For example yao2018/table1.")],
+    profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
+) -> None:
+    """Show the records of an experiment, one line each."""
+    records = _chosen(experiment, profile)
+    table = Table("profile", "cell", "seed", "test accuracy", "test CE", "status", "code", "key")
+    for record in records:
+        table.add_row(
+            record.profile,
+            _labels(record.labels),
+            str(record.seed),
+            _number(record.metrics.get("test_accuracy"), percent=True),
+            _number(record.metrics.get("test_ce")),
+            record.status,
+            {True: "changed since", False: "today's", None: "not known"}[record.stale],
+            record.key,
+        )
+    _print(table)
+
+
+@results.command("export")
+def export_results(
+    experiment: Annotated[str | None, typer.Argument(help="Only this experiment.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
+    format: Annotated[str, typer.Option(help="csv (one row a run) or jsonl (whole records).")] = "csv",
+    output: Annotated[Path | None, typer.Option(help="A file; standard output if not given.")] = None,
+) -> None:
+    """Write records to a file, for a spreadsheet or for data/results/."""
+    if format not in FORMATS:
+        raise UnknownNameError("format", format, FORMATS)
+    records = _chosen(experiment, profile)
+    text = "".join(r.to_json() + "\n" for r in records) if format == "jsonl" else _csv(records)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        paths.atomic_write(output, text)
+    except OSError as error:
+        raise LossbookError(f"cannot write {output}: {error.strerror}") from error
+    print(f"{len(records)} records written to {output}")
+
+
+def _records() -> list[Record]:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = Store().records()
+    for warning in caught:
+        print(f"warning: {warning.message}", file=sys.stderr)
+    return found
+
+
+def _chosen(experiment: str | None, profile: str | None) -> list[Record]:
+    records = _records()
+    for what, name, there in (
+        ("experiment with records", experiment, {r.experiment for r in records}),
+        ("profile with records", profile, {r.profile for r in records}),
+    ):
+        if name is not None and name not in there:
+            raise UnknownNameError(what, name, sorted(there))
+    return [r for r in records if experiment in (None, r.experiment) and profile in (None, r.profile)]
+
+
+def _csv(records: list[Record]) -> str:
+    rows: list[dict[str, Any]] = [
+        {
+            "experiment": r.experiment,
+            "profile": r.profile,
+            **{f"label_{name}": value for name, value in r.labels.items()},
+            "seed": r.seed,
+            "status": r.status,
+            **r.metrics,
+            "dataset_used": r.config["dataset"],
+            "epochs": r.config["epochs"],
+            "stale": r.stale,
+            "origin": r.origin,
+            "code": r.provenance.get("code"),
+            "key": r.key,
+        }
+        for r in records
+    ]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _labels(labels: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in labels.items())
+
+
+def _number(value: float | None, *, percent: bool = False) -> str:
+    if value is None:
+        return "not finite"
+    return f"{100 * value:.2f}%" if percent else f"{value:.4g}"
+
+
+def _print(table: Table) -> None:
+    # Into a file or a pipe a table is not cut to a terminal's width.
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=200)
+    console.print(table)
