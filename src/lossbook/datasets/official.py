@@ -105,14 +105,19 @@ def _idx(info: DatasetInfo, folder: Path) -> dict[str, np.ndarray]:
             else:
                 check_file(packed, file, info.name)
                 plain = Path(temporary) / file.unpacked.name
-                plain.write_bytes(_gunzip(packed))
+                plain.write_bytes(gunzip(packed))
             read = mnist.read_image_file if file.array.endswith("images") else mnist.read_label_file
             array = read(str(plain)).numpy()
             arrays[file.array] = array[..., None] if file.array.endswith("images") else array.astype(np.int64)
     return arrays
 
 
-def _gunzip(path: Path) -> bytes:
+def gunzip(path: Path) -> bytes:
+    """What a gzip file holds.
+
+    Raises:
+        DataDamagedError: It is none, or is cut short.
+    """
     try:
         return gzip.decompress(path.read_bytes())
     except (OSError, EOFError, zlib.error) as error:

@@ -94,6 +94,12 @@ class DatasetInfo:
         """Number of classes."""
         return len(self.class_names)
 
+    @property
+    def download_size(self) -> int | None:
+        """Bytes to download; None where not known."""
+        sizes = [file.size for file in ((self.archive,) if self.archive else self.files)]
+        return sum(size for size in sizes if size) if sizes and all(sizes) else None
+
 
 def names() -> list[str]:
     """The names of all data sets."""

@@ -1,0 +1,181 @@
+"""Bring a data set's published files into the data root, in torchvision's layout."""
+
+import contextlib
+import math
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from lossbook import paths
+from lossbook.datasets import arrays, official, transfer
+from lossbook.datasets.errors import DataUnavailableError
+from lossbook.datasets.progress import Reporter, amount, reporter
+from lossbook.datasets.registry import DatasetInfo, FileInfo
+from lossbook.datasets.registry import info as find
+
+try:
+    import fcntl
+except ImportError:  # Windows: two downloads of one set at a time are not kept apart there.
+    fcntl = None  # type: ignore[assignment]
+
+
+def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
+    """Download a data set into the data root, unless it is there already.
+
+    Every file is verified before it appears under its own name. A download that broke off is taken up again.
+
+    Args:
+        name: One of :func:`names`, or a registry entry of your own.
+        progress: Whether to tell on standard error how far it is.
+
+    Raises:
+        UnknownNameError: There is no such set.
+        DataUnavailableError: No server gave the files, or the data root cannot be written; the message says
+            what to do by hand.
+        DataDamagedError: The data root has the set as arrays, but not the right ones.
+    """
+    info = name if isinstance(name, DatasetInfo) else find(name)
+    root, tell = paths.data_root(), reporter(progress)
+    if info.format == "sklearn":
+        tell.say(f"{info.title}: part of scikit-learn, nothing to download")
+    elif arrays.complete(info, root):
+        notes = "".join(f" ({note})" for note in arrays.read(info, root).notes)
+        tell.say(f"{info.title}: already in {root / info.name}{notes}")
+    else:
+        try:
+            with _alone(info, root, tell):
+                _get(info, root, tell)
+        except OSError as error:
+            raise transfer.unwritable(Path(error.filename or root), error) from error
+
+
+def by_hand(info: DatasetInfo, root: Path) -> str:
+    """How to put a set's files in place without this package."""
+    if info.archive:
+        what, folder = info.archive.name, root
+    else:
+        what, folder = ", ".join(file.name for file in info.files), root / info.folder
+    return (
+        f"Put {what} into {folder} by hand (published at {' and '.join(info.mirrors)}), "
+        f"or set LOSSBOOK_DATA to a folder that has {info.folder} in it."
+    )
+
+
+def _get(info: DatasetInfo, root: Path, tell: Reporter) -> None:
+    folder = root / info.folder
+    files = (info.archive,) if info.archive else info.files
+    if info.archive and all(_right(folder / file.name, file) for file in info.files):
+        files = ()
+    place = root if info.archive else folder
+    missing = [file for file in files if not _there(place, file)]
+    if missing:
+        _check_space(info, root, missing)
+        _download(info, root, place, missing, tell)
+    if not info.archive:
+        for file in info.files:
+            _unpack_gzip(folder, file)
+    elif files:
+        _unpack_archive(info, root)
+        if missing:
+            (root / info.archive.name).unlink()
+    tell.say(f"{info.title}: {'verified, in' if missing else 'already in'} {folder}")
+
+
+def _download(info: DatasetInfo, root: Path, place: Path, missing: list[FileInfo], tell: Reporter) -> None:
+    place.mkdir(parents=True, exist_ok=True)
+    mirrors, unreached = transfer.reachable(info.mirrors)
+    if not mirrors:
+        why = "; ".join(f"{host}: {reason}" for host, reason in unreached.items())
+        raise DataUnavailableError(
+            f"{info.title} could not be downloaded: no server could be reached ({why}). "
+            + by_hand(info, root)
+        )
+    for file in missing:
+        part = place / f"{file.name}.part"
+        reasons = []
+        for mirror in mirrors:
+            tell.say(f"{info.title}: {file.name}{_size(file)} from {mirror}")
+            tell.start(file.name, file.size)
+            try:
+                transfer.fetch(mirror + file.name, file, part, tell)
+                break
+            except transfer.TransferError as error:
+                reasons.append(f"{mirror} {error}")
+            finally:
+                tell.stop()
+        else:
+            raise DataUnavailableError(
+                f"{info.title} could not be downloaded: {file.name} was not to be had "
+                f"({'; '.join(reasons)}). Try again later. {by_hand(info, root)}"
+            )
+        transfer.settle(part, place / file.name)
+
+
+def _size(file: FileInfo) -> str:
+    return f" ({amount(file.size)})" if file.size else ""
+
+
+def _there(folder: Path, file: FileInfo) -> bool:
+    if _right(folder / file.name, file):
+        return True
+    return bool(file.unpacked and file.unpacked.digest and _right(folder / file.unpacked.name, file.unpacked))
+
+
+def _right(path: Path, file: FileInfo) -> bool:
+    assert file.digest is not None
+    algorithm, expected = file.digest
+    return path.is_file() and official.file_checksum(path, algorithm) == expected
+
+
+def _check_space(info: DatasetInfo, root: Path, missing: list[FileInfo]) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    # The packed files, the unpacked ones, and the arrays that the first load writes.
+    decoded = (info.train_size + info.test_size) * math.prod(info.image_shape)
+    needed = sum(file.size or 0 for file in missing) + 2 * decoded
+    free = shutil.disk_usage(root).free
+    if free < needed:
+        raise DataUnavailableError(
+            f"{info.title} needs about {amount(needed)} in {root}, but its disk has only {amount(free)} "
+            "free. Free some space, or set LOSSBOOK_DATA to a folder on another disk."
+        )
+
+
+def _unpack_gzip(folder: Path, file: FileInfo) -> None:
+    assert file.unpacked is not None
+    packed, plain = folder / file.name, folder / file.unpacked.name
+    if not packed.is_file() or (file.unpacked.digest and _right(plain, file.unpacked)):
+        return
+    paths.atomic_write(plain, official.gunzip(packed))
+
+
+def _unpack_archive(info: DatasetInfo, root: Path) -> None:
+    assert info.archive is not None
+    with tempfile.TemporaryDirectory(prefix=f".{info.name}-", dir=root) as temporary:
+        official.extract(root / info.archive.name, Path(temporary))
+        unpacked, folder = Path(temporary) / info.folder, root / info.folder
+        for file in info.files:
+            official.check_file(unpacked / file.name, file, info.name)
+        if not folder.exists():
+            unpacked.rename(folder)
+            return
+        for file in info.files:
+            (unpacked / file.name).replace(folder / file.name)
+
+
+@contextlib.contextmanager
+def _alone(info: DatasetInfo, root: Path, tell: Reporter) -> Iterator[None]:
+    """Keep other processes from downloading the same set at the same time."""
+    root.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(root / f".{info.name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if fcntl:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                tell.say(f"{info.title}: waiting for another download of it to end")
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,136 @@
+"""Compare all that is there of a data set with what it should be, computing every checksum again."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from lossbook import paths
+from lossbook.datasets import arrays, loading, official
+from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
+from lossbook.datasets.registry import ARRAYS, DatasetInfo, FileInfo
+from lossbook.datasets.registry import info as find
+
+
+@dataclass(frozen=True)
+class VerifyReport:
+    """What a verification found.
+
+    Attributes:
+        name: The set's name.
+        verified: The files, or parts of another package, that are what they should be.
+        problems: What is wrong, in sentences: the file, the checksum expected and found, the remedy.
+        notes: In what the set at hand departs from the published one.
+    """
+
+    name: str
+    verified: tuple[str, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether something was there and nothing was wrong."""
+        return bool(self.verified) and not self.problems
+
+
+@dataclass(frozen=True)
+class Status:
+    """What can be told of a set without reading all of it."""
+
+    here: bool
+    verified: str
+    where: str
+    notes: tuple[str, ...] = ()
+
+
+def status(name: str | DatasetInfo) -> Status:
+    """Whether a set is here and was verified.
+
+    Arrays unchanged since they were last verified are not read again.
+
+    Raises:
+        UnknownNameError: There is no such set.
+    """
+    info = name if isinstance(name, DatasetInfo) else find(name)
+    root = paths.data_root()
+    if info.format == "sklearn":
+        return Status(True, "when loaded", "part of scikit-learn")
+    if arrays.complete(info, root):
+        try:
+            return Status(True, "yes", str(root / info.name), arrays.read(info, root).notes)
+        except (DataDamagedError, OSError):
+            return Status(True, "NO", str(root / info.name), ("damaged: `lossbook data verify` says how",))
+    if official.complete(info, root):
+        return Status(True, "when loaded", str(root / info.folder))
+    return Status(False, "", f"lossbook data get {info.name}")
+
+
+def verify(name: str | DatasetInfo) -> VerifyReport:
+    """Check every file of a set that is in the data root, reading all of it.
+
+    A set that is not there gives a report with nothing verified and no problems.
+
+    Raises:
+        UnknownNameError: There is no such set.
+    """
+    info = name if isinstance(name, DatasetInfo) else find(name)
+    root = paths.data_root()
+    verified: list[str] = []
+    problems: list[str] = []
+    notes: list[str] = []
+    for what, check in _checks(info, root):
+        try:
+            note = check()
+            verified.append(what)
+            if note and note not in notes:
+                notes.append(note)
+        except (DataDamagedError, DataUnavailableError) as error:
+            problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{what} cannot be read: {error.strerror or error}.")
+    if not problems and loading.present(info):
+        try:
+            # What no single file shows: that images and labels belong together.
+            loading.load(info, download=False)
+        except (DataDamagedError, DataUnavailableError) as error:
+            problems.append(str(error))
+    return VerifyReport(info.name, tuple(verified), tuple(problems), tuple(notes))
+
+
+def _checks(info: DatasetInfo, root: Path) -> Iterator[tuple[str, Callable[[], str | None]]]:
+    """Each thing to check of a set, with what checks it and gives a note or raises."""
+    if info.format == "sklearn":
+        yield "scikit-learn", lambda: None
+    folder = root / info.folder
+    if info.archive and (root / info.archive.name).is_file():
+        yield str(root / info.archive.name), partial(_published, info, root / info.archive.name, info.archive)
+    for file in info.files:
+        if (folder / file.name).is_file():
+            yield str(folder / file.name), partial(_published, info, folder / file.name, file)
+        if file.unpacked and (folder / file.unpacked.name).is_file():
+            yield str(folder / file.unpacked.name), partial(_unpacked, info, folder, file, file.unpacked)
+    if info.format != "sklearn" and arrays.complete(info, root):
+        for array in ARRAYS:
+            yield str(arrays.file_of(info, root, array)), partial(_array, info, root, array)
+
+
+def _published(info: DatasetInfo, path: Path, file: FileInfo) -> None:
+    official.check_file(path, file, info.name)
+
+
+def _unpacked(info: DatasetInfo, folder: Path, file: FileInfo, unpacked: FileInfo) -> None:
+    packed, plain = folder / file.name, folder / unpacked.name
+    if unpacked.digest or not packed.is_file():
+        official.check_file(plain, unpacked, info.name)
+        return
+    expected = hashlib.sha256(official.gunzip(packed)).hexdigest()
+    found = official.file_checksum(plain, "sha256")
+    if found != expected:
+        raise DataDamagedError(official.mismatch(plain, "sha256", expected, found, info.name))
+
+
+def _array(info: DatasetInfo, root: Path, array: str) -> str | None:
+    checksum = arrays.check(info, root, array)
+    return next((known.note for known in info.contents.get(array, ()) if known.sha256 == checksum), None)
