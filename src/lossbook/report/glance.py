@@ -1,0 +1,106 @@
+"""Results at a glance: every table and figure of the papers treated so far, and how far it has been run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from lossbook import datasets, experiments, paths
+from lossbook.report import evidence as choice
+from lossbook.report import tables, verdict
+from lossbook.report.page import Cell
+from lossbook.report.style import loss_style
+from lossbook.results import Record, Store, published
+
+PAPER = "paper"
+
+
+def papers() -> list[str]:
+    """Return the papers with published numbers in the project, by their key."""
+    return sorted(path.parent.name for path in paths.data_file("published").glob("*/items.csv"))
+
+
+def glance(profile: str, *, store: Store | None = None) -> tuple[pd.DataFrame, list[Record]]:
+    """Return one row per number of the papers' tables and per figure, and the records behind them.
+
+    Args:
+        profile: The profile the page is made at; it decides only whether ``smoke`` counts as run.
+        store: Where to read; the project's own store by default.
+
+    Returns:
+        The table (item, what, status, our number, the paper's number) and the records it rests on.
+    """
+    rows: list[dict[str, Any]] = []
+    used: list[Record] = []
+    for paper in papers():
+        for item in _rows(paper, "items"):
+            found = choice.records(item["experiment"], profile, store=store)
+            link = Cell(f"{paper} {item['title']}", href=f"../{item['page']}.html")
+            if paths.data_file("published", paper, f"{item['item']}.csv").is_file():
+                for cell in _rows(paper, item["item"]):
+                    rows.append({"Item": link, **_number(found, cell, used)})
+            else:
+                rows.append({"Item": link, **_figure(found, item["dataset"], used)})
+    return pd.DataFrame(rows), list({r.key: r for r in used}.values())
+
+
+def _rows(paper: str, item: str) -> list[dict[str, str]]:
+    return [{str(k): v for k, v in row.items()} for row in published(paper, item).to_dict("records")]
+
+
+def _number(found: choice.Evidence, cell: dict[str, str], used: list[Record]) -> dict[str, Any]:
+    """One number of a table: at the paper's protocol if that was run, else at the best profile there is."""
+    labels: dict[str, Any] = {"dataset": cell["dataset"], "loss": cell["loss"]}
+    runs = found.runs(PAPER, int(cell["epochs"]), **labels)
+    if not runs.records:
+        profile = _best(found, **labels)
+        runs = found.runs(profile, **labels) if profile else runs
+    used += runs.records
+    return {
+        "What": f"{datasets.info(cell['dataset']).title}, {loss_style(cell['loss']).name}: test accuracy, %",
+        "Status": _status(runs.records),
+        "Ours": tables.mean_cell(runs, "test_accuracy", percent=True),
+        "Paper": cell["accuracy_percent"],
+    }
+
+
+def _figure(found: choice.Evidence, dataset: str, used: list[Record]) -> dict[str, Any]:
+    """A figure: paper scale if every cell that the paper profile declares for its data set has a run."""
+    declared = [
+        cell
+        for cell in experiments.get(found.experiment).profiles[PAPER].cells
+        if cell.labels["dataset"] == dataset
+    ]
+    runs = [r for r in found.by_profile.get(PAPER, ()) if r.labels["dataset"] == dataset]
+    recorded = {(r.labels["loss"], r.labels["epochs"]) for r in runs}
+    if {(c.labels["loss"], c.labels["epochs"]) for c in declared} - recorded:
+        profile = _best(found, dataset=dataset)
+        runs = [r for r in found.by_profile.get(profile or "", ()) if r.labels["dataset"] == dataset]
+    used += runs
+    return {
+        "What": f"{datasets.info(dataset).title}: losses and accuracies by epoch",
+        "Status": _status(runs),
+        "Ours": Cell("drawn" if runs else "not run", runs=tuple(r.key for r in runs)),
+        "Paper": "curves",
+    }
+
+
+def _best(found: choice.Evidence, **labels: Any) -> str | None:
+    """The best profile with such records on real data; failing that, one on embedded data."""
+    fitting = [
+        name
+        for name, records in found.by_profile.items()
+        if any(all(r.labels.get(k) == v for k, v in labels.items()) for r in records)
+    ]
+    return found.best(**labels) or (fitting[0] if fitting else None)
+
+
+def _status(records: tuple[Record, ...] | list[Record]) -> str:
+    if not records:
+        return "not run"
+    if any(choice.substituted(r) for r in records):
+        return "embedded data: says nothing of the paper"
+    if {r.profile for r in records} == {PAPER}:
+        return f"paper scale, {verdict.seeds_text(records)}"
+    return f"reduced: {verdict.protocol(records)}"

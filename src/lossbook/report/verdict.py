@@ -1,0 +1,84 @@
+"""Claims of a paper, what the records say of them, and by which rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+
+from lossbook import datasets
+from lossbook.report.page import Page
+from lossbook.results import Record
+
+Finding = Literal["holds", "holds in part", "does not hold", "not settled", "not tested"]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of a paper and its finding.
+
+    Attributes:
+        title: The claim in our words, one sentence.
+        where: Where the paper makes it.
+        rule: How the finding follows from the evidence.
+        finding: The finding.
+        basis: What it was tested on: the paper's protocol, or something smaller and then what.
+        evidence: What was found, sentence by sentence.
+        records: The runs behind it; none for a claim settled by mathematics.
+    """
+
+    title: str
+    where: str
+    rule: str
+    finding: Finding
+    basis: str
+    evidence: tuple[str, ...]
+    records: tuple[Record, ...] = ()
+
+
+def basis(records: Sequence[Record], *, paper_profile: str = "paper") -> str:
+    """Return on what runs a finding rests, and how far that is from the paper's protocol."""
+    if not records:
+        return "no runs"
+    if {r.profile for r in records} == {paper_profile}:
+        return f"the paper's protocol ({seeds_text(records)})"
+    if any(r.provenance["train_size"] < datasets.info(r.config["dataset"]).train_size for r in records):
+        return f"a small subset, not the paper's protocol ({protocol(records)})"
+    return f"shorter training than the paper's ({protocol(records)})"
+
+
+def protocol(records: Iterable[Record]) -> str:
+    """Return what runs were trained on, in words: images, epochs, seeds."""
+    found = list(records)
+    train = " or ".join(f"{n:,}" for n in sorted({r.provenance["train_size"] for r in found}))
+    test = " or ".join(f"{n:,}" for n in sorted({r.provenance["test_size"] for r in found}))
+    epochs = " or ".join(str(n) for n in sorted({r.labels["epochs"] for r in found}))
+    return f"{train} training images, {test} test images, {epochs} epochs, {seeds_text(found)}"
+
+
+def seeds_text(records: Iterable[Record]) -> str:
+    """Return ``"1 seed"`` or ``"3 seeds"``."""
+    n = len({r.seed for r in records})
+    return "1 seed" if n == 1 else f"{n} seeds"
+
+
+def summary(claims: Iterable[Claim]) -> pd.DataFrame:
+    """Return one row per claim: what it says, where, the finding, on which evidence."""
+    return pd.DataFrame(
+        {
+            "Claim": f"{number}. {claim.title}",
+            "Where": claim.where,
+            "Finding": claim.finding,
+            "Tested on": claim.basis,
+        }
+        for number, claim in enumerate(claims, start=1)
+    )
+
+
+def show(page: Page, claim: Claim) -> None:
+    """Show a claim's finding, its evidence and the rule."""
+    page.text(f"**Finding: {claim.finding}.** Tested on: {claim.basis}.")
+    page.text(*claim.evidence)
+    page.text(f"*Rule:* {claim.rule}")
