@@ -50,7 +50,7 @@ def population_minimiser(loss: Loss, eta: Tensor, *, max_iterations: int = 500) 
     search = torch.optim.LBFGS(
         [logits],
         max_iter=max_iterations,
-        tolerance_grad=1e-13,
+        tolerance_grad=1e-10,
         tolerance_change=0.0,
         history_size=20,
         line_search_fn="strong_wolfe",
