@@ -20,7 +20,7 @@ from lossbook.datasets.progress import Reporter
 from lossbook.datasets.registry import FileInfo
 
 # To find a server. A name look-up knows no time limit, so it runs in a thread that may be left behind.
-REACH_SECONDS = 4.0
+REACH_SECONDS = 3.0
 # Without a single byte from a server that was found. A slow one may take as long as it likes.
 STALL_SECONDS = 30.0
 RETRY_SECONDS = 0.5

@@ -1,0 +1,334 @@
+import dataclasses
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+
+import numpy as np
+import pytest
+import torch
+
+from lossbook import datasets, paths
+from lossbook.datasets import arrays, official
+from lossbook.datasets.registry import ARRAYS, Content
+
+# Content checksums of the published sets, and of the one that comes with scikit-learn.
+CHECKSUMS = {
+    "mnist": "4da18052fb96",
+    "fashion_mnist": "7dfd17a6ac6e",
+    "digits": "a3df1b9f6280",
+}
+
+
+def write_arrays(root, info, values):
+    (root / info.name).mkdir(exist_ok=True)
+    for array in ARRAYS:
+        np.save(root / info.name / f"{array}.npy", values[array])
+
+
+def known(info, values):
+    """The registry entry with these contents registered."""
+    contents = {array: (Content(arrays.content_checksum(values[array])),) for array in ARRAYS}
+    return dataclasses.replace(info, contents=contents)
+
+
+def same(data, values):
+    return all(torch.equal(getattr(data, array), torch.from_numpy(values[array])) for array in ARRAYS)
+
+
+def alter(path):
+    """Change one byte; size and time stay."""
+    stat = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("name", datasets.names())
+def test_sets_that_are_here(name):
+    """The real sets, as far as this machine has them; digits always."""
+    if not datasets.present(name):
+        pytest.skip(f"{name} is not in {paths.data_root()}")
+    data, info = datasets.load(name, download=False), datasets.info(name)
+    assert data.train_images.shape == (info.train_size, *info.image_shape)
+    assert data.test_images.shape[1:] == info.image_shape
+    assert (len(data.test_images) == info.test_size) == (not data.notes)
+    assert data.train_images.dtype == data.test_images.dtype == torch.uint8
+    assert data.train_labels.dtype == data.test_labels.dtype == torch.int64
+    assert len(data.train_labels) == len(data.train_images)
+    assert len(data.test_labels) == len(data.test_images)
+    assert data.train_labels.unique().tolist() == list(range(info.num_classes))
+    assert data.class_names == info.class_names
+    assert data.checksum.startswith(CHECKSUMS.get(name, ""))
+
+
+def test_digits_are_split_by_class_and_nothing_is_lost():
+    from sklearn.datasets import load_digits
+
+    data, whole = datasets.load("digits"), load_digits()
+    share = data.test_labels.bincount() / torch.from_numpy(np.bincount(whole.target))
+    assert share.min() > 0.215
+    assert share.max() < 0.23
+    # Each pixel stands four times, and 16 became 255.
+    images = torch.cat([data.train_images, data.test_images])[..., 0]
+    blocks = images.reshape(-1, 8, 2, 8, 2)
+    assert torch.equal(blocks.amax((2, 4)), blocks.amin((2, 4)))
+    found = sorted(map(bytes, blocks[:, :, 0, :, 0].numpy()))
+    assert found == sorted(np.rint(image * 255 / 16).astype(np.uint8).tobytes() for image in whole.images)
+
+
+def test_another_digits_is_refused(monkeypatch):
+    values = official._digits()
+    values["test_labels"] = values["test_labels"][::-1]
+    monkeypatch.setattr(official, "_digits", lambda: values)
+    with pytest.raises(
+        datasets.DataDamagedError, match=r"test_labels has content sha256 \w+, but \w+ was expected"
+    ):
+        datasets.load("digits")
+
+
+@pytest.mark.parametrize("tiny", ["tiny_kmnist", "tiny_cifar100", "tiny_cifar10"])
+def test_published_files_are_decoded_and_cached(tiny, root, request):
+    tiny = request.getfixturevalue(tiny)
+    tiny.put(root)
+    first = datasets.load(tiny.info, download=False)
+    assert same(first, tiny.arrays)
+    shutil.rmtree(root / tiny.info.folder, ignore_errors=True)
+    for name in tiny.files:
+        (root / name).unlink(missing_ok=True)
+    second = datasets.load(tiny.info, download=False)
+    assert same(second, tiny.arrays)
+    assert second.checksum == first.checksum
+    assert not list(root.glob(f".{tiny.info.name}-*"))
+
+
+def test_unpacked_batches_are_read_too(root, tiny_cifar100):
+    tiny_cifar100.put(root)
+    official.extract(root / "cifar-100-python.tar.gz", root)
+    (root / "cifar-100-python.tar.gz").unlink()
+    assert same(datasets.load(tiny_cifar100.info, download=False), tiny_cifar100.arrays)
+
+
+def test_the_checksum_depends_on_every_array_and_not_on_the_layout(root, tiny_kmnist):
+    tiny_kmnist.put(root)
+    checksum = datasets.load(tiny_kmnist.info).checksum
+    shutil.rmtree(root / "kmnist")
+    info = known(tiny_kmnist.info, tiny_kmnist.arrays)
+    write_arrays(root, info, {array: np.asfortranarray(tiny_kmnist.arrays[array]) for array in ARRAYS})
+    assert datasets.load(info, download=False).checksum == checksum
+    for array in ARRAYS:
+        other = {**tiny_kmnist.arrays, array: tiny_kmnist.arrays[array][::-1]}
+        write_arrays(root, info, other)
+        assert datasets.load(known(info, other), download=False).checksum != checksum
+
+
+def test_arrays_are_mapped_and_writing_to_them_leaves_the_file(root, tiny_kmnist):
+    info = known(tiny_kmnist.info, tiny_kmnist.arrays)
+    write_arrays(root, info, tiny_kmnist.arrays)
+    datasets.load(info).train_images.zero_()
+    assert same(datasets.load(info), tiny_kmnist.arrays)
+
+
+def test_a_set_that_is_not_here(root, tiny_kmnist):
+    assert not datasets.present("kmnist")
+    with pytest.raises(datasets.DataUnavailableError, match=r"lossbook data get kmnist.*LOSSBOOK_DATA"):
+        datasets.load("kmnist", download=False)
+
+
+def test_an_altered_published_file_is_named(root, tiny_kmnist):
+    tiny_kmnist.put(root)
+    path = root / "KMNIST/raw/t10k-labels-idx1-ubyte.gz"
+    alter(path)
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(datasets.DataDamagedError) as caught:
+        datasets.load(tiny_kmnist.info)
+    message = str(caught.value)
+    assert str(path) in message
+    assert found in message
+    assert tiny_kmnist.info.files[3].sha256 in message
+    assert "lossbook data get kmnist" in message
+    assert not (root / "kmnist").exists()
+
+
+def test_an_unpacked_file_without_its_packed_one_cannot_be_verified(root, tiny_kmnist):
+    tiny_kmnist.put(root)
+    packed = root / "KMNIST/raw/train-labels-idx1-ubyte.gz"
+    packed.with_suffix("").write_bytes(b"anything")
+    assert same(datasets.load(tiny_kmnist.info), tiny_kmnist.arrays)
+    shutil.rmtree(root / "kmnist")
+    packed.unlink()
+    with pytest.raises(datasets.DataUnavailableError, match=r"train-labels-idx1-ubyte cannot be verified"):
+        datasets.load(tiny_kmnist.info)
+
+
+def test_an_altered_batch_is_named(root, tiny_cifar100):
+    tiny_cifar100.put(root)
+    official.extract(root / "cifar-100-python.tar.gz", root)
+    alter(root / "cifar-100-python/train")
+    with pytest.raises(
+        datasets.DataDamagedError, match=r"cifar-100-python/train is truncated or altered: its md5 is"
+    ):
+        datasets.load(tiny_cifar100.info)
+
+
+def test_a_truncated_array_is_named(root, tiny_kmnist):
+    tiny_kmnist.put(root)
+    datasets.load(tiny_kmnist.info)
+    path = root / "kmnist/train_images.npy"
+    path.write_bytes(path.read_bytes()[:-100])
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(datasets.DataDamagedError) as caught:
+        datasets.load(tiny_kmnist.info)
+    assert str(path) in str(caught.value)
+    assert found in str(caught.value)
+    path.write_bytes(b"")
+    with pytest.raises(datasets.DataDamagedError, match=r"train_images.npy is truncated"):
+        datasets.load(tiny_kmnist.info)
+
+
+def test_an_altered_array_is_found_when_its_time_changed_and_by_verify_when_not(root, tiny_kmnist):
+    tiny_kmnist.put(root)
+    datasets.load(tiny_kmnist.info)
+    path = root / "kmnist/test_images.npy"
+    alter(path)
+    assert datasets.load(tiny_kmnist.info).checksum
+    report = datasets.verify(tiny_kmnist.info)
+    assert not report.ok
+    assert len(report.problems) == 1
+    assert str(path) in report.problems[0]
+    assert arrays.content_checksum(tiny_kmnist.arrays["test_images"]) in report.problems[0]
+    os.utime(path)
+    with pytest.raises(datasets.DataDamagedError, match=r"test_images.npy holds uint8 \[6, 28, 28, 1\]"):
+        datasets.load(tiny_kmnist.info)
+
+
+def test_a_file_that_was_checked_is_not_read_again(root, tiny_kmnist, monkeypatch):
+    info = known(tiny_kmnist.info, tiny_kmnist.arrays)
+    write_arrays(root, info, tiny_kmnist.arrays)
+    read = []
+    real = arrays.content_checksum
+    monkeypatch.setattr(arrays, "content_checksum", lambda array: read.append(1) or real(array))
+    first = datasets.load(info).checksum
+    assert len(read) == 4
+    assert datasets.load(info).checksum == first
+    assert len(read) == 4
+
+
+def test_arrays_nobody_vouches_for_are_refused(root, tiny_kmnist):
+    write_arrays(root, tiny_kmnist.info, tiny_kmnist.arrays)
+    with pytest.raises(
+        datasets.DataDamagedError, match=r"no checksum is known that it could be verified against"
+    ):
+        datasets.load(tiny_kmnist.info)
+    # Nor does a sidecar that only remembers what was seen.
+    arrays._write_sidecar(root / "kmnist" / arrays.SIDECAR, {}, decoded_here=False)
+    with pytest.raises(datasets.DataDamagedError):
+        datasets.load(tiny_kmnist.info)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"arrays": 3}', '{"arrays": {}, "decoded_here": "yes"}'])
+def test_a_damaged_sidecar_vouches_for_nothing(root, tiny_kmnist, content):
+    tiny_kmnist.put(root)
+    datasets.load(tiny_kmnist.info)
+    (root / "kmnist" / arrays.SIDECAR).write_text(content)
+    with pytest.raises(datasets.DataDamagedError):
+        datasets.load(tiny_kmnist.info)
+    assert same(datasets.load(known(tiny_kmnist.info, tiny_kmnist.arrays)), tiny_kmnist.arrays)
+
+
+def test_wrong_types_are_named(root, tiny_kmnist):
+    info = known(tiny_kmnist.info, tiny_kmnist.arrays)
+    write_arrays(root, info, {**tiny_kmnist.arrays, "train_labels": np.arange(12, dtype=np.int32)})
+    with pytest.raises(
+        datasets.DataDamagedError, match=r"train_labels.npy holds int32 \[12\] with content sha256"
+    ):
+        datasets.load(info)
+
+
+def test_images_and_labels_of_different_variants_do_not_mix(root, tiny_kmnist):
+    shorter = {**tiny_kmnist.arrays, "test_labels": tiny_kmnist.arrays["test_labels"][:5]}
+    info = known(tiny_kmnist.info, shorter)
+    write_arrays(root, info, shorter)
+    with pytest.raises(datasets.DataDamagedError, match=r"6 test images but 5 test labels"):
+        datasets.load(info)
+    assert datasets.verify(info).problems
+
+
+def test_a_known_variant_says_so(root, tiny_kmnist):
+    info = known(tiny_kmnist.info, tiny_kmnist.arrays)
+    fewer = {**tiny_kmnist.arrays, **{a: tiny_kmnist.arrays[a][:5] for a in ARRAYS if "test" in a}}
+    note = "the test split here has 5 of the 6 published images"
+    more = {
+        array: (*info.contents[array], Content(arrays.content_checksum(fewer[array]), "test-5", note))
+        for array in ("test_images", "test_labels")
+    }
+    info = dataclasses.replace(info, contents={**info.contents, **more})
+    write_arrays(root, info, fewer)
+    assert datasets.load(info).notes == (note,)
+    assert datasets.verify(info).notes == (note,)
+    write_arrays(root, info, tiny_kmnist.arrays)
+    assert datasets.load(info).notes == ()
+
+
+def test_a_data_root_that_cannot_be_written_still_loads(root, tiny_kmnist, monkeypatch):
+    error = OSError(errno.EROFS, "Read-only file system", str(root))
+
+    def refuse(*_args, **_kwargs):
+        raise error
+
+    tiny_kmnist.put(root)
+    # Only the folder made in the data root: unpacking elsewhere goes on.
+    real = tempfile.mkdtemp
+    monkeypatch.setattr(
+        tempfile, "mkdtemp", lambda *a, **k: refuse() if k.get("dir") == root else real(*a, **k)
+    )
+    monkeypatch.setattr(paths, "atomic_write", refuse)
+    with pytest.warns(UserWarning, match=r"not cached as arrays in .*Read-only file system") as caught:
+        uncached = datasets.load(tiny_kmnist.info)
+    assert len(caught) == 1
+    assert "\n" not in str(caught[0].message)
+    assert same(uncached, tiny_kmnist.arrays)
+    info = known(tiny_kmnist.info, tiny_kmnist.arrays)
+    write_arrays(root, info, tiny_kmnist.arrays)
+    assert datasets.load(info).checksum == uncached.checksum
+
+
+def test_a_full_disk_leaves_no_half_cache(root, tiny_kmnist, monkeypatch):
+    real, saved = np.save, []
+
+    def fill_up(path, array):
+        saved.append(path)
+        if len(saved) == 3:
+            path.write_bytes(b"half")
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        real(path, array)
+
+    tiny_kmnist.put(root)
+    monkeypatch.setattr(arrays.np, "save", fill_up)
+    with pytest.warns(UserWarning, match="No space left on device"):
+        assert same(datasets.load(tiny_kmnist.info), tiny_kmnist.arrays)
+    assert sorted(path.name for path in root.iterdir()) == ["KMNIST"]
+
+
+def test_an_incomplete_cache_is_written_anew(root, tiny_kmnist):
+    tiny_kmnist.put(root)
+    checksum = datasets.load(tiny_kmnist.info).checksum
+    (root / "kmnist/test_labels.npy").unlink()
+    (root / "kmnist/train_labels.npy").write_bytes(b"left from something else")
+    assert datasets.load(tiny_kmnist.info).checksum == checksum
+    assert datasets.verify(tiny_kmnist.info).ok
+    assert json.loads((root / "kmnist" / arrays.SIDECAR).read_text())["decoded_here"] is True
+
+
+def test_an_unreadable_file_is_a_sentence(root, tiny_kmnist, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", "train_images.npy")
+
+    info = known(tiny_kmnist.info, tiny_kmnist.arrays)
+    write_arrays(root, info, tiny_kmnist.arrays)
+    monkeypatch.setattr(arrays.np, "load", refuse)
+    with pytest.raises(datasets.DataUnavailableError, match=r"could not be read from .*Permission denied"):
+        datasets.load(info)
