@@ -1,0 +1,67 @@
+"""The declared experiments: what the papers say, and that every name in them resolves."""
+
+import pytest
+
+from lossbook import experiments
+from lossbook.errors import UnknownNameError
+from lossbook.experiments.progress import duration
+from lossbook.training import plan_run
+
+
+@pytest.mark.parametrize("name", experiments.names())
+def test_every_cell_resolves_and_no_two_runs_are_the_same(name):
+    experiment = experiments.get(name)
+    assert {"smoke", "quick", "paper"} <= experiment.profiles.keys()
+    for profile in experiment.profiles.values():
+        runs = profile.runs()
+        assert len({spec.key for _, spec in runs}) == len(runs)
+        for _, spec in runs:
+            plan_run(spec)
+
+
+@pytest.mark.parametrize("name", experiments.names())
+def test_smoke_needs_embedded_data_only(name):
+    cells = experiments.get(name).profiles["smoke"].cells
+    assert {cell.spec.dataset for cell in cells} == {"digits"}
+
+
+def test_yao2018_table1_at_paper_scale_is_the_papers_protocol():
+    profile = experiments.get("yao2018/table1").profiles["paper"]
+    specs = {
+        (cell.labels["dataset"], cell.labels["loss"], cell.labels["epochs"]): cell.spec
+        for cell in profile.cells
+    }
+    for dataset in ("mnist", "cifar10"):
+        for loss, epochs in (("ce", 100), ("bce", 100), ("nllr", 500), ("ce", 500), ("bce", 500)):
+            spec = specs.pop((dataset, loss, epochs))
+            assert (spec.dataset, spec.loss, spec.epochs) == (dataset, loss, epochs)
+            assert spec.train_size is None
+            assert spec.test_size is None
+            assert spec.batch_size == {"mnist": 128, "cifar10": 32}[dataset]
+            assert spec.augmentation == {"mnist": "none", "cifar10": "keras_shift_flip"}[dataset]
+            assert spec.optimizer == {"mnist": "keras_adadelta", "cifar10": "keras_rmsprop"}[dataset]
+    assert not specs
+    assert profile.seeds >= 3
+    assert not profile.embedded_fallback
+
+
+def test_keras12_is_all_of_mnist_for_twelve_epochs_with_three_seeds():
+    profile = experiments.get("yao2018/table1").profiles["keras12"]
+    assert profile.seeds == 3
+    assert {cell.spec.loss for cell in profile.cells} == {"ce", "bce", "nllr"}
+    for cell in profile.cells:
+        assert (cell.spec.dataset, cell.spec.epochs, cell.spec.train_size) == ("mnist", 12, None)
+
+
+def test_unknown_names():
+    with pytest.raises(UnknownNameError, match="did you mean 'yao2018/table1'"):
+        experiments.get("yao2018/tabel1")
+    with pytest.raises(UnknownNameError, match="did you mean 'paper'"):
+        experiments.pending("papper")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3, "3 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h"), (3 * 86400, "3.0 days")]
+)
+def test_durations_in_words(seconds, text):
+    assert duration(seconds) == text

@@ -1,0 +1,237 @@
+"""Running experiments: only what is missing, nothing finished lost, the same numbers again."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import tiny_experiment
+
+from lossbook import datasets
+from lossbook.errors import LossbookError, UnknownNameError
+from lossbook.experiments import Experiment, Profile, runner
+from lossbook.experiments.runner import device_named, pending_runs, run_experiment
+
+
+def run(experiment, store, **options):
+    return run_experiment(experiment, profile="smoke", device="cpu", progress=False, store=store, **options)
+
+
+def test_only_what_is_missing_is_trained(store):
+    experiment = tiny_experiment()
+    first = run(experiment, store, seeds=1)
+    assert (first.trained, len(first.records), first.left) == (2, 2, [])
+    more = run(experiment, store)
+    assert (more.trained, len(more.records)) == (2, 4)
+    again = run(experiment, store)
+    assert (again.trained, again.records) == (0, more.records)
+
+
+def test_a_record_says_where_it_comes_from(store):
+    (record, _) = run(tiny_experiment(), store, seeds=1).records
+    assert record.labels == {"dataset": "digits", "loss": "ce", "epochs": 2}
+    assert record.config["train_size"] == 64
+    assert "seed" not in record.config
+    provenance = record.provenance
+    assert provenance["data"] == datasets.load("digits").checksum
+    assert provenance["device"] == "cpu"
+    assert provenance["versions"]["torch"] == torch.__version__.partition("+")[0]
+    assert (provenance["train_size"], provenance["test_size"]) == (64, 50)
+    assert record.stale is False
+    assert record.metrics["test_accuracy"] == record.curves["test_accuracy"][-1]
+    assert all(len(curve) == 2 for curve in record.curves.values())
+
+
+def test_the_same_numbers_in_another_place(store, tmp_path):
+    from lossbook.results import Store
+
+    first = run(tiny_experiment(), store, seeds=1).records
+    other = Store(working=tmp_path / "other", published=tmp_path / "published")
+    second = run(tiny_experiment(), other, seeds=1).records
+    assert [r.curves for r in first] == [r.curves for r in second]
+    assert [r.key for r in first] == [r.key for r in second]
+
+
+def test_refresh_trains_again_what_other_code_made_and_nothing_else(store, monkeypatch):
+    experiment = tiny_experiment(losses=("ce",), seeds=1)
+    run(experiment, store)
+    assert run(experiment, store, refresh=True).trained == 0
+    path = next(store.working.rglob("*.jsonl"))
+    content = json.loads(path.read_text())
+    content["provenance"]["code"] = "0" * 12
+    path.write_text(json.dumps(content) + "\n")
+    kept = run(experiment, store)
+    assert (kept.trained, len(kept.stale)) == (0, 1)
+    made = run(experiment, store, refresh=True)
+    assert (made.trained, made.stale) == (1, [])
+    assert len(made.records) == 1
+
+
+def test_a_budget_stops_and_the_same_command_goes_on_to_the_same_numbers(store, tmp_path, place, monkeypatch):
+    from lossbook.results import Store
+    from lossbook.training import engine
+
+    experiment = tiny_experiment(epochs=5, losses=("ce",), seeds=1)
+    whole = run(experiment, Store(working=tmp_path / "whole", published=tmp_path / "none"))
+
+    real, started = engine._train_epoch, []
+
+    def no_time_after_two_epochs(*arguments):
+        started.append(1)
+        if len(started) == 3:
+            raise engine.OutOfTimeError
+        return real(*arguments)
+
+    monkeypatch.setattr(engine, "_CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(engine, "_train_epoch", no_time_after_two_epochs)
+    outcome = run(experiment, store, budget_minutes=60)
+    assert (outcome.records, len(outcome.left), outcome.trained) == ([], 1, 0)
+    assert len(list((place / "checkpoints").glob("*.pt"))) == 1
+    continued = run(experiment, store)
+    assert len(started) == 3 + 3
+    assert continued.records[0].curves == whole.records[0].curves
+    assert not list((place / "checkpoints").glob("*.pt"))
+
+
+def test_a_budget_ends_the_command_in_time(store):
+    experiment = tiny_experiment(epochs=100_000, losses=("ce",), seeds=1)
+    started = time.monotonic()
+    outcome = run(experiment, store, budget_minutes=0.01)
+    assert time.monotonic() - started < 20
+    assert len(outcome.left) == 1
+
+
+def test_kill_9_loses_no_finished_run(store, place):
+    script = textwrap.dedent(
+        f"""
+        import sys
+        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        from tiny import tiny_experiment
+        from lossbook.experiments.runner import run_experiment
+        run_experiment(tiny_experiment(epochs=2, seeds=50), profile="smoke", device="cpu", progress=False)
+        """
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        env=os.environ | {"LOSSBOOK_BUILD": str(place), "OMP_NUM_THREADS": "1"},
+    )
+    path = place / "results/toy/table1/smoke.jsonl"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and not (path.is_file() and path.read_bytes().count(b"\n") >= 2):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = store.records()
+    assert 2 <= len(before) < 100
+    experiment = tiny_experiment(epochs=2, seeds=2)
+    outcome = run(experiment, store)
+    assert len(outcome.records) == 4
+    assert outcome.trained == 4 - min(len(before), 4)
+
+
+def test_a_run_in_another_process_hands_is_left_to_it(store, place):
+    import fcntl
+
+    experiment = tiny_experiment(losses=("ce",), seeds=1)
+    key = experiment.profiles["smoke"].runs()[0][1].key
+    lock = place / "checkpoints" / f"{key}.lock"
+    lock.parent.mkdir(parents=True)
+    with lock.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        outcome = run(experiment, store)
+    assert (outcome.trained, len(outcome.left)) == (0, 1)
+    assert run(experiment, store).trained == 1
+
+
+def test_a_run_that_diverges_is_recorded_as_such(store):
+    experiment = tiny_experiment(losses=("nllr",), seeds=1, epochs=5, optimizer_options={"lr": 1e30})
+    (record,) = run(experiment, store).records
+    assert record.status == "diverged"
+    assert record.metrics["train_loss"] is None
+    assert len(record.curves["train_loss"]) < 5
+    assert run(experiment, store).trained == 0
+
+
+def test_losses_see_the_same_weights_and_the_same_order(store):
+    ce, nllr = run(tiny_experiment(), store, seeds=1).records
+    assert (ce.labels["loss"], nllr.labels["loss"]) == ("ce", "nllr")
+    other = run(tiny_experiment(), store, seeds=2).records
+    assert len({r.metrics["test_ce"] for r in other}) == 4
+
+
+def test_embedded_data_stands_in_only_where_a_profile_allows_it(store, monkeypatch):
+    def unobtainable(name, **_):
+        raise datasets.DataUnavailableError(f"{name} is not to be had")
+
+    monkeypatch.setattr(runner.datasets, "present", lambda name: name == "digits")
+    monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)
+    plain = tiny_experiment(losses=("ce",), seeds=1).profiles["smoke"]
+    cells = tuple(
+        runner.Cell({"dataset": "mnist"}, runner.replace(cell.spec, dataset="mnist", epochs=1))
+        for cell in plain.cells
+    )
+    allowed = Experiment("toy/a", "", {"smoke": Profile("smoke", "", cells, 1, embedded_fallback=True)})
+    outcome = run(allowed, store)
+    assert outcome.records[0].config["dataset"] == "digits"
+    assert outcome.records[0].labels == {"dataset": "mnist"}
+    assert "stand in for it" in outcome.notes[0]
+    assert "mnist is not to be had" in outcome.notes[0]
+
+
+def test_a_set_that_cannot_be_had_is_an_error_elsewhere(store, monkeypatch, tmp_path):
+    monkeypatch.setenv("LOSSBOOK_DATA", str(tmp_path / "empty"))
+    monkeypatch.setattr(
+        runner.datasets, "load", lambda name: (_ for _ in ()).throw(datasets.DataUnavailableError("no mnist"))
+    )
+    with pytest.raises(LossbookError, match="no mnist"):
+        run(tiny_experiment(losses=("ce",), seeds=1), store)
+
+
+def test_subsets_are_spread_evenly():
+    assert runner._spread(10, 5).tolist() == [0, 2, 4, 6, 8]
+    assert runner._spread(4, None).tolist() == [0, 1, 2, 3]
+    assert runner._spread(4, 9).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"seeds": 0}, "at least 1 seed"),
+        ({"budget_minutes": 0.0}, "positive number of minutes"),
+        ({"budget_minutes": math.nan}, "positive number of minutes"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(store, options, message):
+    with pytest.raises(LossbookError, match=message):
+        run(tiny_experiment(), store, **options)
+
+
+def test_unknown_names_are_refused_with_the_nearest(store):
+    with pytest.raises(UnknownNameError, match="did you mean 'smoke'"):
+        run_experiment(tiny_experiment(), profile="smok", store=store)
+    with pytest.raises(LossbookError, match="auto, cpu, cuda"):
+        device_named("gpu")
+    with pytest.raises(LossbookError, match="auto, cpu, cuda"):
+        device_named("cuda:x")
+    if not torch.cuda.is_available():
+        with pytest.raises(LossbookError, match="torch sees 0 GPUs"):
+            device_named("cuda")
+
+
+def test_pending_counts_what_is_missing_and_multiplies_its_cost(store):
+    experiment = tiny_experiment()
+    run(experiment, store, seeds=1)
+    found = pending_runs(
+        experiment, experiment.profiles["smoke"], device="cpu", store=store, estimate=lambda spec, device: 7.0
+    )
+    assert [(cell.labels["loss"], cell.count, cell.seconds) for cell in found] == [
+        ("ce", 1, 7.0),
+        ("nllr", 1, 7.0),
+    ]

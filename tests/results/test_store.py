@@ -1,0 +1,158 @@
+"""The record store: whole lines or none, damaged ones reported, nothing lost."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from lossbook.errors import LossbookError
+from lossbook.results import Record, Store, store
+
+
+def make_record(key="0123456789abcdef", **changes):
+    content = {
+        "key": key,
+        "experiment": "yao2018/table1",
+        "profile": "quick",
+        "labels": {"dataset": "mnist", "loss": "ce", "epochs": 3},
+        "config": {"dataset": "mnist"},
+        "seed": 0,
+        "status": "finished",
+        "metrics": {"test_accuracy": 0.5},
+        "curves": {"test_accuracy": [0.25, 0.5]},
+        "provenance": {"code": "x", "finished": "2026-01-01T00:00:00Z"},
+    }
+    return Record(**(content | changes))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Store(working=tmp_path / "working", published=tmp_path / "published")
+
+
+def test_a_record_comes_back_as_it_was_written(folder):
+    record = make_record(curves={"test_accuracy": [None, 0.5]})
+    path = folder.append(record)
+    assert folder.records() == [record]
+    assert path.read_text().count("\n") == 1
+
+
+def test_published_and_working_records_are_read_together(folder):
+    folder.append(make_record(key="a" * 16))
+    published = folder.published / "yao2018/table1/paper.jsonl"
+    published.parent.mkdir(parents=True)
+    published.write_text(make_record(key="b" * 16, profile="paper").to_json() + "\n")
+    origins = {record.key[0]: record.origin for record in folder.records()}
+    assert origins == {"a": "working", "b": "published"}
+    assert [r.key[0] for r in folder.records(profile="paper")] == ["b"]
+    assert folder.records(experiment="yao2018/table2") == []
+
+
+def test_of_two_records_of_a_run_the_newer_counts(folder):
+    for time, value in (("2026-01-02T00:00:00Z", 0.7), ("2026-01-01T00:00:00Z", 0.6)):
+        folder.append(make_record(metrics={"m": value}, provenance={"code": "x", "finished": time}))
+    assert [r.metrics["m"] for r in folder.records()] == [0.7]
+
+
+def test_a_record_of_todays_code_counts_before_a_newer_one_of_other_code(folder, monkeypatch):
+    monkeypatch.setattr(store, "_current_hash", lambda entry_points: "now")
+    for code, time in (("now", "2026-01-01T00:00:00Z"), ("then", "2026-02-01T00:00:00Z")):
+        provenance = {"code": code, "entry_points": ["a:b"], "finished": time}
+        folder.append(make_record(provenance=provenance))
+    (record,) = folder.records()
+    assert record.provenance["code"] == "now"
+    assert record.stale is False
+
+
+def test_staleness_is_unknown_without_entry_points():
+    assert make_record().stale is None
+
+
+def test_a_record_whose_code_is_gone_is_stale():
+    gone = {"code": "x", "entry_points": ["lossbook.training.engine:no_such_function"]}
+    assert make_record(provenance=gone).stale is True
+
+
+def test_damaged_lines_are_reported_and_left_alone(folder):
+    path = folder.append(make_record(key="a" * 16))
+    whole = path.read_text()
+    path.write_text(whole + whole[:40] + "\n" + "[1]\n" + '{"key": 1}\n' + "\n")
+    with pytest.warns(UserWarning, match="is not a record") as caught:
+        assert [r.key for r in folder.records()] == ["a" * 16]
+    assert len(caught) == 3
+    assert "line 2" in str(caught[0].message)
+    assert path.read_text().startswith(whole + whole[:40])
+
+
+def test_a_line_broken_off_does_not_take_the_next_record_with_it(folder):
+    path = folder.append(make_record(key="a" * 16))
+    path.write_bytes(path.read_bytes()[:-30])
+    folder.append(make_record(key="b" * 16))
+    with pytest.warns(UserWarning, match="line 1"):
+        assert [r.key for r in folder.records()] == ["b" * 16]
+
+
+def test_a_record_of_another_schema_is_reported(folder):
+    path = folder.append(make_record())
+    content = json.loads(path.read_text()) | {"schema": 99}
+    path.write_text(json.dumps(content) + "\n")
+    with pytest.warns(UserWarning, match="schema 99"):
+        assert folder.records() == []
+
+
+def test_not_a_number_cannot_get_into_the_store(folder):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        folder.append(make_record(metrics={"m": float("nan")}))
+    assert folder.records() == []
+
+
+def test_a_full_disk_leaves_the_store_as_it_was(folder, monkeypatch):
+    path = folder.append(make_record(key="a" * 16))
+    before = path.read_bytes()
+    real = os.write
+
+    calls = []
+
+    def failing(handle, data):
+        calls.append(len(data))
+        if len(calls) > 1:
+            raise OSError(28, "No space left on device")
+        return real(handle, data[:50])
+
+    monkeypatch.setattr(store.os, "write", failing)
+    with pytest.raises(LossbookError, match="No space left on device.*make room"):
+        folder.append(make_record(key="b" * 16))
+    assert len(calls) == 2
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(LossbookError, match="LOSSBOOK_BUILD"):
+        Store(working=blocked).append(make_record())
+
+
+def test_processes_writing_at_once_do_not_mix_their_lines(tmp_path):
+    script = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[3])
+        from test_store import make_record
+        from lossbook.results import Store
+        store = Store(working=Path(sys.argv[1]), published=Path(sys.argv[1]) / "none")
+        for i in range(40):
+            store.append(make_record(key=f"{sys.argv[2]}{i:015d}", curves={"x": [0.5] * 3000}))
+        """
+    )
+    here = str(Path(__file__).parent)
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(tmp_path), name, here]) for name in ("a", "b")
+    ]
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert len(Store(working=tmp_path, published=tmp_path / "none").records()) == 80
