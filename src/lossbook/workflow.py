@@ -27,6 +27,7 @@ import tempfile
 import textwrap
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,8 +41,8 @@ from lossbook.results.code import imported_modules, module_closure, module_closu
 PROFILES = ("smoke", "quick", "paper")
 
 
-class NotebookFailedError(Exception):
-    """A notebook stopped at an error; the message is what the user needs to see of it."""
+class StepFailedError(Exception):
+    """A notebook, or a build, stopped at an error; the message is what the user needs to see of it."""
 
 
 # --- names and places ---------------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ def check_parameters(name: str, given: Iterable[tuple[str, str]]) -> dict[str, A
 def experiment_names() -> list[str]:
     """Names of all experiments, read from the sources of ``lossbook.experiments``: importing is slow."""
     names = set()
-    for path in (Path(__file__).parent / "experiments").glob("*.py"):
+    for path in (checkout() / "src" / "lossbook" / "experiments").glob("*.py"):
         names.update(_named(f"{path.stem}/", [ast.parse(path.read_text(encoding="utf-8"))]))
     return sorted(names)
 
@@ -301,7 +302,8 @@ def experiment_inputs(experiment: str) -> str:
 def book_inputs() -> str:
     """What the pages depend on besides the executed notebooks: written pages, docstrings, settings."""
     top = checkout()
-    files = [top / "book", top / "_config.yml", top / "_toc.yml", top / "src", top / "notebooks"]
+    names = ["book", "notebooks", "src", "workflow", "_config.yml", "_toc.yml"]
+    files = [top / name for name in names]
     return json.dumps({"files": _hash_files(files), "address": _address()})
 
 
@@ -376,7 +378,7 @@ def run_notebook(
 
     Raises:
         LossbookError: No such notebook, or the output cannot be written.
-        NotebookFailedError: A cell failed; what was executed lies beside the output as ``*.partial.ipynb``.
+        StepFailedError: A cell failed; what was executed lies beside the output as ``*.partial.ipynb``.
     """
     import nbformat
 
@@ -400,7 +402,7 @@ def run_notebook(
 
 
 class _Progress:
-    """Says on the terminal that a notebook runs, and every ten seconds which cell a long one is in."""
+    """Says on the terminal that a notebook runs, and of a long one from time to time which cell it is in."""
 
     def __init__(self, name: str, total: int) -> None:
         self.name, self.total, self.cell = name, total, 0
@@ -418,8 +420,10 @@ class _Progress:
         self._say(f"{'done' if kind is None else 'stopped'} after {seconds:.0f} s")
 
     def _beat(self) -> None:
-        while not self._over.wait(10):
+        pause = 10
+        while not self._over.wait(pause):
             self._say(f"cell {self.cell} of {self.total}, {time.monotonic() - self.start:.0f} s")
+            pause = min(2 * pause, 60)
 
     def _say(self, text: str) -> None:
         print(f"[{self.name}] {text}", flush=True)
@@ -453,7 +457,8 @@ def _execute(
             start = nb_man.cell_start
 
             def cell_start(cell: Any, cell_index: int | None = None, **rest: Any) -> None:
-                progress.cell += cell.cell_type == "code"
+                tags = cell.metadata.get("tags", [])
+                progress.cell += cell.cell_type == "code" and "injected-parameters" not in tags
                 start(cell, cell_index, **rest)
 
             nb_man.cell_start = cell_start
@@ -467,6 +472,7 @@ def _execute(
             parameters,
             engine_name="lossbook",
             kernel_name=_kernel(),
+            language="python",
             cwd=checkout(),
             progress_bar=False,
             stdout_file=sys.stdout if echo else None,
@@ -474,11 +480,11 @@ def _execute(
         )
     except papermill.PapermillExecutionError as error:
         trace = re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(error.traceback)).splitlines()
-        raise NotebookFailedError(
+        raise StepFailedError(
             _failure(name, progress, partial, f"{error.ename}: {error.evalue}", error.source, trace[-25:])
         ) from error
     except DeadKernelError as error:
-        raise NotebookFailedError(
+        raise StepFailedError(
             _failure(name, progress, partial, "its Python process died (out of memory, or killed)", "", [])
         ) from error
 
@@ -506,6 +512,7 @@ def _kernel() -> str:
     """Set up a kernel of this very interpreter, whatever kernels the user's home has; its name."""
     home = paths.build_dir() / "jupyter"
     command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    command += ["--log-level=ERROR", "--HistoryManager.enabled=False"]
     spec = {"argv": command, "display_name": "Python 3", "language": "python"}
     text = json.dumps(spec)
     target = home / "kernels" / "python3" / "kernel.json"
@@ -562,8 +569,14 @@ def stage(profile: str) -> Path:
     """
     top, folder = checkout(), profile_dir(profile)
     wanted = {path.relative_to(top / "book"): path.read_bytes() for path in _files([top / "book"])}
+    for path in [path for path in wanted if path.suffix == ".md"]:
+        wanted[path] = _link_to_executed(wanted[path].decode(), path.parent).encode()
     for name in notebook_names():
-        wanted[Path(f"{name}.ipynb")] = (folder / "notebooks" / f"{name}.ipynb").read_bytes()
+        notebook = json.loads((folder / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "markdown":
+                cell["source"] = _link_to_executed("".join(cell["source"]), Path(name).parent)
+        wanted[Path(f"{name}.ipynb")] = json.dumps(notebook, indent=1).encode()
     _check_toc({path.with_suffix("").as_posix() for path in wanted if path.suffix in (".md", ".ipynb")})
     wanted[Path("_toc.yml")] = (top / "_toc.yml").read_bytes()
     wanted[Path("_config.yml")] = yaml.safe_dump(_config()).encode()
@@ -576,6 +589,17 @@ def stage(profile: str) -> Path:
         if not path.is_file() or path.read_bytes() != content:
             paths.atomic_write(path, content)
     return target
+
+
+def _link_to_executed(text: str, folder: Path) -> str:
+    """Point links to notebooks' sources, which work in the repository, to the pages made of them."""
+
+    def point(link: re.Match[str]) -> str:
+        target = os.path.normpath(folder / link[1]).replace(os.sep, "/")
+        return f"]({link[1]}.ipynb{link[2] or ''})" if target in names else link[0]
+
+    names = set(notebook_names())
+    return re.sub(r"\]\(([^()\s#]+)\.md(#[^()\s]*)?\)", point, text)
 
 
 def _toc() -> dict[str, Any]:
@@ -608,7 +632,9 @@ def _config() -> dict[str, Any]:
     """The settings of ``_config.yml`` with what depends on the machine."""
     top = checkout()
     config: dict[str, Any] = yaml.safe_load((top / "_config.yml").read_text(encoding="utf-8"))
+    config["sphinx"]["local_extensions"] = {"api_pages": str(top / "workflow" / "sphinx")}
     config["sphinx"]["config"]["autoapi_dirs"] = [str(top / "src" / "lossbook")]
+    config["sphinx"]["config"]["autoapi_template_dir"] = str(top / "workflow" / "sphinx" / "templates")
     book, repository = _address()
     config["html"]["baseurl"] = book
     if repository:
@@ -668,7 +694,8 @@ def build(profile: str) -> None:
     """Build the book at a profile; Snakemake runs what is not up to date. Prints where the first page is.
 
     Raises:
-        LossbookError: Another build is under way, or a step failed.
+        LossbookError: An unknown profile, or another build is under way.
+        StepFailedError: A step failed; the message says which and why.
     """
     check_profile(profile)
     start = time.monotonic()
@@ -761,7 +788,7 @@ def _snakemake(profile: str) -> None:
         said.append(f"The book was not built; {book.parent} is still the one of {made:%Y-%m-%d %H:%M}.")
     else:
         said.append("The book was not built.")
-    raise LossbookError("\n\n".join(said))
+    raise StepFailedError("\n\n".join(said))
 
 
 def _notes(folder: Path) -> list[str]:
@@ -828,17 +855,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 step_notebook(given.name, given.profile)
             case "book":
                 step_book(given.profile)
-    except (LossbookError, NotebookFailedError) as error:
-        if given.step != "build" and (folder := os.environ.get("LOSSBOOK_FAILURES")):
-            # For the build to show at its end, below what other steps say until then.
-            name = getattr(given, "name", "book").replace("/", "-")
-            paths.atomic_write(Path(folder) / f"{given.step}-{name}.txt", f"{error}\n")
-        else:
-            print(error, file=sys.stderr, flush=True)
-        return 2 if isinstance(error, LossbookError) else 1
     except KeyboardInterrupt:
         print("Stopped. The same command goes on where it was.", file=sys.stderr)
         return 130
+    except Exception as error:
+        expected = isinstance(error, LossbookError | StepFailedError)
+        text = str(error) if expected else traceback.format_exc()
+        folder = os.environ.get("LOSSBOOK_FAILURES")
+        if folder and given.step != "build":
+            # For the build to show at its end, below what other steps say until then.
+            name = getattr(given, "name", "").replace("/", "-")
+            paths.atomic_write(Path(folder) / f"{given.step}-{name}.txt", text)
+        else:
+            print(text, file=sys.stderr, flush=True)
+        return 2 if isinstance(error, LossbookError) else 1
     return 0
 
 

@@ -26,8 +26,8 @@ def notebook(
     """Run a notebook, such as yao2018/table1, with parameters, and write it with its outputs.
 
     -p KEY VALUE sets a parameter; a name or a value that the notebook does not take is refused. Without
-    OUT.ipynb the executed notebook goes to the build folder. The status is 1 if a cell failed, 2 if the request
-    was wrong.
+    OUT.ipynb the executed notebook goes to the build folder. The exit status is 1 if a cell failed, and 2 if
+    the request was wrong.
     """
     name, given, output = _split(arguments)
     parameters = workflow.check_parameters(name, given)
@@ -35,7 +35,7 @@ def notebook(
     output = output or by_hand / f"{name}.ipynb"
     try:
         workflow.run_notebook(name, parameters, output.absolute(), files=by_hand / "files", echo=True)
-    except workflow.NotebookFailedError as error:
+    except workflow.StepFailedError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
     print(output)

@@ -1,0 +1,119 @@
+"""A small checkout: two notebooks, an experiment that trains nothing, and this package's workflow."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+_NOTEBOOK = """\
+---
+jupytext:
+  text_representation: {{extension: .md, format_name: myst}}
+kernelspec: {{display_name: Python 3, language: python, name: python3}}
+---
+
+# {title}
+
+```{{code-cell}} python3
+:tags: [parameters]
+profile = "quick"
+seeds = 2  # how many
+rate = 0.5
+verbose = False
+sizes = [1, 2]
+anything = None
+```
+
+```{{code-cell}} python3
+{code}
+```
+"""
+
+_EXPERIMENTS = """
+import types
+from lossbook import paths
+from lossbook.toy import table
+
+NAMES = {table.NAME}
+
+def run(name, *, profile, refresh):
+    record = types.SimpleNamespace(key="k", provenance={"code": table.VALUE, "finished": "t"})
+    paths.atomic_write(paths.build_dir() / "results" / name / f"{profile}.jsonl", f"{table.VALUE}\\n")
+    print("trained", name, profile, refresh)
+    return types.SimpleNamespace(records=[record], notes=("digits stand in",))
+"""
+
+
+class Checkout:
+    """The small checkout, and commands run in it."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the checkout."""
+        path = self.top / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def notebook(self, name: str, code: str) -> Path:
+        """Write a notebook with one cell after its parameters."""
+        return self.write(f"notebooks/{name}.md", _NOTEBOOK.format(title=name, code=code))
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run ``python -m lossbook.<arguments>`` of the checkout; stdout and stderr together."""
+        known = {k: v for k, v in os.environ.items() if not k.startswith("LOSSBOOK_")}
+        known |= {"PYTHONPATH": str(self.top / "src"), "LOSSBOOK_DATA": str(self.top / "datasets")}
+        command = [sys.executable, "-m", *arguments]
+        return subprocess.run(
+            command,
+            env=known | environment,
+            cwd=self.top,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    def build(self, profile: str = "smoke") -> subprocess.CompletedProcess[str]:
+        """Build the book of the checkout."""
+        return self.run("lossbook.workflow", "build", "--profile", profile)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A checkout with pages ``paper/first`` and ``paper/second`` and the experiment ``table/one``."""
+    made = Checkout(tmp_path / "a checkout")
+    package = made.top / "src" / "lossbook"
+    package.mkdir(parents=True)
+    for name in ("__init__.py", "errors.py", "paths.py", "workflow.py"):
+        shutil.copy(ROOT / "src" / "lossbook" / name, package)
+    shutil.copytree(ROOT / "src" / "lossbook" / "results", package / "results")
+    shutil.copytree(ROOT / "workflow", made.top / "workflow")
+    for name in ("Makefile", "Snakefile", "_config.yml", "pyproject.toml"):
+        shutil.copy(ROOT / name, made.top)
+    made.write("data/datasets.yaml", "{}\n")
+    made.write("data/published/paper/table.csv", "a\n1\n")
+    made.write("src/lossbook/toy/__init__.py", '"""A room."""\n')
+    made.write("src/lossbook/toy/used.py", '"""Used by the first page."""\n\nVALUE = 1\n')
+    made.write("src/lossbook/toy/table.py", '"""The experiment\'s code."""\n\nNAME, VALUE = "table/one", 1\n')
+    made.write("src/lossbook/experiments/__init__.py", _EXPERIMENTS)
+    made.write(
+        "src/lossbook/experiments/table.py",
+        '"""Declares."""\n\nfrom lossbook.toy import table\nNAME = "table/one"\n',
+    )
+    made.write("book/intro.md", "# Introduction\n\nWords, and $x^2$.\n")
+    made.write("book/references.bib", "")
+    pages = ["paper/first", "paper/second", "api/lossbook/index"]
+    rooms = [f"api/lossbook/{room}/index" for room in ("errors", "experiments", "paths", "results", "toy")]
+    chapters = "".join(f"  - file: {page}\n" for page in [*pages, *rooms])
+    made.write("_toc.yml", f"format: jb-book\nroot: intro\nchapters:\n{chapters}")
+    made.notebook("paper/first", "from lossbook.toy import used\n\nprint('value', used.VALUE, profile)")
+    made.notebook("paper/second", "experiment = 'table/one'\nprint('second')")
+    return made

@@ -1,0 +1,125 @@
+"""Whole builds of a small checkout: what runs again after which change, and what a failure leaves."""
+
+import re
+
+import pytest
+
+
+def _ran(output: str) -> set[str]:
+    """The notebooks a build executed."""
+    return set(re.findall(r"^\[(\S+)\] running", output, re.MULTILINE))
+
+
+BOTH = {"paper/first", "paper/second"}
+
+
+def test_build_runs_what_changed_and_nothing_else(checkout):
+    first = checkout.build()
+    assert first.returncode == 0, first.stdout
+    assert _ran(first.stdout) == BOTH
+    assert "trained table/one smoke True" in first.stdout
+    page = checkout.top / "_build" / "smoke" / "book" / "intro.html"
+    assert first.stdout.splitlines()[-3:] == ["Note: digits stand in", "The book's first page:", str(page)]
+    assert page.is_file()
+    shown = page.parent / "paper" / "first.html"
+    assert "value 1 smoke" in shown.read_text()
+    assert (page.parent / "files" / "paper" / "first" / "first.md").is_file()
+
+    again = checkout.build()
+    assert "Nothing has changed" in again.stdout
+    assert again.stdout.splitlines()[-3:] == first.stdout.splitlines()[-3:]
+
+    # A comment changes no number.
+    used = checkout.top / "src" / "lossbook" / "toy" / "used.py"
+    used.write_text(used.read_text() + "# Remark.\n")
+    assert _ran(checkout.build().stdout) == set()
+
+    used.write_text(used.read_text().replace("VALUE = 1", "VALUE = 2"))
+    assert _ran(checkout.build().stdout) == {"paper/first"}
+    assert "value 2 smoke" in shown.read_text()
+
+    checkout.notebook("paper/second", "experiment = 'table/one'\nprint('edited')")
+    assert _ran(checkout.build().stdout) == {"paper/second"}
+
+    # The experiment's code: trained again, and the page that shows it.
+    table = checkout.top / "src" / "lossbook" / "toy" / "table.py"
+    table.write_text(table.read_text().replace(", 1", ", 2"))
+    retrained = checkout.build().stdout
+    assert "trained" in retrained
+    assert _ran(retrained) == {"paper/second"}
+
+    # Records that arrive otherwise: published ones, and by hand.
+    checkout.write("data/results/table/one/paper.jsonl", "{}\n")
+    published = checkout.build().stdout
+    assert "trained" not in published
+    assert _ran(published) == {"paper/second"}
+    checkout.write("_build/results/table/one/smoke.jsonl", "{}\n")
+    assert "trained" in checkout.build().stdout
+
+    checkout.write("book/intro.md", "# Introduction\n\nOther words.\n")
+    assert _ran(checkout.build().stdout) == set()
+    assert "Other words" in page.read_text()
+
+
+def test_failed_notebook_stops_the_build_and_a_resumed_one_goes_on(checkout):
+    source = checkout.notebook("paper/second", "1 / 0")
+    failed = checkout.build()
+    assert failed.returncode == 1
+    assert "notebook paper/second failed in code cell 2 of 2: ZeroDivisionError" in failed.stdout
+    assert failed.stdout.splitlines()[-1] == "The book was not built."
+    built = checkout.top / "_build" / "smoke"
+    assert (built / "notebooks" / "paper" / "second.partial.ipynb").is_file()
+    assert not (built / "book").exists()
+
+    source.write_text(source.read_text().replace("1 / 0", "1 / 1"))
+    mended = checkout.build()
+    assert mended.returncode == 0, mended.stdout
+    assert "paper/second" in _ran(mended.stdout)
+
+    source.write_text(source.read_text().replace("1 / 1", "1 / 0"))
+    page = built / "book" / "intro.html"
+    before = page.stat().st_mtime_ns
+    failed = checkout.build()
+    assert failed.returncode == 1
+    assert re.search(r"The book was not built; .* is still the one of ", failed.stdout.splitlines()[-1])
+    assert page.stat().st_mtime_ns == before
+    # A failure is not forgotten.
+    assert checkout.build().returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "complaint"),
+    [
+        ("book/intro.md", "# Introduction\n\n[there](nowhere.md)\n", "nowhere.md"),
+        ("book/extra.md", "# Extra\n", "extra.md is in no chapter of _toc.yml"),
+        (
+            "_toc.yml",
+            "format: jb-book\nroot: intro\nchapters:\n  - file: missing\n",
+            "_toc.yml lists 'missing', but neither book/missing.md nor notebooks/missing.md is there",
+        ),
+    ],
+)
+def test_page_that_does_not_fit_stops_the_build(checkout, name, text, complaint):
+    checkout.write(name, text)
+    for _ in range(2):  # Sphinx alone would forget a warning about a page it has read.
+        failed = checkout.build()
+        assert failed.returncode == 1
+        assert complaint in failed.stdout
+        assert not (checkout.top / "_build" / "smoke" / "book").exists()
+
+
+def test_build_under_way_is_left_alone(checkout):
+    fcntl = pytest.importorskip("fcntl")
+    folder = checkout.top / "_build" / "smoke"
+    folder.mkdir(parents=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = checkout.build()
+    assert refused.returncode == 2
+    assert "another build is under way" in refused.stdout
+
+
+def test_unknown_profile_is_refused(checkout):
+    refused = checkout.build("smok")
+    assert refused.returncode == 2
+    assert "unknown PROFILE 'smok'; did you mean 'smoke'? There are: smoke, quick, paper" in refused.stdout
