@@ -1,0 +1,172 @@
+"""The papers' errata: read, checked for form, and shown on a page."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+import yaml
+from IPython.display import HTML
+
+from lossbook import paths
+from lossbook.errors import LossbookError
+from lossbook.report.page import Cell
+
+MATTERS = {
+    "typo": "a slip of the pen",
+    "wording": "the text may mislead",
+    "result": "a formula or a conclusion changes",
+    "design": "it bears on what the experiments can show",
+}
+"""How much an erratum matters, and what each word means."""
+
+_CHECKED_BY = re.compile(r"(?P<page>[a-z0-9-]+/[a-z0-9-]+)#(?P<label>[a-z0-9-]+)")
+
+_STYLE = """<style>
+.lossbook-erratum {border-top: 1px solid #8884; padding-top: .6em; margin-top: 1.2em; overflow-wrap: anywhere}
+.lossbook-erratum dt {font-weight: 600; margin-top: .4em}
+.lossbook-erratum dd {margin-left: 1em; overflow-x: auto}
+</style>"""
+
+
+class ErrataError(LossbookError):
+    """The list of errata is not in order; the message names the entry and what it lacks."""
+
+
+@dataclass(frozen=True)
+class Erratum:
+    r"""One place where a paper's text should read differently; mathematics stands between ``\(`` and ``\)``.
+
+    Attributes:
+        id: Unique; begins with the paper's key.
+        paper: The paper's key.
+        location: Where in the paper.
+        printed: What is printed there, or ``missing`` where the paper says nothing and should.
+        right: What it should say.
+        checked_by: Where the point is checked, ``<paper>/<item>#<label>``.
+        matters: One of :data:`MATTERS`.
+        explanation: Why, in a few sentences.
+    """
+
+    id: str
+    paper: str
+    location: str
+    printed: str
+    right: str
+    checked_by: str
+    matters: str
+    explanation: str
+
+    @property
+    def page(self) -> str:
+        """The page that checks it, ``<paper>/<item>``."""
+        return self.checked_by.partition("#")[0]
+
+    @property
+    def label(self) -> str:
+        """The label on that page."""
+        return self.checked_by.partition("#")[2]
+
+    @property
+    def href(self) -> str:
+        """The address of the check, seen from another page of the book."""
+        return f"../{self.page}.html#{self.label}"
+
+
+def load(path: Path | None = None) -> list[Erratum]:
+    """Read the errata and check their form.
+
+    Args:
+        path: A YAML list of entries; by default the project's own, ``data/errata.yaml``.
+
+    Raises:
+        ErrataError: The file cannot be read, or an entry is incomplete or malformed.
+    """
+    path = path or paths.data_file("errata.yaml")
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ErrataError(f"cannot read the errata: {path}: {error}") from error
+    if not isinstance(entries, list):
+        raise ErrataError(f"{path} must be a list of entries; it is {_kind(entries)}")
+    errata = [_erratum(entry, f"{path}, entry {number}") for number, entry in enumerate(entries, 1)]
+    seen: set[str] = set()
+    for erratum in errata:
+        if erratum.id in seen:
+            raise ErrataError(f"{path}: two entries have the id {erratum.id!r}")
+        seen.add(erratum.id)
+    return errata
+
+
+def _erratum(entry: object, where: str) -> Erratum:
+    names = [item.name for item in fields(Erratum)]
+    if not isinstance(entry, dict):
+        raise ErrataError(f"{where} must have the keys {', '.join(names)}; it is {_kind(entry)}")
+    if isinstance(entry.get("id"), str):
+        where += f" ({entry['id']})"
+    missing = [name for name in names if name not in entry]
+    if missing:
+        raise ErrataError(f"{where} lacks {', '.join(missing)}")
+    unknown = [str(key) for key in entry if key not in names]
+    if unknown:
+        raise ErrataError(f"{where} has the unknown key {', '.join(unknown)}; there are {', '.join(names)}")
+    for name in names:
+        value = entry[name]
+        if not isinstance(value, str) or not value.strip():
+            raise ErrataError(f"{where}: {name} must be text; it is {_kind(value)}")
+        if value.count(r"\(") != value.count(r"\)"):
+            raise ErrataError(rf"{where}: {name} opens \( and closes \) a different number of times")
+    erratum = Erratum(**entry)
+    if not erratum.id.startswith(f"{erratum.paper}-"):
+        raise ErrataError(f"{where}: the id must begin with the paper's key, {erratum.paper}-")
+    if erratum.matters not in MATTERS:
+        raise ErrataError(f"{where}: matters is {erratum.matters!r}; it must be one of {', '.join(MATTERS)}")
+    if not _CHECKED_BY.fullmatch(erratum.checked_by):
+        raise ErrataError(
+            f"{where}: checked_by must be <paper>/<item>#<label>, for example "
+            f"yao2018/derivation#yao2018-eq-12; it is {erratum.checked_by!r}"
+        )
+    return erratum
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "empty"
+    if isinstance(value, str):
+        return "text" if value.strip() else "empty text"
+    return {"dict": "a mapping", "list": "a list"}.get(
+        type(value).__name__, f"{type(value).__name__} {value!r}"
+    )
+
+
+def overview(errata: Sequence[Erratum]) -> pd.DataFrame:
+    """Return one row an erratum, with links to the entry below it and to its check, for ``Page.table``."""
+    return pd.DataFrame(
+        {
+            "where": Cell(erratum.location, href=f"#{erratum.id}"),
+            "matters": erratum.matters,
+            "checked on": Cell(erratum.page, href=erratum.href),
+        }
+        for erratum in errata
+    )
+
+
+def show(errata: Sequence[Erratum]) -> HTML:
+    """Return the entries of a list of errata for display, each linked to the section that checks it."""
+    return HTML(f'{_STYLE}<div class="mathjax_process">{"".join(map(_html, errata))}</div>')
+
+
+def _html(erratum: Erratum) -> str:
+    terms = {
+        "Printed": "<em>nothing is said</em>" if erratum.printed == "missing" else escape(erratum.printed),
+        "Should read": escape(erratum.right),
+        "Why": escape(erratum.explanation),
+        "Checked": f'<a href="{escape(erratum.href)}">{escape(erratum.page)}, {escape(erratum.label)}</a>',
+    }
+    items = "".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in terms.items())
+    return (
+        f'<section class="lossbook-erratum" id="{escape(erratum.id)}">'
+        f"<p><strong>{escape(erratum.location)}</strong> ({erratum.matters}: {MATTERS[erratum.matters]})</p><dl>{items}</dl></section>"
+    )
