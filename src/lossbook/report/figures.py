@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from lossbook.report import style
 from lossbook.results import Record
@@ -51,7 +51,7 @@ def curves(groups: Mapping[str, Sequence[Record]], panels: Sequence[Panel], *, c
         for position, (loss, records) in enumerate(groups.items()):
             _draw(ax, style.loss_style(loss), records, panel, position)
         ax.set_title(panel.title)
-        ax.set_yscale(panel.scale)
+        _scale(ax, panel.scale)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
         ax.margins(x=0.03)
     for ax in axes[len(panels) :]:
@@ -71,6 +71,16 @@ def add_legend(figure: Figure, losses: Iterable[str]) -> None:
         (handle,) = figure.axes[0].plot([], [], **look.line(), marker=look.marker)
         handles.append(handle)
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)), columnspacing=1.4)
+
+
+def _scale(ax: Axes, scale: str) -> None:
+    ax.set_yscale(scale)
+    if scale == "linear":
+        return
+    if scale == "log":
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
 
 
 def _draw(ax: Axes, look: style.LossStyle, records: Sequence[Record], panel: Panel, position: int) -> None:

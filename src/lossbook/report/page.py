@@ -31,6 +31,7 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .lossbook-links {font-size: .85em}
 </style>"""
 
+_CODE = re.compile(r"`([^`]+)`")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TITLES = {"note": "Note", "warning": "Warning"}
 
@@ -89,8 +90,9 @@ class Page:
 
     @property
     def command(self) -> str:
-        """The one command that runs this page again."""
-        chosen = "".join(f" -p {key} {value}" for key, value in self.parameters.items())
+        """The one command that runs this page again; 0 and ``auto`` are what a notebook has by itself."""
+        named = {k: v for k, v in self.parameters.items() if v not in (None, 0, "auto")}
+        chosen = "".join(f" -p {key} {value}" for key, value in named.items())
         return f"lossbook notebook {self.name}{chosen}"
 
     def figure(self, figure: Figure, name: str, *, alt: str, caption: str) -> None:
@@ -153,7 +155,7 @@ class Page:
         """Show a boxed note.
 
         Args:
-            text: Plain text.
+            text: Plain text; what stands between backticks is shown as code.
             kind: ``"note"`` or ``"warning"``.
 
         Raises:
@@ -161,9 +163,10 @@ class Page:
         """
         if kind not in _TITLES:
             raise ValueError(f"a note is of the kind 'note' or 'warning', not {kind!r}")
+        shown = _CODE.sub(r"<code>\1</code>", escape(text))
         _show(
             f'<div class="admonition {kind}"><p class="admonition-title">{_TITLES[kind]}</p>'
-            f"<p>{escape(text)}</p></div>",
+            f"<p>{shown}</p></div>",
             f"{_TITLES[kind]}: {text}",
         )
 

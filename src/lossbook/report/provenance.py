@@ -27,13 +27,17 @@ class Provenance:
             facts["Runs"],
             f"profile {facts['Profiles']}",
             f"seeds {facts['Seeds']}",
-            f"code {facts['Code']}",
+            f"code {self._code()}",
             f"git {facts['Git commit']}",
             f"data {facts['Data']}",
             f"on {facts['Device']}",
             facts["Computing time"],
         ]
         return "; ".join(parts) + "."
+
+    def _code(self) -> str:
+        hashes = list(dict.fromkeys(str(r.provenance.get("code") or "not recorded") for r in self.records))
+        return hashes[0] if len(hashes) == 1 else f"{hashes[0]} and {len(hashes) - 1} more"
 
     def facts(self) -> dict[str, str]:
         """Return every fact by its name, as text."""

@@ -80,8 +80,8 @@ def paired_difference(
 
     Returns:
         The difference. ``n`` counts the shared seeds. With one shared seed there is no interval and no
-        p-value (NaN). Equal values on all seeds give p = 1. If all differences are the same and not zero,
-        the sample says nothing of their spread, and p is NaN.
+        p-value (NaN). Nor is there if all differences are the same: a few such pairs say nothing of the
+        spread, and an interval of no width would claim certainty.
 
     Raises:
         ValueError: If no seed is shared, or a shared value is not finite.
@@ -92,13 +92,10 @@ def paired_difference(
     differences = np.array([values[s] - baseline[s] for s in seeds], dtype=float)
     interval = mean_interval(differences, level)
     n = interval.n
-    if n < 2:
-        return PairedDifference(interval.mean, math.nan, math.nan, n, math.nan)
-    spread = float(differences.std(ddof=1))
+    spread = float(differences.std(ddof=1)) if n > 1 else 0.0
     if spread <= _EQUAL:
-        p = 1.0 if abs(interval.mean) <= _EQUAL else math.nan
-    else:
-        p = float(2 * student_t.sf(abs(interval.mean) / (spread / math.sqrt(n)), n - 1))
+        return PairedDifference(interval.mean, math.nan, math.nan, n, math.nan)
+    p = float(2 * student_t.sf(abs(interval.mean) / (spread / math.sqrt(n)), n - 1))
     return PairedDifference(interval.mean, interval.low, interval.high, n, p)
 
 

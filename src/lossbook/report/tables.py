@@ -145,14 +145,20 @@ def difference_cells(
             p_values.append(Cell("–"))
             continue
         keys = tuple(dict.fromkeys((*pair[0].keys, *pair[1].keys)))
-        if d.n == 1:
-            text = f"{d.mean * scale:+.{digits}f} (1 pair)"
+        if math.isnan(d.half):
+            why = "1 pair" if d.n == 1 else f"n = {d.n}, all equal"
+            text = f"{signed(d.mean * scale, digits)} ({why})"
         else:
-            text = f"{d.mean * scale:+.{digits}f} ± {d.half * scale:.{digits}f} (n = {d.n})"
+            text = f"{signed(d.mean * scale, digits)} ± {d.half * scale:.{digits}f} (n = {d.n})"
         numbers = {"mean": d.mean * scale, "low": d.low * scale, "high": d.high * scale, "n": d.n}
         differences.append(Cell(text, numbers, keys))
         p_values.append(Cell(p_text(p), {} if math.isnan(p) else {"holm": p, "unadjusted": d.p}))
     return differences, p_values
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Return a number with its sign; zero never gets a minus."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
 def p_text(p: float) -> str:
@@ -168,6 +174,11 @@ def notes(runs: Iterable[Runs], metric: str = "test_accuracy") -> list[str]:
     found = []
     if any(r.stale for r in every):
         found.append(STALE_NOTE)
+    if any(len(r.values(metric)) == 2 for r in every):
+        found.append(
+            "An interval from two runs is wide by nature: it reaches 12.7 standard errors to each side, "
+            "from three runs 4.3."
+        )
     diverged = sum(r.diverged(metric) for r in every)
     if diverged:
         found.append(

@@ -236,23 +236,29 @@ def curves_alt(evidence: Evidence, profile: str, dataset: str) -> str:
     ends = _ends(evidence, profile, dataset, "test_accuracy", lambda value: f"{100 * value:.1f}%")
     return (
         f"Training loss, test loss, training accuracy and test accuracy by epoch on "
-        f"{datasets.info(dataset).title}, one line per loss. Test accuracy at the end: {ends}."
+        f"{_drawn_on(evidence, profile, dataset)}, one line per loss. Test accuracy at the end: {ends}."
     )
 
 
 def cross_entropy_alt(evidence: Evidence, profile: str, dataset: str) -> str:
     """Return what the curves of the test cross-entropy show, in words and numbers."""
     ends = _ends(evidence, profile, dataset, "test_ce", lambda value: f"{value:.3f}")
-    title = datasets.info(dataset).title
+    title = _drawn_on(evidence, profile, dataset)
     return f"Test cross-entropy by epoch on {title}, one line per loss. At the end: {ends}."
 
 
 def curves_protocol(evidence: Evidence, profile: str, dataset: str) -> str:
     """Return what the runs of a figure were trained on, in words."""
-    records = [r for group in curve_groups(evidence, profile, dataset).values() for r in group]
-    others = sorted({r.config["dataset"] for r in records if substituted(r)})
-    instead = f"trained on {', '.join(others)} instead; " if others else ""
-    return instead + verdict.protocol(records)
+    records = _drawn(evidence, profile, dataset)
+    return f"{dataset_name(dataset, records)}; {verdict.protocol(records)}"
+
+
+def _drawn(evidence: Evidence, profile: str, dataset: str) -> list[Record]:
+    return [r for group in curve_groups(evidence, profile, dataset).values() for r in group]
+
+
+def _drawn_on(evidence: Evidence, profile: str, dataset: str) -> str:
+    return dataset_name(dataset, _drawn(evidence, profile, dataset))
 
 
 def _ends(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from lossbook import datasets
 from lossbook.report import stats
 from lossbook.report.evidence import Evidence, substituted
 from lossbook.report.style import loss_style
-from lossbook.report.tables import Runs, difference
+from lossbook.report.tables import Runs, difference, signed
 from lossbook.report.verdict import Claim, Finding, basis
 from lossbook.report.yao2018 import BASELINE, DATASETS, PAPER, PUBLISHED_EPOCHS, common_lengths, dataset_name
 from lossbook.results import Record
@@ -60,17 +61,23 @@ class Comparison:
             if lengths[0] == lengths[1]
             else f"{names[0]} after {lengths[0]} epochs, {names[1]} after {lengths[1]}"
         )
-        interval = (
-            f"95% interval {100 * d.low:+.2f} to {100 * d.high:+.2f}, {d.n} seeds"
-            if d.n > 1
-            else "1 seed, so no interval"
-        )
         size = min(r.provenance["test_size"] for r in self.records)
         return (
             f"{names[0]} minus {names[1]} on {datasets.info(self.dataset).title} ({after}): "
-            f"{100 * d.mean:+.2f} points ({interval}); {size:,} test images resolve about "
+            f"{_points(d)}; {size:,} test images resolve about "
             f"{100 * self.resolution:.2f} points."
         )
+
+
+def _points(d: stats.Interval) -> str:
+    """A difference of accuracies in words."""
+    if not math.isnan(d.half):
+        interval = f"95% interval {signed(100 * d.low)} to {signed(100 * d.high)}, {d.n} seeds"
+    elif d.n > 1:
+        interval = f"the same for all {d.n} seeds, so no interval"
+    else:
+        interval = "1 seed, so no interval"
+    return f"{signed(100 * d.mean)} points ({interval})"
 
 
 def compare(
@@ -138,9 +145,7 @@ def meaning(evidence: Evidence) -> list[str]:
         title = datasets.info(dataset).title
         chosen = best_comparison(evidence, dataset, "nllr")
         if chosen is None:
-            found.append(
-                f"On {title} there is no pair of NLLR and CE runs yet, so nothing can be said of it."
-            )
+            found.append(f"On {title} itself there are no runs of NLLR and CE to compare yet.")
             continue
         if chosen.above:
             says = "NLLR is the more accurate"
@@ -310,6 +315,7 @@ def _overfit(evidence: Evidence) -> Claim:
 def _improves(evidence: Evidence) -> Claim:
     curves = _long_runs(evidence, "cifar10", "nllr", minimum=2 * LONG)
     finding: Finding = "not tested"
+    gain = fall = stats.Interval(math.nan, math.nan, math.nan, 0)
     if curves is not None:
         gain, fall = curves.late_gain("test_accuracy"), curves.late_gain("test_loss")
         up, down = gain.low > 0, fall.high < 0
@@ -323,7 +329,7 @@ def _improves(evidence: Evidence) -> Claim:
             finding = "holds in part"
         else:
             finding = "does not hold"
-    return _curve_claim(
+    claim = _curve_claim(
         "On CIFAR-10, NLLR does not overfit: its test loss and accuracy keep improving over 500 epochs.",
         "Sec. IV, on Fig. 2",
         "Mean of the last tenth of the epochs against the ten epochs up to epoch 100, seed by seed. "
@@ -334,6 +340,13 @@ def _improves(evidence: Evidence) -> Claim:
         [curves],
         evidence,
     )
+    if curves is None:
+        return claim
+    late = (
+        f"From the ten epochs up to epoch {LONG} to the last tenth, accuracy changes by {_points(gain)}, the "
+        f"test loss by {fall.mean:+.3f} (95% interval {fall.low:+.3f} to {fall.high:+.3f})."
+    )
+    return replace(claim, evidence=(*claim.evidence, late))
 
 
 _DEGRADED_RULE = (
@@ -391,10 +404,10 @@ class _Curves:
         return stats.mean_interval(gains) if gains else stats.Interval(np.nan, np.nan, np.nan, 0)
 
     def sentence(self) -> str:
-        lost = f" {self.diverged} of them broke down." if self.diverged else ""
+        lost = f" ({self.diverged} broke down)" if self.diverged else ""
         return (
             f"{loss_style(self.loss).name} on {datasets.info(self.dataset).title}, {len(self.records)} runs "
-            f"over {self.length} epochs:{lost} the accuracy ends {self.accuracy_drop:.2f} points below its "
+            f"over {self.length} epochs{lost}: the accuracy ends {self.accuracy_drop:.2f} points below its "
             f"best; {self.loss_rise:.1%} of the test loss's descent is lost again."
         )
 
@@ -507,7 +520,8 @@ def _curve_claim(
     made = [c for c in found if c is not None]
     records = tuple({r.key: r for c in made for r in c.records}.values())
     longest = max((r.labels["epochs"] for r in evidence.records if not substituted(r)), default=0)
+    so_far = f"the longest recorded so far have {longest}" if longest else "none is recorded"
     sentences = tuple(c.sentence() for c in made) or (
-        f"It takes runs of {LONG} epochs or more; the longest recorded so far have {longest}.",
+        f"It takes runs of {LONG} epochs or more on the data set itself; {so_far}.",
     )
     return Claim(title, where, rule, finding, basis(records), sentences, records)

@@ -1,0 +1,165 @@
+"""Pages: what is saved, what is shown, and what is refused."""
+
+import io
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from lossbook.report import Cell, Page, page
+
+
+class _Document(HTMLParser):
+    """The tags of a piece of HTML, which must be balanced."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag != "img":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """What a page displays, as HTML or Markdown; its files go to ``tmp_path``."""
+    monkeypatch.setenv("LOSSBOOK_FILES", str(tmp_path))
+    outputs: list[str] = []
+
+    def display(content: Any, raw: bool = False) -> None:
+        outputs.append(content["text/html"] if raw else content.data)
+
+    monkeypatch.setattr(page, "display", display)
+    return outputs
+
+
+def _plot() -> Figure:
+    figure = Figure()
+    figure.add_subplot().plot([1, 2], [3, 4])
+    return figure
+
+
+def test_a_figure_is_saved_and_shown_for_light_and_dark_pages(shown: list[str], tmp_path: Path) -> None:
+    Page("yao2018/table1").figure(_plot(), "fig1", alt='a "rising" line', caption="A < B")
+    folder = tmp_path / "yao2018" / "table1"
+    assert sorted(p.name for p in folder.iterdir()) == ["fig1-dark.svg", "fig1.pdf", "fig1.svg"]
+    assert (folder / "fig1.pdf").read_bytes().startswith(b"%PDF")
+    document = _Document(shown[0])
+    light, dark = document.all("img")
+    assert light["class"] == "only-light"
+    assert dark["class"] == "only-dark"
+    assert dark["style"] == "display:none"
+    for image in (light, dark):
+        assert image["alt"] == 'a "rising" line'
+        assert str(image["src"]).startswith("data:image/svg+xml;base64,")
+    assert light["src"] != dark["src"]
+    links = [a["href"] for a in document.all("a")]
+    assert links == [f"../files/yao2018/table1/{n}" for n in ("fig1.svg", "fig1-dark.svg", "fig1.pdf")]
+    assert "A &lt; B" in shown[0]
+
+
+def test_a_figure_needs_alt_text(shown: list[str]) -> None:
+    with pytest.raises(ValueError, match="alt text"):
+        Page("yao2018/table1").figure(_plot(), "fig1", alt=" ", caption="")
+    assert shown == []
+
+
+def test_a_table_is_escaped_scrolls_and_names_its_rows(shown: list[str], tmp_path: Path) -> None:
+    frame = pd.DataFrame(
+        {
+            "Loss <b>": ["CE & co"],
+            "Ours": [Cell("1.00 ± 0.10", {"mean": 1.0012345}, ("k1", "k2"), "seed 0: 1")],
+        }
+    )
+    Page("yao2018/table1").table(frame, "table1", caption="A & B", notes=["x < y"])
+    document = _Document(shown[0])
+    assert "<b>" not in shown[0]
+    assert "CE &amp; co" in shown[0]
+    assert "x &lt; y" in shown[0]
+    assert document.all("div")[0]["class"] == "table-wrapper"
+    assert [th["scope"] for th in document.all("th")] == ["col", "col", "row"]
+    assert len(document.all("caption")) == 1
+    assert document.all("td")[0]["title"] == "seed 0: 1"
+    saved = pd.read_csv(tmp_path / "yao2018" / "table1" / "table1.csv")
+    assert saved.to_dict("records") == [
+        {"Loss <b>": "CE & co", "Ours": "1.00 ± 0.10", "Ours: mean": 1.0012345, "runs": "k1 k2"}
+    ]
+
+
+def test_csv_keeps_numbers_of_cells_that_only_some_rows_have() -> None:
+    frame = pd.DataFrame({"a": [Cell("–"), Cell("1", {"n": 2, "holm": 0.5}, ("k",))], "b": ["x", "y, z"]})
+    saved = pd.read_csv(io.StringIO(page.table_csv(frame)))
+    assert list(saved.columns) == ["a", "a: n", "a: holm", "b", "runs"]
+    assert saved["b"].tolist() == ["x", "y, z"]
+    assert pd.isna(saved["a: n"][0])
+
+
+@pytest.mark.parametrize("name", ["table1", "yao2018/", "Yao/table1", "../x", "a/b/c"])
+def test_a_page_is_named_paper_and_item(name: str) -> None:
+    with pytest.raises(ValueError, match="<paper>/<item>"):
+        Page(name)
+
+
+def test_files_of_a_page_do_not_replace_each_other(shown: list[str]) -> None:
+    here = Page("yao2018/table1")
+    here.table(pd.DataFrame({"a": [1]}), "one", caption="")
+    with pytest.raises(ValueError, match="already"):
+        here.table(pd.DataFrame({"a": [2]}), "one", caption="")
+    with pytest.raises(ValueError, match="lower case"):
+        here.table(pd.DataFrame({"a": [2]}), "../two", caption="")
+    assert len(shown) == 1
+
+
+def test_notes(shown: list[str]) -> None:
+    Page("yao2018/table1").note("1 < 2, run `lossbook run x`", kind="warning")
+    assert "1 &lt; 2, run <code>lossbook run x</code>" in shown[0]
+    assert _Document(shown[0]).all("div")[0]["class"] == "admonition warning"
+    with pytest.raises(ValueError, match="kind"):
+        Page("yao2018/table1").note("x", kind="error")  # type: ignore[arg-type]
+
+
+def test_the_command_names_what_was_changed() -> None:
+    assert Page("yao2018/table1", profile="quick", seeds=0, device="auto").command == (
+        "lossbook notebook yao2018/table1 -p profile quick"
+    )
+    assert Page("yao2018/table1", profile="quick", seeds=2).command.endswith("-p profile quick -p seeds 2")
+
+
+def test_provenance_tells_runs_code_data_and_machine(
+    shown: list[str], tmp_path: Path, make_record: Any
+) -> None:
+    records = [make_record(0.9, seed=seed, loss=loss) for seed in (0, 1) for loss in ("ce", "nllr")]
+    Page("yao2018/table1", profile="quick").provenance(records)
+    for fact in (
+        "4 runs",
+        "profile quick",
+        "seeds 0, 1",
+        "0123456789ab",
+        "5a4ef870",
+        "mnist fedcba98",
+        "50 s",
+    ):
+        assert fact in shown[0], fact
+    assert "lossbook notebook yao2018/table1 -p profile quick" in shown[0]
+    saved = pd.read_csv(tmp_path / "yao2018" / "table1" / "runs.csv")
+    assert saved["key"].tolist() == [r.key for r in records]
+    _Document(shown[0])
+
+
+def test_a_page_without_runs_still_says_how_to_run_it(shown: list[str]) -> None:
+    Page("yao2018/derivation").provenance([])
+    assert "lossbook notebook yao2018/derivation" in shown[0]
