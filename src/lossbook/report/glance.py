@@ -66,24 +66,26 @@ def _number(found: choice.Evidence, cell: dict[str, str], used: list[Record]) ->
 
 
 def _figure(found: choice.Evidence, dataset: str, used: list[Record]) -> dict[str, Any]:
-    """A figure: paper scale if every cell that the paper profile declares for its data set has a run."""
-    declared = [
-        cell
-        for cell in experiments.get(found.experiment).profiles[PAPER].cells
-        if cell.labels["dataset"] == dataset
-    ]
-    runs = [r for r in found.by_profile.get(PAPER, ()) if r.labels["dataset"] == dataset]
-    recorded = {(r.labels["loss"], r.labels["epochs"]) for r in runs}
-    if {(c.labels["loss"], c.labels["epochs"]) for c in declared} - recorded:
-        profile = _best(found, dataset=dataset)
-        runs = [r for r in found.by_profile.get(profile or "", ()) if r.labels["dataset"] == dataset]
+    """A figure: the best profile that has a run of every cell it declares for the data set, else the best."""
+    complete = [name for name in found.by_profile if not _missing(found, name, dataset)]
+    profile = next(iter(complete), None) or _best(found, dataset=dataset)
+    runs = [r for r in found.by_profile.get(profile or "", ()) if r.labels["dataset"] == dataset]
     used += runs
+    partly = "" if profile in complete or not runs else "in part; "
     return {
         "What": f"{datasets.info(dataset).title}: losses and accuracies by epoch",
-        "Status": _status(runs),
+        "Status": partly + _status(runs),
         "Ours": Cell("drawn" if runs else "not run", runs=tuple(r.key for r in runs)),
         "Paper": "curves",
     }
+
+
+def _missing(found: choice.Evidence, profile: str, dataset: str) -> bool:
+    """Whether a cell that the profile declares for a data set has no run, or it declares none."""
+    cells = [
+        c for c in experiments.get(found.experiment).profiles[profile].cells if c.labels["dataset"] == dataset
+    ]
+    return not cells or any(not found.runs(profile, **c.labels).records for c in cells)
 
 
 def _best(found: choice.Evidence, **labels: Any) -> str | None:

@@ -1,0 +1,382 @@
+"""The chapter's tables and figures, and its findings, on records whose answer is known."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from lossbook import experiments
+from lossbook.report import Evidence, figures, glance, style, tables, verdict, yao2018, yao2018_claims
+from lossbook.report import records as choose
+from lossbook.results import Record, Store, published
+
+EXPERIMENT = "yao2018/table1"
+MakeRecord = Callable[..., Record]
+
+
+def _evidence(*records: Record) -> Evidence:
+    by_profile: dict[str, list[Record]] = {}
+    for name in experiments.get(EXPERIMENT).profiles:
+        if found := [r for r in records if r.profile == name]:
+            by_profile[name] = found
+    return Evidence(EXPERIMENT, "quick", by_profile)
+
+
+def _group(make: MakeRecord, ends: Sequence[float], **settings: Any) -> list[Record]:
+    """One run per seed that ends at the given accuracy."""
+    length = settings.pop("length")
+    return [make([0.5] * (length - 1) + [end], seed=seed, **settings) for seed, end in enumerate(ends)]
+
+
+# --- the paper's numbers ---
+
+
+def test_table_one_is_as_printed() -> None:
+    printed = published("yao2018", "table1")
+    assert printed["accuracy_percent"].tolist() == ["99.28", "99.27", "99.28", "79.92", "80.01", "86.01"]
+    assert printed["epochs"].tolist() == ["100", "100", "500"] * 2
+    assert printed["loss"].tolist() == ["ce", "bce", "nllr"] * 2
+    assert printed["dataset"].tolist() == ["mnist"] * 3 + ["cifar10"] * 3
+
+
+def test_the_set_ups_are_the_keras_examples() -> None:
+    frame = yao2018.setup_table()
+    assert frame["Parameters"].tolist() == ["1,199,882", "1,250,858"]
+    assert frame["Batch"].tolist() == [128, 32]
+    assert "learning rate 0.0001" in frame["Optimiser"][1]
+
+
+# --- which records a page shows ---
+
+
+@pytest.fixture
+def store(tmp_path: Any) -> Store:
+    return Store(working=tmp_path / "working", published=tmp_path / "published")
+
+
+def _declared(make: MakeRecord, profile: str, accuracy: float, **changes: Any) -> list[Record]:
+    cells = experiments.get(EXPERIMENT).profiles[profile].cells
+    found = []
+    for cell in cells:
+        labels, config = cell.labels, {**cell.spec.config, **changes}
+        record = make(
+            [accuracy] * labels["epochs"],
+            loss=labels["loss"],
+            dataset=labels["dataset"],
+            profile=profile,
+            config=config,
+        )
+        found.append(record)
+    return found
+
+
+def test_profiles_come_best_first_and_smoke_only_on_smoke_pages(
+    store: Store, make_record: MakeRecord
+) -> None:
+    for profile in ("smoke", "quick", "keras12"):
+        for record in _declared(make_record, profile, 0.9):
+            store.append(record)
+    assert list(choose(EXPERIMENT, "quick", store=store).by_profile) == ["keras12", "quick"]
+    assert list(choose(EXPERIMENT, "smoke", store=store).by_profile) == ["keras12", "quick", "smoke"]
+
+
+def test_records_of_an_earlier_definition_are_left_out_and_counted(
+    store: Store, make_record: MakeRecord
+) -> None:
+    for record in _declared(make_record, "keras12", 0.9, batch_size=7):
+        store.append(record)
+    found = choose(EXPERIMENT, "quick", store=store)
+    assert found.records == []
+    assert "3 records of an earlier definition" in found.notes[0]
+
+
+def test_embedded_data_give_way_to_the_real_set(store: Store, make_record: MakeRecord) -> None:
+    stand_in = {"dataset": "digits", "train_size": None, "test_size": None}
+    for record in _declared(make_record, "quick", 0.5, **stand_in):
+        store.append(record)
+    assert {r.config["dataset"] for r in choose(EXPERIMENT, "quick", store=store).records} == {"digits"}
+    assert choose(EXPERIMENT, "quick", store=store).best(dataset="mnist") is None
+    for record in _declared(make_record, "quick", 0.9):
+        store.append(Record(**{**record.__dict__, "key": f"real-{record.key}"}))
+    found = choose(EXPERIMENT, "quick", store=store)
+    assert {r.config["dataset"] for r in found.records} == {"mnist", "cifar10"}
+    assert found.notes == ()
+    assert found.best(dataset="mnist") == "quick"
+
+
+def test_what_was_just_run_is_what_is_shown(store: Store, make_record: MakeRecord) -> None:
+    records = _declared(make_record, "quick", 0.9)
+    for record in records:
+        store.append(record)
+    outcome = experiments.RunOutcome(records[:2], 0, [], [], ())
+    assert choose(EXPERIMENT, "quick", outcome=outcome, store=store).records == records[:2]
+
+
+def test_a_long_run_serves_as_the_short_one_unless_that_was_made(make_record: MakeRecord) -> None:
+    long = make_record([0.5] * 99 + [0.8] + [0.9] * 400, loss="nllr", profile="paper")
+    evidence = _evidence(long)
+    at_100 = evidence.runs("paper", 100, dataset="mnist", loss="nllr")
+    assert at_100.values("test_accuracy") == {0: 0.8}
+    assert evidence.runs("paper", 501, dataset="mnist", loss="nllr").records == ()
+    short = make_record([0.5] * 99 + [0.7], loss="nllr", profile="paper")
+    both = _evidence(long, short).runs("paper", 100, dataset="mnist", loss="nllr")
+    assert both.values("test_accuracy") == {0: 0.7}
+    with pytest.raises(ValueError, match="more than one cell"):
+        _evidence(long, short).runs("paper", dataset="mnist", loss="nllr")
+
+
+# --- Table I ---
+
+
+def test_cells_not_run_say_what_they_would_cost() -> None:
+    frame, notes = yao2018.table_one(_evidence(), "paper", {("mnist", "nllr", 500): 36000.0})
+    assert frame["Ours: last epoch, %"].map(str).tolist()[2] == "not run; about 10.0 h here"
+    assert frame["Paper, %"][2] == "99.28 (500 epochs)"
+    assert notes == []
+
+
+def test_the_paper_profile_reads_each_loss_at_its_published_epoch(make_record: MakeRecord) -> None:
+    records = [
+        *_group(make_record, [0.80, 0.81, 0.82], length=100, loss="ce", dataset="cifar10", profile="paper"),
+        *_group(make_record, [0.10, 0.10, 0.10], length=500, loss="ce", dataset="cifar10", profile="paper"),
+        *_group(make_record, [0.86, 0.88, 0.87], length=500, loss="nllr", dataset="cifar10", profile="paper"),
+    ]
+    frame, _ = yao2018.table_one(_evidence(*records), "paper")
+    rows = {(r["Data"], r["Loss"]): r for r in frame.to_dict("records")}
+    assert str(rows["CIFAR-10", "CE"]["Ours: last epoch, %"]).startswith("81.00 ± ")
+    assert str(rows["CIFAR-10", "NLLR"]["Minus CE, points"]).startswith("+6.00 ± ")
+    assert str(rows["CIFAR-10", "BCE"]["Ours: last epoch, %"]) == "not run"
+    equal, _ = yao2018.equal_epochs_table(_evidence(*records), "paper")
+    assert equal["Epochs"].tolist() == [100, 100, 500, 500]
+
+
+def test_runs_on_stand_in_data_say_so(make_record: MakeRecord) -> None:
+    record = make_record([0.5, 0.5, 0.5], trained_on="digits")
+    frame, _ = yao2018.table_one(_evidence(record), "quick")
+    assert frame["Data"].tolist()[0] == "MNIST (here: digits)"
+    assert "digits" in yao2018.curves_alt(_evidence(record), "quick", "mnist")
+    assert "digits" in yao2018.curves_protocol(_evidence(record), "quick", "mnist")
+
+
+# --- figures ---
+
+
+def test_curves_draw_the_longest_runs_and_mark_broken_ones(make_record: MakeRecord) -> None:
+    style.theme()
+    whole = [make_record([0.9] * 500, loss="nllr", profile="paper", seed=s) for s in range(2)]
+    short = make_record([0.9] * 100, loss="nllr", profile="paper")
+    broken = make_record([0.9] * 7, epochs=500, loss="nllr", profile="paper", seed=2, status="diverged")
+    evidence = _evidence(*whole, short, broken)
+    groups = yao2018.curve_groups(evidence, "paper", "mnist")
+    assert [r.key for r in groups["nllr"]] == [r.key for r in (*whole, broken)]
+    ax = yao2018.learning_curves(evidence, "paper", "mnist").axes[3]
+    crosses = [line for line in ax.lines if line.get_marker() == "X"]
+    assert [tuple(line.get_xdata()) for line in crosses] == [(7,)]
+    assert crosses[0].get_ydata()[0] == pytest.approx(90)
+
+
+def test_widely_spread_losses_get_a_logarithmic_axis(make_record: MakeRecord) -> None:
+    flat = _evidence(make_record([0.9, 0.9, 0.9], test_loss=[0.3, 0.2, 0.1]))
+    deep = _evidence(make_record([0.9, 0.9, 0.9], loss="nllr", test_loss=[-1, -9, -20]))
+    assert yao2018.learning_curves(flat, "quick", "mnist").axes[0].get_yscale() == "linear"
+    assert yao2018.learning_curves(deep, "quick", "mnist").axes[0].get_yscale() == "symlog"
+
+
+def test_unused_panels_are_removed(make_record: MakeRecord) -> None:
+    panels = [figures.Panel("test_accuracy", str(i)) for i in range(3)]
+    assert len(figures.curves({"ce": [make_record([0.9])]}, panels).axes) == 3
+
+
+# --- the verdict ---
+
+
+def _findings(*records: Record) -> dict[str, str]:
+    return {name: claim.finding for name, claim in yao2018_claims.claims(_evidence(*records)).items()}
+
+
+def test_without_runs_only_mathematics_is_settled() -> None:
+    findings = _findings()
+    assert findings.pop("correct") == "does not hold"
+    assert set(findings.values()) == {"not tested"}
+
+
+def test_runs_on_stand_in_data_are_no_evidence(make_record: MakeRecord) -> None:
+    records = [
+        make_record([0.9] * 3, seed=s, loss=loss, trained_on="digits")
+        for s in range(3)
+        for loss in ("ce", "nllr")
+    ]
+    findings = _findings(*records)
+    assert {findings[name] for name in ("mnist", "lower")} == {"not tested"}
+
+
+@pytest.mark.parametrize(
+    ("nllr", "finding"),
+    [
+        ([0.9930, 0.9926, 0.9928], "holds"),
+        ([0.9830, 0.9826, 0.9828], "does not hold"),
+        ([0.9930, 0.9900, 0.9945], "not settled"),
+        ([0.9928], "not settled"),
+    ],
+)
+def test_mnist_is_comparable_if_the_test_set_cannot_tell(
+    make_record: MakeRecord, nllr: list[float], finding: str
+) -> None:
+    records = [
+        *_group(
+            make_record, [0.9928, 0.9926, 0.9929], length=100, loss="ce", profile="paper", test_size=10_000
+        ),
+        *_group(make_record, nllr, length=500, loss="nllr", profile="paper", test_size=10_000),
+    ]
+    assert _findings(*records)["mnist"] == finding
+
+
+@pytest.mark.parametrize(
+    ("at_100", "at_500", "gain", "equal"),
+    [
+        (0.80, 0.80, "holds", "holds in part"),  # six points over CE at any length: still one data set
+        (0.80, 0.86, "holds", "does not hold"),  # CE catches up when it may train as long
+        (0.86, 0.86, "does not hold", "does not hold"),
+    ],
+)
+def test_the_gain_on_cifar_10_is_asked_twice(
+    make_record: MakeRecord, at_100: float, at_500: float, gain: str, equal: str
+) -> None:
+    settings = {"dataset": "cifar10", "profile": "paper", "test_size": 10_000}
+    noise = [0.001, -0.001, 0.0]
+    records = _group(
+        make_record, [0.86 + n for n in (0.0, 0.0005, -0.0005)], length=500, loss="nllr", **settings
+    )
+    for loss in ("ce", "bce"):
+        records += _group(make_record, [at_100 + n for n in noise], length=100, loss=loss, **settings)
+        records += _group(make_record, [at_500 + n for n in noise], length=500, loss=loss, **settings)
+    findings = _findings(*records)
+    assert (findings["cifar10"], findings["equal"]) == (gain, equal)
+
+
+def test_bce_is_judged_on_both_data_sets(make_record: MakeRecord) -> None:
+    def group(dataset: str, loss: str, ends: Sequence[float]) -> list[Record]:
+        settings = {"dataset": dataset, "profile": "paper", "test_size": 10_000}
+        return _group(make_record, ends, length=100, loss=loss, **settings)
+
+    mnist = group("mnist", "ce", [0.992, 0.993, 0.992]) + group("mnist", "bce", [0.9921, 0.9929, 0.9921])
+    cifar = group("cifar10", "ce", [0.80, 0.80, 0.80])
+    assert _findings(*mnist)["bce"] == "holds in part"
+    assert _findings(*mnist, *cifar, *group("cifar10", "bce", [0.801, 0.80, 0.799]))["bce"] == "holds"
+    assert _findings(*mnist, *cifar, *group("cifar10", "bce", [0.84, 0.841, 0.842]))["bce"] == "holds in part"
+    assert _findings(*cifar, *group("cifar10", "bce", [0.84, 0.841, 0.842]))["bce"] == "does not hold"
+    assert _findings(*mnist, *cifar, *group("cifar10", "bce", [0.90, 0.80, 0.75]))["bce"] == "not settled"
+
+
+def _rising(length: int, peak: int, fall: float) -> tuple[list[float], list[float]]:
+    """Accuracy that rises to 0.8 until ``peak`` and then loses ``fall``; a loss that mirrors it."""
+    up = [0.2 + 0.6 * min(1.0, (e + 1) / peak) for e in range(length)]
+    accuracy = [a - fall * max(0.0, (e - peak) / (length - peak)) for e, a in enumerate(up)]
+    return accuracy, [2.5 - 2 * a for a in accuracy]
+
+
+def test_overfitting_is_a_loss_of_accuracy_and_of_descent(make_record: MakeRecord) -> None:
+    def runs(fall: float) -> list[Record]:
+        accuracy, loss_curve = _rising(100, 50, fall)
+        return [
+            make_record(accuracy, loss=loss, dataset="cifar10", profile="paper", test_loss=loss_curve, seed=s)
+            for loss in ("ce", "bce")
+            for s in range(2)
+        ]
+
+    assert _findings(*runs(0.05))["overfit"] == "holds"
+    assert _findings(*runs(0.0))["overfit"] == "does not hold"
+
+
+def test_nllr_keeps_improving_only_if_it_gets_better_after_epoch_100(make_record: MakeRecord) -> None:
+    def runs(peak: int, fall: float) -> list[Record]:
+        found = []
+        for seed in range(3):
+            accuracy, loss_curve = _rising(500, peak + seed, fall)
+            found.append(
+                make_record(
+                    accuracy, loss="nllr", dataset="cifar10", profile="paper", test_loss=loss_curve, seed=seed
+                )
+            )
+        return found
+
+    assert _findings(*runs(450, 0.0))["improves"] == "holds"
+    assert _findings(*runs(150, 0.2))["improves"] == "does not hold"
+    assert _findings(*runs(450, 0.0)[:1])["improves"] == "not settled"
+
+
+def test_a_run_that_breaks_down_is_not_stable(make_record: MakeRecord) -> None:
+    stable = [make_record([0.99] * 500, loss="nllr", profile="paper", seed=s) for s in range(2)]
+    broken = make_record([0.99] * 80, epochs=500, loss="nllr", profile="paper", seed=2, status="diverged")
+    falling = {"test_loss": [1.0 - e / 500 for e in range(500)]}
+    good = [make_record([0.99] * 500, loss="nllr", profile="paper", seed=s, **falling) for s in range(2)]
+    assert _findings(*good)["stable"] == "holds"
+    assert _findings(*stable, broken)["stable"] == "does not hold"
+
+
+def test_a_finding_on_a_subset_says_so(make_record: MakeRecord) -> None:
+    quick = [make_record([0.9] * 3, seed=s) for s in range(2)]
+    assert "small subset, not the paper's protocol" in verdict.basis(quick)
+    whole = [make_record([0.9] * 12, profile="keras12", train_size=60_000)]
+    assert verdict.basis(whole).startswith("shorter training")
+    assert verdict.basis([make_record(0.9, profile="paper")]) == "the paper's protocol (1 seed)"
+
+
+def test_the_better_profile_is_the_evidence(make_record: MakeRecord) -> None:
+    quick = [make_record([0.9] * 3, seed=s, loss=loss) for s in range(2) for loss in ("ce", "nllr")]
+    better = [
+        make_record([0.99] * 12, seed=s, loss=loss, profile="keras12", train_size=60_000)
+        for s in range(2)
+        for loss in ("ce", "nllr")
+    ]
+    claim = yao2018_claims.claims(_evidence(*quick, *better))["mnist"]
+    assert {r.profile for r in claim.records} == {"keras12"}
+    # One seed of the better profile gives no interval, so the lesser profile with two is used.
+    single = [r for r in better if r.seed == 0]
+    noisy = [make_record([0.9, 0.9, 0.9 + 0.01 * s], seed=s, loss="nllr") for s in range(2)]
+    base = [r for r in quick if r.labels["loss"] == "ce"]
+    claim = yao2018_claims.claims(_evidence(*base, *noisy, *single))["mnist"]
+    assert {r.profile for r in claim.records} == {"quick"}
+
+
+def test_prose_follows_the_numbers(make_record: MakeRecord) -> None:
+    def said(nllr: Sequence[float], test_ce: float) -> str:
+        records = _group(make_record, [0.90, 0.91, 0.92], length=3, loss="ce")
+        records += _group(make_record, nllr, length=3, loss="nllr", test_ce=test_ce)
+        return " ".join(yao2018_claims.meaning(_evidence(*records)))
+
+    assert "NLLR is the more accurate" in said([0.951, 0.96, 0.97], 0.3)
+    assert "CE is the more accurate" in said([0.851, 0.86, 0.87], 0.3)
+    assert "do not tell NLLR from CE" in said([0.92, 0.90, 0.92], 0.3)
+    assert "the worse ones" in said([0.951, 0.96, 0.97], 0.3)
+    assert "no worse" in said([0.951, 0.96, 0.97], 0.05)
+    assert "On CIFAR-10 itself there are no runs" in said([0.95, 0.96, 0.97], 0.3)
+
+
+# --- results at a glance ---
+
+
+def test_at_a_glance_without_records(store: Store) -> None:
+    frame, records = glance.glance("quick", store=store)
+    assert set(frame["Status"]) == {"not run"}
+    assert frame["Paper"].tolist()[:6] == published("yao2018", "table1")["accuracy_percent"].tolist()
+    assert [str(i) for i in frame["Item"]][-2:] == ["yao2018 Fig. 1", "yao2018 Fig. 2"]
+    assert records == []
+
+
+def test_at_a_glance_shows_the_best_there_is(store: Store, make_record: MakeRecord) -> None:
+    for record in [*_declared(make_record, "quick", 0.6), *_declared(make_record, "keras12", 0.9)]:
+        store.append(record)
+    ce = next(r for r in _declared(make_record, "paper", 0.99) if r.labels["loss"] == "ce")
+    store.append(ce)
+    frame, records = glance.glance("quick", store=store)
+    shown = [str(c) for c in frame["Ours"]]
+    assert frame["Status"][0] == "paper scale, 1 seed"
+    assert shown[0] == "99.00 (1 run)"
+    assert frame["Status"][1].startswith("reduced: ")
+    assert shown[1] == "90.00 (1 run)"
+    assert shown[3] == "60.00 (1 run)"
+    # One cell of many at the paper's scale does not make the figure so.
+    assert frame["Status"][6].startswith("reduced: ")
+    assert ce.key in {r.key for r in records}
+    assert tables.STALE not in "".join(shown)
