@@ -1,0 +1,159 @@
+"""The command: what it prints, and that a mistake is one sentence and exit status 2."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+import pytest
+
+from lossbook import experiments
+from lossbook.cli import app, main
+from lossbook.experiments import Cell, Experiment, Profile
+from lossbook.results import Record
+from lossbook.training import RunSpec
+
+SPEC = RunSpec(
+    dataset="digits",
+    model="keras_mnist_cnn",
+    loss="nllr",
+    optimizer="keras_adadelta",
+    batch_size=32,
+    epochs=1,
+    train_size=64,
+    test_size=50,
+)
+TOY = Experiment(
+    "toy/table1",
+    "A toy",
+    {"smoke": Profile("smoke", "tiny", (Cell({"loss": "nllr"}, SPEC),), seeds=2)},
+)
+
+
+@pytest.fixture
+def lossbook(tmp_path, monkeypatch, capfd):
+    """Run the command in a place of its own, with a toy experiment; give status, output and errors."""
+    monkeypatch.setenv("LOSSBOOK_BUILD", str(tmp_path / "build"))
+    monkeypatch.setitem(experiments._EXPERIMENTS, "toy/table1", TOY)
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["lossbook", *words])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        out, err = capfd.readouterr()
+        return stopped.value.code or 0, out, err
+
+    return call
+
+
+def test_run_show_export_and_run_again(lossbook, tmp_path):
+    status, out, _ = lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1", "--device", "cpu")
+    assert (status, "1 runs trained now, 1 of 1 there" in out) == (0, True)
+    status, out, _ = lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1")
+    assert (status, "0 runs trained now, 1 of 1 there" in out) == (0, True)
+
+    status, out, _ = lossbook("results", "list")
+    assert status == 0
+    assert "toy/table1" in out
+
+    status, out, _ = lossbook("results", "show", "toy/table1")
+    assert status == 0
+    assert SPEC.key in out
+    assert "today's" in out
+
+    status, out, _ = lossbook("results", "export", "toy/table1")
+    (row,) = csv.DictReader(io.StringIO(out))
+    assert (row["key"], row["label_loss"], row["dataset_used"]) == (SPEC.key, "nllr", "digits")
+    assert 0 <= float(row["test_accuracy"]) <= 1
+
+    target = tmp_path / "out" / "records.jsonl"
+    status, out, _ = lossbook("results", "export", "--format", "jsonl", "--output", str(target))
+    records = [Record.from_json(line, "working") for line in target.read_text().splitlines()]
+    assert "toy/table1" in {record.experiment for record in records}
+
+    status, out, _ = lossbook("pending", "--experiment", "toy/table1")
+    assert status == 0
+    assert "in all: 1 runs" in out
+
+
+def test_a_summary_says_what_was_run(lossbook, tmp_path):
+    target = tmp_path / "summary.json"
+    lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1", "--summary", str(target))
+    content = json.loads(target.read_text())
+    assert content["keys"] == [SPEC.key]
+    assert content["left"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "yao2018/tabel1"], "did you mean 'yao2018/table1'"),
+        (["run", "toy/table1", "--profile", "smok"], "did you mean 'smoke'"),
+        (["run", "toy/table1", "--profile", "smoke", "--device", "gpu"], "auto, cpu, cuda"),
+        (["run", "toy/table1", "--profile", "smoke", "--seeds", "0"], "at least 1 seed"),
+        (["run", "toy/table1", "--profile", "smoke", "--seeds", "two"], "--seeds"),
+        (["run", "toy/table1", "--profile", "smoke", "--budget", "-1"], "positive number of minutes"),
+        (["pending", "--profile", "papper"], "did you mean 'paper'"),
+        (["pending", "--experiment", "toy/table2"], "did you mean 'toy/table1'"),
+        (["results", "show", "toy/tabel1"], "unknown experiment with records"),
+        (["results", "export", "--format", "jsn"], "did you mean 'jsonl'"),
+        (["rnu"], "rnu"),
+    ],
+)
+def test_a_mistake_is_a_sentence_and_status_2(lossbook, words, message):
+    status, _, err = lossbook(*words)
+    assert status == 2
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_damaged_record_is_reported_and_the_rest_is_shown(lossbook, tmp_path):
+    lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1")
+    path = tmp_path / "build/results/toy/table1/smoke.jsonl"
+    path.write_text('{"key": "broken\n' + path.read_text())
+    status, out, err = lossbook("results", "show", "toy/table1")
+    assert status == 0
+    assert "line 1, is not a record" in err
+    assert SPEC.key in out
+
+
+def test_every_command_has_help():
+    from typer.testing import CliRunner
+
+    for words in ([], ["run"], ["pending"], ["results"], ["results", "export"], ["data"], ["notebook"]):
+        result = CliRunner().invoke(app, [*words, "--help"])
+        assert result.exit_code == 0, words
+
+
+def test_the_training_path_needs_no_workflow_notebook_or_plot_library(tmp_path):
+    script = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocker(MetaPathFinder):
+    names = {"jupytext", "papermill", "snakemake", "nbformat", "nbclient", "ipykernel", "IPython",
+             "matplotlib", "seaborn", "sphinx", "jupyter_book", "pooch"}
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in self.names:
+            raise ModuleNotFoundError(f"blocked: {name}")
+
+sys.meta_path.insert(0, Blocker())
+sys.argv = ["lossbook", "run", "yao2018/table1", "--profile", "smoke", "--seeds", "1"]
+from lossbook.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={
+            "PATH": "",
+            "HOME": str(tmp_path),
+            "LOSSBOOK_BUILD": str(tmp_path / "build"),
+            "OMP_NUM_THREADS": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 runs trained now" in done.stdout
