@@ -1,9 +1,12 @@
 """A small checkout: two notebooks, an experiment that trains nothing, and this package's workflow."""
 
+import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,16 @@ class Checkout:
         """Write a notebook with one cell after its parameters."""
         return self.write(f"notebooks/{name}.md", _NOTEBOOK.format(title=name, code=code))
 
+    @contextlib.contextmanager
+    def changed(self, name: str, old: str, new: str) -> Iterator[None]:
+        """A file as it was but for some text; a new file if there was none."""
+        path = self.top / name
+        before = path.read_text() if path.exists() else None
+        assert old in (before or "")
+        self.write(name, before.replace(old, new) if before else new)
+        yield
+        path.unlink() if before is None else path.write_text(before)
+
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run ``python -m lossbook.<arguments>`` of the checkout; stdout and stderr together."""
         known = {k: v for k, v in os.environ.items() if not k.startswith("LOSSBOOK_")}
@@ -84,6 +97,24 @@ class Checkout:
     def build(self, profile: str = "smoke") -> subprocess.CompletedProcess[str]:
         """Build the book of the checkout."""
         return self.run("lossbook.workflow", "build", "--profile", profile)
+
+    def plan(self) -> set[str]:
+        """What a build would do, from Snakemake's dry run."""
+        folder = str(self.top / "_build" / "smoke")
+        options = [
+            "--directory",
+            folder,
+            "--config",
+            "profile=smoke",
+            "--dry-run",
+            "--nolock",
+            "--cores",
+            "2",
+        ]
+        done = self.run("snakemake", "--snakefile", str(self.top / "Snakefile"), *options)
+        assert done.returncode == 0, done.stdout
+        outputs = re.findall(r"^ +output: ([^,\n]+)", done.stdout, re.MULTILINE)
+        return {output.rpartition(".")[0] for output in outputs}
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 import re
 
+import jupytext
+import nbformat
 import pytest
 
 
@@ -29,36 +31,35 @@ def test_build_runs_what_changed_and_nothing_else(checkout):
     assert "Nothing has changed" in again.stdout
     assert again.stdout.splitlines()[-3:] == first.stdout.splitlines()[-3:]
 
-    # A comment changes no number.
-    used = checkout.top / "src" / "lossbook" / "toy" / "used.py"
-    used.write_text(used.read_text() + "# Remark.\n")
-    assert _ran(checkout.build().stdout) == set()
+    # What would run again after each of these changes, one at a time.
+    second = {"notebooks/paper/second", "book"}
+    for name, old, new, expected in [
+        (
+            "src/lossbook/toy/used.py",
+            "VALUE = 1",
+            "VALUE = 1  # a remark",
+            {"book"},
+        ),  # its source is on no page
+        ("src/lossbook/toy/used.py", "VALUE = 1", "VALUE = 2", {"notebooks/paper/first", "book"}),
+        ("src/lossbook/toy/table.py", ", 1", ", 2", {"experiments/table/one", *second}),
+        ("notebooks/paper/second.md", "second", "edited", second),
+        ("book/intro.md", "Words", "Other words", {"book"}),
+        ("data/published/paper/table.csv", "1", "2", {"notebooks/paper/first", *second}),
+        ("data/results/table/one/paper.jsonl", "", "{}", second),
+        ("_build/results/table/one/paper.jsonl", "", "{}", second),
+        ("datasets/digits", "", "there", {"experiments/table/one", *second}),
+    ]:
+        with checkout.changed(name, old, new):
+            assert checkout.plan() == expected, (name, new)
 
+    used = checkout.top / "src" / "lossbook" / "toy" / "used.py"
     used.write_text(used.read_text().replace("VALUE = 1", "VALUE = 2"))
     assert _ran(checkout.build().stdout) == {"paper/first"}
     assert "value 2 smoke" in shown.read_text()
 
-    checkout.notebook("paper/second", "experiment = 'table/one'\nprint('edited')")
-    assert _ran(checkout.build().stdout) == {"paper/second"}
-
-    # The experiment's code: trained again, and the page that shows it.
-    table = checkout.top / "src" / "lossbook" / "toy" / "table.py"
-    table.write_text(table.read_text().replace(", 1", ", 2"))
-    retrained = checkout.build().stdout
-    assert "trained" in retrained
-    assert _ran(retrained) == {"paper/second"}
-
-    # Records that arrive otherwise: published ones, and by hand.
-    checkout.write("data/results/table/one/paper.jsonl", "{}\n")
-    published = checkout.build().stdout
-    assert "trained" not in published
-    assert _ran(published) == {"paper/second"}
-    checkout.write("_build/results/table/one/smoke.jsonl", "{}\n")
-    assert "trained" in checkout.build().stdout
-
-    checkout.write("book/intro.md", "# Introduction\n\nOther words.\n")
-    assert _ran(checkout.build().stdout) == set()
-    assert "Other words" in page.read_text()
+    # Records that change behind the workflow's back.
+    with checkout.changed("_build/results/table/one/smoke.jsonl", "1", "2"):
+        assert checkout.plan() == {"experiments/table/one", *second}
 
 
 def test_failed_notebook_stops_the_build_and_a_resumed_one_goes_on(checkout):
@@ -87,10 +88,28 @@ def test_failed_notebook_stops_the_build_and_a_resumed_one_goes_on(checkout):
     assert checkout.build().returncode == 1
 
 
+def _pretend_executed(checkout):
+    for name in BOTH:
+        folder = checkout.top / "_build" / "smoke"
+        notebook = jupytext.read(checkout.top / "notebooks" / f"{name}.md")
+        (folder / "files" / name).mkdir(parents=True)
+        (folder / "notebooks" / name).parent.mkdir(parents=True, exist_ok=True)
+        nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
+
+
+def test_warning_stops_the_book_every_time(checkout):
+    _pretend_executed(checkout)
+    checkout.write("book/intro.md", "# Introduction\n\n[there](nowhere.md)\n")
+    for _ in range(2):  # Sphinx alone would forget a warning about a page it has read.
+        failed = checkout.run("lossbook.workflow", "book", "--profile", "smoke")
+        assert failed.returncode == 2
+        assert "nowhere.md" in failed.stdout
+        assert not (checkout.top / "_build" / "smoke" / "book").exists()
+
+
 @pytest.mark.parametrize(
     ("name", "text", "complaint"),
     [
-        ("book/intro.md", "# Introduction\n\n[there](nowhere.md)\n", "nowhere.md"),
         ("book/extra.md", "# Extra\n", "extra.md is in no chapter of _toc.yml"),
         (
             "_toc.yml",
@@ -99,13 +118,20 @@ def test_failed_notebook_stops_the_build_and_a_resumed_one_goes_on(checkout):
         ),
     ],
 )
-def test_page_that_does_not_fit_stops_the_build(checkout, name, text, complaint):
+def test_pages_and_contents_must_agree(checkout, name, text, complaint):
+    _pretend_executed(checkout)
     checkout.write(name, text)
-    for _ in range(2):  # Sphinx alone would forget a warning about a page it has read.
-        failed = checkout.build()
-        assert failed.returncode == 1
-        assert complaint in failed.stdout
-        assert not (checkout.top / "_build" / "smoke" / "book").exists()
+    failed = checkout.run("lossbook.workflow", "book", "--profile", "smoke")
+    assert failed.returncode == 2
+    assert complaint in failed.stdout
+
+
+def test_links_to_notebook_sources_lead_to_their_pages(checkout):
+    _pretend_executed(checkout)
+    checkout.write("book/intro.md", "[a](paper/first.md#top) [b](other.md) [c](paper/first.md)\n")
+    checkout.run("lossbook.workflow", "book", "--profile", "smoke")
+    staged = (checkout.top / "_build" / "smoke" / "stage" / "intro.md").read_text()
+    assert staged == "[a](paper/first.ipynb#top) [b](other.md) [c](paper/first.ipynb)\n"
 
 
 def test_build_under_way_is_left_alone(checkout):
