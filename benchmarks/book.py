@@ -2,10 +2,10 @@
 
     .venv/bin/python benchmarks/book.py [--profile smoke]
 
-Both build the same pages in temporary copies of the checkout, in turn: cold, with nothing changed, after an edit of
-one notebook, and after an edit of a module of the package. The experiments are trained before the clock starts,
-since only `make book` trains. Jupyter Book executes in its best mode, with its cache. Each time is one run, in
-wall-clock seconds; leave the machine otherwise idle. The checkout itself is not touched.
+Both build the same pages in temporary copies of the checkout, in turn: cold, with nothing changed, after an
+edit of one notebook, and after an edit of a module of the package. The experiments are trained before the clock
+starts, since only `make book` trains. Jupyter Book executes in its best mode, with its cache. Each time is one
+run, in wall-clock seconds; leave the machine otherwise idle. The checkout itself is not touched.
 """
 
 import argparse
@@ -61,7 +61,7 @@ def _copy(top: Path) -> None:
 
 
 def _prepare_jupyter_book(top: Path, profile: str) -> None:
-    """Lay out the same pages for Jupyter Book to execute: it reads MyST notebooks, but passes no parameters."""
+    """Lay out the same pages for Jupyter Book to execute; it passes no parameters, so they go into the source."""
     stage = top / "stage"
     shutil.copytree(top / "book", stage)
     shutil.copytree(top / "notebooks", stage, dirs_exist_ok=True)
