@@ -2,10 +2,11 @@
 
     .venv/bin/python benchmarks/book.py [--profile smoke]
 
-Both build the same pages in temporary copies of the checkout, in turn: cold, with nothing changed, after an
-edit of one notebook, and after an edit of a module of the package. The experiments are trained before the clock
-starts, since only `make book` trains. Jupyter Book executes in its best mode, with its cache. Each time is one
-run, in wall-clock seconds; leave the machine otherwise idle. The checkout itself is not touched.
+Both build the same pages in temporary copies of the checkout, in turn: cold, with nothing changed,
+after an edit of one notebook, and after an edit of a module of the package. The experiments are trained
+before the clock starts, since only `make book` trains. Jupyter Book executes in its best mode, with its
+cache. Each time is one run, in wall-clock seconds; leave the machine otherwise idle. The checkout
+itself is not touched.
 """
 
 import argparse
@@ -37,9 +38,8 @@ def main() -> None:
         _run(ours, "-m", "lossbook.cli", "run", "yao2018/table1", "--profile", profile)
         shutil.copytree(ours, theirs)
         _prepare_jupyter_book(theirs, profile)
-        print(
-            f"Profile {profile}, {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}."
-        )
+        machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+        print(f"Profile {profile}, {machine}.")
         print("Seconds, and in brackets the notebooks that were executed.")
         print(f"{'':20}{'make book':>16}{'jupyter-book':>16}{'ratio':>8}")
         for change in ("cold", "nothing changed", "one notebook edited", "one module edited"):
@@ -61,7 +61,7 @@ def _copy(top: Path) -> None:
 
 
 def _prepare_jupyter_book(top: Path, profile: str) -> None:
-    """Lay out the same pages for Jupyter Book to execute; it passes no parameters, so they go into the source."""
+    """Lay out the same pages for Jupyter Book to execute, the profile in their source: it passes none."""
     stage = top / "stage"
     shutil.copytree(top / "book", stage)
     shutil.copytree(top / "notebooks", stage, dirs_exist_ok=True)
