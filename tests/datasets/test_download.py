@@ -275,12 +275,17 @@ def test_an_archive_is_unpacked(tiny, root, server, request):
     assert (datasets.load(info).test_labels.numpy() == tiny.arrays["test_labels"]).all()
 
 
-def test_an_archive_put_there_by_hand_is_kept(root, server, tiny_cifar100):
+def test_an_archive_put_there_by_hand_is_enough(root, server, tiny_cifar100):
     tiny_cifar100.put(root)
-    datasets.get(dataclasses.replace(tiny_cifar100.info, mirrors=(server.url,)), progress=False)
+    info = dataclasses.replace(tiny_cifar100.info, mirrors=(server.url,))
+    datasets.get(info, progress=False)
     assert server.asked == []
-    assert (root / "cifar-100-python.tar.gz").exists()
-    assert (root / "cifar-100-python/train").exists()
+    assert [path.name for path in root.iterdir()] == ["cifar-100-python.tar.gz"]
+    # One that is altered is replaced by a good one.
+    (root / "cifar-100-python.tar.gz").write_bytes(b"altered")
+    server.files = dict(tiny_cifar100.files)
+    datasets.get(info, progress=False)
+    assert datasets.verify(info).ok
 
 
 def test_an_altered_batch_is_replaced(root, server, tiny_cifar100):
@@ -336,11 +341,13 @@ def test_a_data_root_that_cannot_be_written(root, offered, server, monkeypatch):
         raise OSError(errno.EROFS, "Read-only file system", str(root))
 
     monkeypatch.setattr(download.os, "open", refuse)
-    with pytest.raises(
-        datasets.DataUnavailableError, match=r"cannot be written: Read-only file system.*LOSSBOOK_DATA"
-    ):
+    with pytest.raises(datasets.DataUnavailableError) as caught:
         datasets.get(offered.info, progress=False)
+    assert str(caught.value).startswith(f"{root} cannot be written: Read-only file system.")
+    assert "LOSSBOOK_DATA" in str(caught.value)
     assert server.asked == []
+    offered.put(root)
+    datasets.get(offered.info, progress=False)
 
 
 def test_a_data_root_that_is_a_file(tmp_path, offered, monkeypatch):

@@ -14,6 +14,7 @@ from lossbook.datasets.errors import DataUnavailableError
 from lossbook.datasets.progress import Reporter, amount, reporter
 from lossbook.datasets.registry import DatasetInfo, FileInfo
 from lossbook.datasets.registry import info as find
+from lossbook.datasets.verification import verify
 
 try:
     import fcntl
@@ -43,6 +44,8 @@ def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
     elif arrays.complete(info, root):
         notes = "".join(f" ({note})" for note in arrays.read(info, root).notes)
         tell.say(f"{info.title}: already in {root / info.name}{notes}")
+    elif official.complete(info, root) and not verify(info).problems:
+        tell.say(f"{info.title}: already in {root / info.folder if not info.archive else root}")
     else:
         try:
             with _alone(info, root, tell):
@@ -167,8 +170,11 @@ def _unpack_archive(info: DatasetInfo, root: Path) -> None:
 @contextlib.contextmanager
 def _alone(info: DatasetInfo, root: Path, tell: Reporter) -> Iterator[None]:
     """Keep other processes from downloading the same set at the same time."""
-    root.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(root / f".{info.name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(root / f".{info.name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise transfer.unwritable(root, error) from error
     try:
         if fcntl:
             try:

@@ -90,7 +90,7 @@ def verify(name: str | DatasetInfo) -> VerifyReport:
             problems.append(str(error))
         except OSError as error:
             problems.append(f"{what} cannot be read: {error.strerror or error}.")
-    if not problems and loading.present(info):
+    if not problems and (info.format == "sklearn" or arrays.complete(info, root)):
         try:
             # What no single file shows: that images and labels belong together.
             loading.load(info, download=False)
