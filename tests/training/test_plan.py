@@ -1,0 +1,121 @@
+"""What identifies a run, and resolving its names."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from lossbook import losses, models
+from lossbook.errors import UnknownNameError
+from lossbook.training import RunSpec, augment, optim, plan_run
+
+SPEC = RunSpec(
+    dataset="digits",
+    model="keras_mnist_cnn",
+    loss="ce",
+    optimizer="keras_adadelta",
+    batch_size=32,
+    epochs=2,
+)
+CHANGES = {
+    "dataset": "mnist",
+    "model": "keras_cifar10_cnn",
+    "loss": "nllr",
+    "optimizer": "keras_rmsprop",
+    "batch_size": 33,
+    "epochs": 3,
+    "train_size": 100,
+    "test_size": 100,
+    "loss_options": {"reduction": "sum"},
+    "optimizer_options": {"lr": 0.5},
+    "augmentation": "keras_shift_flip",
+    "seed": 1,
+}
+
+
+def test_the_key_is_short_and_the_same_every_time():
+    assert SPEC.key == replace(SPEC).key
+    assert len(SPEC.key) == 16
+    assert int(SPEC.key, 16) >= 0
+
+
+def test_every_setting_changes_the_key():
+    assert set(CHANGES) == {setting.name for setting in fields(RunSpec)}
+    changed = [replace(SPEC, **{name: value}).key for name, value in CHANGES.items()]
+    assert len({SPEC.key, *changed}) == len(CHANGES) + 1
+
+
+def test_options_count_by_name_and_value_and_not_by_order():
+    keys = {
+        replace(SPEC, optimizer_options=options).key
+        for options in ({"lr": 1.0}, {"lr": 2.0}, {"decay": 1.0}, {"lr": 1.0, "decay": 0.0})
+    }
+    assert len(keys) == 4
+    one = replace(SPEC, optimizer_options={"lr": 1.0, "decay": 0.5})
+    other = replace(SPEC, optimizer_options={"decay": 0.5, "lr": 1.0})
+    assert one.key == other.key
+
+
+def test_settings_at_their_defaults_do_not_count():
+    said = replace(
+        SPEC,
+        train_size=None,
+        test_size=None,
+        loss_options={},
+        optimizer_options={},
+        augmentation="none",
+        seed=0,
+    )
+    assert said.key == SPEC.key
+
+
+def test_keys_of_records_already_written_stay_valid():
+    """A setting added later with a default must leave this as it is."""
+    assert SPEC.key == KEY
+
+
+KEY = "7a180a78bd786e8d"
+
+
+def test_the_config_says_everything_but_the_seed():
+    config = replace(SPEC, seed=7).config
+    assert set(config) == {setting.name for setting in fields(RunSpec)} - {"seed"}
+    assert RunSpec(**config, seed=7) == replace(SPEC, seed=7)
+
+
+def test_names_become_code():
+    spec = replace(
+        SPEC,
+        loss="nllr",
+        loss_options={"clip": 1e-7},
+        optimizer="keras_rmsprop",
+        augmentation="keras_shift_flip",
+    )
+    plan = plan_run(spec)
+    assert plan.spec is spec
+    assert plan.build_model is models.keras_mnist_cnn
+    assert isinstance(plan.loss, losses.NLLRLoss)
+    assert plan.loss.clip == 1e-7
+    assert plan.build_optimizer is optim.keras_rmsprop
+    assert plan.augmentation is augment.keras_shift_flip
+    assert set(plan.entry_points) == {
+        "lossbook.training.engine:train",
+        "lossbook.models.keras2018:keras_mnist_cnn",
+        "lossbook.losses.softmax:NLLRLoss",
+        "lossbook.training.optim:keras_rmsprop",
+        "lossbook.training.augment:keras_shift_flip",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "nearest"),
+    [
+        ({"model": "keras_mnist_cn"}, "keras_mnist_cnn"),
+        ({"loss": "nlr"}, "nllr"),
+        ({"optimizer": "keras_adadleta"}, "keras_adadelta"),
+        ({"augmentation": "nonne"}, "none"),
+        ({"loss": "nllr", "loss_options": {"clipp": 0.1}}, "clip"),
+    ],
+)
+def test_unknown_names_are_answered_with_the_nearest(change, nearest):
+    with pytest.raises(UnknownNameError, match=f"did you mean '{nearest}'"):
+        plan_run(replace(SPEC, **change))
