@@ -185,8 +185,8 @@ class Server:
                 request.send_error(416)
                 return
             request.send_response(206)
-            shown = start + 1 if how == "other part" else start
-            request.send_header("Content-Range", f"bytes {shown}-{len(body) - 1}/{len(body)}")
+            start += how == "other part"
+            request.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         else:
             request.send_response(200)
         sent = body[start:]

@@ -6,10 +6,12 @@ import socket
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from lossbook import datasets
-from lossbook.datasets import download, transfer
+from lossbook.datasets import arrays, download, transfer
+from lossbook.datasets.registry import ARRAYS, Content
 
 IMAGES = "train-images-idx3-ubyte.gz"
 LAST = "t10k-labels-idx1-ubyte.gz"
@@ -88,7 +90,17 @@ def test_a_later_download_goes_on_where_an_earlier_one_was_stopped(root, offered
     assert whole(root, offered)
 
 
-@pytest.mark.parametrize("how", ["ignores Range", "416", "other part"])
+def test_another_part_than_was_asked_for_is_not_taken(root, offered, server):
+    part = root / "KMNIST/raw" / f"{IMAGES}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(offered.files[IMAGES][:1000])
+    server.plan = ["other part", "well"]
+    datasets.get(offered.info, progress=False)
+    assert [wanted for name, wanted in server.asked if name == IMAGES] == ["bytes=1000-"] * 2
+    assert whole(root, offered)
+
+
+@pytest.mark.parametrize("how", ["ignores Range", "416"])
 @pytest.mark.parametrize("kept", [1000, None])
 def test_a_server_that_cannot_resume_starts_anew(root, offered, server, how, kept):
     part = root / "KMNIST/raw" / f"{IMAGES}.part"
@@ -362,12 +374,15 @@ def test_a_second_download_of_the_same_set_waits(root, offered, server, capsys):
     fcntl.flock(held, fcntl.LOCK_EX)
     other = threading.Thread(target=datasets.get, args=(offered.info,))
     other.start()
+    told = ""
+    while "waiting for another download" not in told:
+        told += capsys.readouterr().err
+        time.sleep(0.01)
     time.sleep(0.3)
     assert server.asked == []
     os.close(held)
-    other.join(10)
+    other.join(60)
     assert whole(root, offered)
-    assert "waiting for another download" in capsys.readouterr().err
 
 
 def test_arrays_that_are_there_are_not_downloaded_over(root, offered, server, capsys):
@@ -380,6 +395,18 @@ def test_arrays_that_are_there_are_not_downloaded_over(root, offered, server, ca
     (root / "kmnist/test_labels.npy").write_bytes(b"altered")
     with pytest.raises(datasets.DataDamagedError, match="Remove the .npy files"):
         datasets.get(offered.info)
+
+
+def test_a_variant_that_is_there_is_kept_and_said(root, offered, server, capsys):
+    note = "the labels here are all zero"
+    values = {array: np.zeros_like(offered.arrays[array]) for array in ARRAYS}
+    contents = {a: (Content(arrays.content_checksum(values[a]), "zero", note),) for a in ARRAYS}
+    (root / "kmnist").mkdir()
+    for array in ARRAYS:
+        np.save(root / f"kmnist/{array}.npy", values[array])
+    datasets.get(dataclasses.replace(offered.info, contents=contents))
+    assert server.asked == []
+    assert f"{note}; to download the published set, remove that folder" in capsys.readouterr().err
 
 
 def test_digits_need_no_download(capsys):

@@ -42,8 +42,9 @@ def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
     if info.format == "sklearn":
         tell.say(f"{info.title}: part of scikit-learn, nothing to download")
     elif arrays.complete(info, root):
-        notes = "".join(f" ({note})" for note in arrays.read(info, root).notes)
-        tell.say(f"{info.title}: already in {root / info.name}{notes}")
+        tell.say(f"{info.title}: already in {root / info.name}")
+        for note in arrays.read(info, root).notes:
+            tell.say(f"{info.title}: {note}; to download the published set, remove that folder first")
     elif official.complete(info, root) and not verify(info).problems:
         tell.say(f"{info.title}: already in {root / info.folder if not info.archive else root}")
     else:
