@@ -32,9 +32,12 @@ def test_yao2018_table1_at_paper_scale_is_the_papers_protocol():
         for cell in profile.cells
     }
     for dataset in ("mnist", "cifar10"):
-        for loss, epochs in (("ce", 100), ("bce", 100), ("nllr", 500), ("ce", 500), ("bce", 500)):
+        clipped = ("nllr_clipped", 500)
+        for loss, epochs in (("ce", 100), ("bce", 100), ("nllr", 500), ("ce", 500), ("bce", 500), clipped):
             spec = specs.pop((dataset, loss, epochs))
-            assert (spec.dataset, spec.loss, spec.epochs) == (dataset, loss, epochs)
+            name, options = ("nllr", {"clip": 1e-7}) if loss == "nllr_clipped" else (loss, {})
+            assert (spec.dataset, spec.loss, spec.epochs) == (dataset, name, epochs)
+            assert spec.loss_options == options
             assert spec.train_size is None
             assert spec.test_size is None
             assert spec.batch_size == {"mnist": 128, "cifar10": 32}[dataset]
@@ -48,7 +51,7 @@ def test_yao2018_table1_at_paper_scale_is_the_papers_protocol():
 def test_keras12_is_all_of_mnist_for_twelve_epochs_with_three_seeds():
     profile = experiments.get("yao2018/table1").profiles["keras12"]
     assert profile.seeds == 3
-    assert {cell.spec.loss for cell in profile.cells} == {"ce", "bce", "nllr"}
+    assert {cell.labels["loss"] for cell in profile.cells} == {"ce", "bce", "nllr", "nllr_clipped"}
     for cell in profile.cells:
         assert (cell.spec.dataset, cell.spec.epochs, cell.spec.train_size) == ("mnist", 12, None)
 
