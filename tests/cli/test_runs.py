@@ -156,4 +156,4 @@ main()
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "6 runs trained now" in done.stdout
+    assert "8 runs trained now" in done.stdout
