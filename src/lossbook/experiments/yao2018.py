@@ -67,7 +67,7 @@ TABLE1 = Experiment(
         for profile in (
             Profile(
                 "paper",
-                "the paper's protocol: CE and BCE 100 epochs, NLLR 500; besides, CE, BCE and clipped NLLR 500",
+                "the paper's protocol: CE, BCE 100 epochs, NLLR 500; besides, CE, BCE, clipped NLLR 500",
                 _paper_cells(),
                 seeds=3,
             ),
