@@ -36,3 +36,10 @@ def test_a_false_statement_stops(result, tolerance):
 def test_what_could_not_fail_is_refused(result, tolerance):
     with pytest.raises(TypeError, match="claim"):
         check("the claim", result, tolerance)
+
+
+def test_a_long_statement_is_wrapped(capsys):
+    check("a statement " * 10, True)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert max(map(len, lines)) <= 72

@@ -11,6 +11,7 @@ ENTRIES = errata.load()
 GOOD = {
     "id": "yao2018-x",
     "paper": "yao2018",
+    "title": "A point",
     "location": "Eq. 1",
     "printed": "missing",
     "right": r"\(a < b\)",
@@ -84,7 +85,7 @@ def test_a_malformed_entry_is_named(tmp_path, change, message):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ([{"id": "yao2018-x"}], r"entry 1 \(yao2018-x\) lacks paper, location"),
+        ([{"id": "yao2018-x"}], r"entry 1 \(yao2018-x\) lacks paper, title"),
         ([GOOD, GOOD], "two entries have the id 'yao2018-x'"),
         (["text"], "entry 1 must have the keys id, paper.*it is text"),
         ({"errata": []}, "must be a list of entries; it is a mapping"),
@@ -110,4 +111,4 @@ def test_the_entry_as_shown(tmp_path):
     assert "<em>nothing is said</em>" in html
     assert '<a href="../yao2018/derivation.html#yao2018-eq-1">' in html
     row = errata.overview([entry]).iloc[0]
-    assert (row["where"].href, row["matters"]) == ("#yao2018-x", "typo")
+    assert (row["erratum"].href, row["where"], row["matters"]) == ("#yao2018-x", "Eq. 1", "typo")

@@ -1,5 +1,7 @@
 """One line for each thing a page checks."""
 
+import textwrap
+
 from torch import Tensor
 
 
@@ -32,10 +34,15 @@ def check(statement: str, result: bool | float | Tensor, tolerance: float | None
     if tolerance is None:
         if not all(values):
             raise CheckFailed(f"does not hold: {statement}")
-        print(f"holds: {statement}")
+        _say(f"holds: {statement}")
         return
     sizes = [abs(float(value)) for value in values]
     # Written so that NaN, which compares false with everything, fails.
     if not all(size <= tolerance for size in sizes):
         raise CheckFailed(f"does not hold: {statement} (error {max(sizes):.3g}, allowed {tolerance:.0e})")
-    print(f"holds: {statement} (largest error {max(sizes):.1e}, allowed {tolerance:.0e})")
+    _say(f"holds: {statement} (largest error {max(sizes):.1e}, allowed {tolerance:.0e})")
+
+
+def _say(line: str) -> None:
+    # As wide as a page's column of output.
+    print(textwrap.fill(line, 72, subsequent_indent="       "))

@@ -42,6 +42,7 @@ class Erratum:
     Attributes:
         id: Unique; begins with the paper's key.
         paper: The paper's key.
+        title: The point in a few words.
         location: Where in the paper.
         printed: What is printed there, or ``missing`` where the paper says nothing and should.
         right: What it should say.
@@ -52,6 +53,7 @@ class Erratum:
 
     id: str
     paper: str
+    title: str
     location: str
     printed: str
     right: str
@@ -142,12 +144,12 @@ def _kind(value: object) -> str:
 
 
 def overview(errata: Sequence[Erratum]) -> pd.DataFrame:
-    """Return one row an erratum, with links to the entry below it and to its check, for ``Page.table``."""
+    """Return one row an erratum, linked to its entry as :func:`show` gives it, for ``Page.table``."""
     return pd.DataFrame(
         {
-            "where": Cell(erratum.location, href=f"#{erratum.id}"),
+            "erratum": Cell(erratum.title, href=f"#{erratum.id}"),
+            "where": erratum.location,
             "matters": erratum.matters,
-            "checked on": Cell(erratum.page, href=erratum.href),
         }
         for erratum in errata
     )
@@ -159,14 +161,14 @@ def show(errata: Sequence[Erratum]) -> HTML:
 
 
 def _html(erratum: Erratum) -> str:
+    section = erratum.label.removeprefix(f"{erratum.paper}-")
     terms = {
+        "Where": f"{escape(erratum.location)} ({erratum.matters}: {MATTERS[erratum.matters]})",
         "Printed": "<em>nothing is said</em>" if erratum.printed == "missing" else escape(erratum.printed),
         "Should read": escape(erratum.right),
         "Why": escape(erratum.explanation),
-        "Checked": f'<a href="{escape(erratum.href)}">{escape(erratum.page)}, {escape(erratum.label)}</a>',
+        "Checked": f'<a href="{escape(erratum.href)}">{escape(erratum.page)}, section {escape(section)}</a>',
     }
     items = "".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in terms.items())
-    return (
-        f'<section class="lossbook-erratum" id="{escape(erratum.id)}">'
-        f"<p><strong>{escape(erratum.location)}</strong> ({erratum.matters}: {MATTERS[erratum.matters]})</p><dl>{items}</dl></section>"
-    )
+    body = f"<p><strong>{escape(erratum.title)}</strong></p><dl>{items}</dl>"
+    return f'<section class="lossbook-erratum" id="{escape(erratum.id)}">{body}</section>'
