@@ -294,9 +294,8 @@ def notebook_inputs(name: str, profile: str) -> str:
 
 
 def experiment_inputs(experiment: str) -> str:
-    """What training an experiment depends on: its code, and which data sets are there."""
-    module = f"lossbook.experiments.{experiment.partition('/')[0]}"
-    return json.dumps({"code": module_closure_hash([module]), "data": _data_sets_there()})
+    """The code that trains an experiment, as a hash."""
+    return module_closure_hash([f"lossbook.experiments.{experiment.partition('/')[0]}"])
 
 
 def book_inputs() -> str:
@@ -311,15 +310,23 @@ def drop_outdated_stamps(profile: str) -> None:
     """Delete stamps that no longer say the truth, so that their steps run again.
 
     That is an experiment's stamp after its records changed behind the workflow's back, for example by
-    ``lossbook run``, and the book's after somebody deleted the book.
+    ``lossbook run``, or after data arrived that it had to do without; and the book's, after somebody deleted
+    the book.
     """
     folder = profile_dir(profile)
-    for stamp in (folder / "experiments").glob("*/*.json"):
-        experiment = stamp.relative_to(folder / "experiments").with_suffix("").as_posix()
-        if _read_json(stamp)["store"] != _working_records(experiment, profile):
-            stamp.unlink()
+    for path in (folder / "experiments").glob("*/*.json"):
+        stamp = _read_json(path)
+        experiment = path.relative_to(folder / "experiments").with_suffix("").as_posix()
+        if not stamp or stamp["state"] != _experiment_state(experiment, profile, stamp["notes"]):
+            path.unlink()
     if not (folder / "book" / first_page()).is_file():
         (folder / "book.json").unlink(missing_ok=True)
+
+
+def _experiment_state(experiment: str, profile: str, notes: Sequence[str]) -> str:
+    """What a stamp holds on to: the records, and, when there is a note, the data sets that are there."""
+    records = _hash_files([paths.build_dir() / "results" / experiment / f"{profile}.jsonl"])
+    return _hash_text(records, *(_data_sets_there() if notes else []))
 
 
 def _named(prefix: str, trees: Iterable[ast.AST]) -> set[str]:
@@ -345,10 +352,6 @@ def _hash_files(places: Iterable[Path]) -> str:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         digest.update(f"{os.path.relpath(path, checkout())}\0{content}\0".encode())
     return digest.hexdigest()[:16]
-
-
-def _working_records(experiment: str, profile: str) -> str:
-    return _hash_files([paths.build_dir() / "results" / experiment / f"{profile}.jsonl"])
 
 
 def _data_sets_there() -> list[str]:
@@ -736,20 +739,15 @@ def _build_inputs() -> str:
     """Everything a build reads, at a glance: what Snakemake needs seconds to find out in detail."""
     top = checkout()
     names = ["src", "notebooks", "book", "data", "workflow", "Snakefile", "_config.yml", "_toc.yml"]
-    return _hash_text(
-        _hash_files([top / name for name in names]),
-        sys.executable,
-        str(paths.data_root()),
-        *_data_sets_there(),
-        *_address(),
-    )
+    return _hash_text(_hash_files([top / name for name in names]), sys.executable, *_address())
 
 
 def _made(profile: str) -> str:
     folder = profile_dir(profile)
     places = [folder / name for name in ("book", "experiments", "notebooks")]
     listing = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in _files(places)]
-    return _hash_text(_hash_files([paths.build_dir() / "results"]), *listing)
+    data = _data_sets_there() if _notes(folder) else []
+    return _hash_text(_hash_files([paths.build_dir() / "results"]), *listing, *data)
 
 
 def _read_json(path: Path) -> Any:
@@ -808,8 +806,8 @@ def step_experiment(name: str, profile: str) -> None:
     # At the paper's own profile a change of code asks for days of training: that is for the user to start.
     outcome = experiments.run(name, profile=profile, refresh=profile != "paper")
     runs = [f"{r.key} {r.provenance.get('code')} {r.provenance.get('finished')}" for r in outcome.records]
-    notes, store = list(outcome.notes), _working_records(name, profile)
-    stamp = {"notes": notes, "runs": sorted(runs), "store": store}
+    notes = list(outcome.notes)
+    stamp = {"notes": notes, "runs": sorted(runs), "state": _experiment_state(name, profile, notes)}
     paths.atomic_write(profile_dir(profile) / "experiments" / f"{name}.json", json.dumps(stamp, indent=1))
 
 

@@ -37,7 +37,7 @@ anything = None
 ```
 """
 
-_EXPERIMENTS = """
+_EXPERIMENTS = "'A room.'" + """
 import types
 from lossbook import paths
 from lossbook.toy import table
