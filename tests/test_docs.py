@@ -353,8 +353,7 @@ def test_the_cost_of_the_paper_profile_is_counted_right():
     runs = profile.runs()
     totals = {d: sum(s.epochs for _, s in runs if s.dataset == d) for d in ("mnist", "cifar10")}
     text = (ROOT / "book" / "reproduce.md").read_text()
-    assert (len(runs), len(profile.cells), profile.seeds) == (30, 10, 3)
-    assert "has 30 runs: ten cells with three seeds each" in text
+    assert f"has {len(runs)} runs: {len(profile.cells)} cells with {profile.seeds} seeds each" in text
     assert f"{totals['mnist']:,} epochs of MNIST and {totals['cifar10']:,} of CIFAR-10" in text
     keras12 = experiments.get("yao2018/table1").profiles["keras12"].runs()
     assert f"`keras12`, with {len(keras12)} runs of {keras12[0][1].epochs} epochs" in text
