@@ -1,9 +1,14 @@
 """The papers' own tables, as printed."""
 
-import pandas as pd
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from lossbook import paths
 from lossbook.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def published(paper: str, item: str) -> pd.DataFrame:
@@ -16,6 +21,8 @@ def published(paper: str, item: str) -> pd.DataFrame:
     Raises:
         UnknownNameError: No such table; the message names the nearest.
     """
+    import pandas as pd  # slow to import, and most commands never need it
+
     folder = paths.data_file("published")
     path = folder / paper / f"{item}.csv"
     if not path.is_file():
