@@ -22,6 +22,8 @@ def test_a_mean_states_its_interval_and_its_runs(make_record: Any) -> None:
 def test_a_single_run_is_shown_as_one(make_record: Any) -> None:
     cell = tables.mean_cell(Runs((make_record(0.973),)), "test_accuracy", percent=True)
     assert cell.text == "97.30 (1 run)"
+    # Wilson's interval for 973 of 1,000 images; between seeds there is none.
+    assert "96.10 to 98.14" in cell.title
 
 
 def test_a_cell_never_run_says_what_it_would_cost() -> None:
@@ -95,3 +97,10 @@ def test_one_pair_and_equal_pairs_have_no_interval(make_record: Any) -> None:
 
 def test_zero_has_no_minus() -> None:
     assert tables.signed(-0.0001) == "+0.00"
+
+
+def test_huge_numbers_are_written_in_powers_of_ten(make_record: Any) -> None:
+    assert tables.number(99_999.4, 1) == "99999.4"
+    assert tables.number(-8.733e29, 3) == "-8.7e29"
+    runs = Runs(tuple(make_record(0.7, seed=s, test_ce=1e29 * (1 + 2 * s)) for s in range(2)))
+    assert tables.mean_cell(runs, "test_ce", digits=3).text == "2.0e29 ± 1.3e30 (n = 2)"

@@ -77,10 +77,15 @@ def _scale(ax: Axes, scale: str) -> None:
     ax.set_yscale(scale)
     if scale == "linear":
         return
-    if scale == "log":
+    low, high = ax.get_ylim()
+    if scale == "log" and high / low < 1e3:
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
+    ax.yaxis.set_major_formatter(_plain)
+
+
+def _plain(value: float, _position: float) -> str:
+    return f"{value:g}".replace("-", "−").replace("e+", "e")
 
 
 def _draw(ax: Axes, look: style.LossStyle, records: Sequence[Record], panel: Panel, position: int) -> None:

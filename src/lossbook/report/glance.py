@@ -8,12 +8,15 @@ import pandas as pd
 
 from lossbook import datasets, experiments, paths
 from lossbook.report import evidence as choice
-from lossbook.report import tables, verdict
+from lossbook.report import tables, verdict, yao2018
 from lossbook.report.page import Cell
 from lossbook.report.style import loss_style
 from lossbook.results import Record, Store, published
 
 PAPER = "paper"
+
+# Losses of a paper that can be read in more than one way: each reading has a row of its own.
+_READINGS = {("yao2018", "nllr"): yao2018.READINGS}
 
 
 def papers() -> list[str]:
@@ -39,7 +42,8 @@ def glance(profile: str, *, store: Store | None = None) -> tuple[pd.DataFrame, l
             link = Cell(f"{paper} {item['title']}", href=f"../{item['page']}.html")
             if paths.data_file("published", paper, f"{item['item']}.csv").is_file():
                 for cell in _rows(paper, item["item"]):
-                    rows.append({"Item": link, **_number(found, cell, used)})
+                    for loss in _READINGS.get((paper, cell["loss"]), (cell["loss"],)):
+                        rows.append({"Item": link, **_number(found, {**cell, "loss": loss}, used)})
             else:
                 rows.append({"Item": link, **_figure(found, item["dataset"], used)})
     return pd.DataFrame(rows), list({r.key: r for r in used}.values())

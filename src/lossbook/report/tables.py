@@ -105,11 +105,18 @@ def mean_cell(
     interval = stats.mean_interval(values.values())
     lost = f", {diverged} more diverged" if diverged else ""
     if interval.n == 1:
-        text = f"{interval.mean:.{digits}f} (1 run{lost}){mark}"
+        text = f"{number(interval.mean, digits)} (1 run{lost}){mark}"
     else:
-        text = f"{interval.mean:.{digits}f} ± {interval.half:.{digits}f} (n = {interval.n}{lost}){mark}"
-    each = ", ".join(f"seed {seed}: {value:.{digits + 1}f}" for seed, value in values.items())
+        half = number(interval.half, digits)
+        text = f"{number(interval.mean, digits)} ± {half} (n = {interval.n}{lost}){mark}"
+    each = ", ".join(f"seed {seed}: {number(value, digits + 1)}" for seed, value in values.items())
     numbers = {"mean": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n}
+    if interval.n == 1 and metric.endswith("test_accuracy"):
+        # The only interval that one run has: other test images, not other seeds.
+        size = min(r.provenance["test_size"] for r in runs.records)
+        low, high = (scale * bound for bound in stats.binomial_interval(interval.mean / scale, size))
+        numbers |= {"test set low": low, "test set high": high}
+        each += f"; 95% interval for {size:,} test images {low:.{digits}f} to {high:.{digits}f}"
     if diverged:
         numbers["diverged"] = diverged
     return Cell(text, numbers, runs.keys, f"{each}; runs {', '.join(runs.keys)}")
@@ -154,6 +161,11 @@ def difference_cells(
         differences.append(Cell(text, numbers, keys))
         p_values.append(Cell(p_text(p), {} if math.isnan(p) else {"holm": p, "unadjusted": d.p}))
     return differences, p_values
+
+
+def number(value: float, digits: int) -> str:
+    """Return a number with so many digits after the point; a huge one in powers of ten."""
+    return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.1e}".replace("e+", "e")
 
 
 def signed(value: float, digits: int = 2) -> str:

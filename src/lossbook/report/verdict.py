@@ -27,6 +27,7 @@ class Claim:
         basis: What it was tested on: the paper's protocol, or something smaller and then what.
         evidence: What was found, sentence by sentence.
         records: The runs behind it; none for a claim settled by mathematics.
+        readings: The finding of each reading of the claim, where it can be read in two ways and they differ.
     """
 
     title: str
@@ -36,6 +37,7 @@ class Claim:
     basis: str
     evidence: tuple[str, ...]
     records: tuple[Record, ...] = ()
+    readings: tuple[str, ...] = ()
 
 
 def basis(records: Sequence[Record], *, paper_profile: str = "paper") -> str:
@@ -70,7 +72,7 @@ def summary(claims: Iterable[Claim]) -> pd.DataFrame:
         {
             "Claim": f"{number}. {claim.title}",
             "Where": claim.where,
-            "Finding": claim.finding,
+            "Finding": claim.finding + (f" ({'; '.join(claim.readings)})" if claim.readings else ""),
             "Tested on": claim.basis,
         }
         for number, claim in enumerate(claims, start=1)
@@ -80,5 +82,6 @@ def summary(claims: Iterable[Claim]) -> pd.DataFrame:
 def show(page: Page, claim: Claim) -> None:
     """Show a claim's finding, its evidence and the rule."""
     page.text(f"**Finding: {claim.finding}.** Tested on: {claim.basis}.")
-    page.text(*claim.evidence)
+    for evidence in claim.evidence:
+        page.text(evidence)
     page.text(f"*Rule:* {claim.rule}")

@@ -1,125 +1,54 @@
-"""The claims of yao2018, and what the records say of each."""
+"""The claims of yao2018, and what the records say of each.
+
+The paper does not say whether its NLLR was computed from clipped probabilities. A claim about NLLR is
+therefore tested for both readings: the formula as printed, and the formula on probabilities clipped as Keras
+clips them.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from lossbook import datasets
-from lossbook.report import stats
 from lossbook.report.evidence import Evidence, substituted
 from lossbook.report.style import loss_style
-from lossbook.report.tables import Runs, difference, signed
+from lossbook.report.tables import number
 from lossbook.report.verdict import Claim, Finding, basis
-from lossbook.report.yao2018 import BASELINE, DATASETS, PAPER, PUBLISHED_EPOCHS, common_lengths, dataset_name
+from lossbook.report.yao2018 import BASELINE, DATASETS, READINGS
+from lossbook.report.yao2018_measures import (
+    ACCURACY_DROP,
+    LONG,
+    LOSS_RISE,
+    Comparison,
+    LongRuns,
+    best_comparison,
+    compare,
+    long_runs,
+    points,
+)
 from lossbook.results import Record
 
-#: A long run, long enough to speak of overfitting: the paper's shortest.
-LONG = 100
-#: Curves count as degraded beyond this: points of accuracy, and the share of the loss's descent lost again.
-ACCURACY_DROP = 0.5
-LOSS_RISE = 0.05
+#: Points of accuracy below CE from which training counts as failed.
+BEHIND = 1.0
+#: Runs from this length on can show that training with NLLR fails; only long ones can show that it does not.
+SHORT = 12
+#: A test loss below this has run away: no probability that float32 can hold gives it.
+RUNAWAY = -1000.0
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two losses on one data set at one profile, seed by seed."""
+class Reading:
+    """What the records say of one reading of a claim."""
 
-    dataset: str
     loss: str
-    base: str
-    runs: Runs
-    base_runs: Runs
-    difference: stats.PairedDifference
-    resolution: float
-
-    @property
-    def records(self) -> tuple[Record, ...]:
-        """The runs of both sides."""
-        return (*self.runs.records, *self.base_runs.records)
-
-    @property
-    def above(self) -> bool:
-        """Whether the whole interval lies above zero."""
-        return self.difference.low > 0
-
-    @property
-    def no_gain(self) -> bool:
-        """Whether the interval excludes a gain that the test set could resolve."""
-        return self.difference.high <= self.resolution
-
-    def sentence(self) -> str:
-        """Return the comparison in words."""
-        d, names = self.difference, (loss_style(self.loss).name, loss_style(self.base).name)
-        lengths = [r.epochs or r.records[0].labels["epochs"] for r in (self.runs, self.base_runs)]
-        after = (
-            f"both after {lengths[0]} epochs"
-            if lengths[0] == lengths[1]
-            else f"{names[0]} after {lengths[0]} epochs, {names[1]} after {lengths[1]}"
-        )
-        size = min(r.provenance["test_size"] for r in self.records)
-        return (
-            f"{names[0]} minus {names[1]} on {datasets.info(self.dataset).title} ({after}): "
-            f"{_points(d)}; {size:,} test images resolve about "
-            f"{100 * self.resolution:.2f} points."
-        )
-
-
-def _points(d: stats.Interval) -> str:
-    """A difference of accuracies in words."""
-    if not math.isnan(d.half):
-        interval = f"95% interval {signed(100 * d.low)} to {signed(100 * d.high)}, {d.n} seeds"
-    elif d.n > 1:
-        interval = f"the same for all {d.n} seeds, so no interval"
-    else:
-        interval = "1 seed, so no interval"
-    return f"{signed(100 * d.mean)} points ({interval})"
-
-
-def compare(
-    evidence: Evidence, profile: str, dataset: str, loss: str, base: str, epochs: int, base_epochs: int
-) -> Comparison | None:
-    """Compare two losses at one profile; None without a shared seed, or on embedded data."""
-    runs = evidence.runs(profile, epochs, dataset=dataset, loss=loss)
-    base_runs = evidence.runs(profile, base_epochs, dataset=dataset, loss=base)
-    if any(substituted(r) for r in (*runs.records, *base_runs.records)):
-        return None
-    found = difference(runs, base_runs, "test_accuracy")
-    if found is None:
-        return None
-    size = min(r.provenance["test_size"] for r in base_runs.records)
-    accuracy = float(np.mean(list(base_runs.values("test_accuracy").values())))
-    return Comparison(dataset, loss, base, runs, base_runs, found, stats.resolution(accuracy, size))
-
-
-def best_comparison(
-    evidence: Evidence, dataset: str, loss: str, base: str = BASELINE, *, published: bool = False
-) -> Comparison | None:
-    """Compare two losses at the best profile that has both, one with several seeds before one with a single.
-
-    Args:
-        evidence: The records.
-        dataset: The data set.
-        loss: The loss.
-        base: What it is compared with.
-        published: Compare at the paper's own, unequal numbers of epochs; otherwise at the largest equal one.
-    """
-    single = None
-    for profile in evidence.by_profile:
-        if published:
-            lengths = [(PUBLISHED_EPOCHS[loss], PUBLISHED_EPOCHS[base])] if profile == PAPER else []
-        else:
-            lengths = [(n, n) for n in reversed(common_lengths(profile))]
-        for length, base_length in lengths:
-            found = compare(evidence, profile, dataset, loss, base, length, base_length)
-            if found is not None and found.difference.n > 1:
-                return found
-            single = single or found
-    return single
+    finding: Finding
+    sentences: tuple[str, ...]
+    records: tuple[Record, ...]
 
 
 def claims(evidence: Evidence) -> dict[str, Claim]:
@@ -143,19 +72,26 @@ def meaning(evidence: Evidence) -> list[str]:
     found = []
     for dataset in DATASETS:
         title = datasets.info(dataset).title
-        chosen = best_comparison(evidence, dataset, "nllr")
-        if chosen is None:
+        compared = [c for loss in READINGS if (c := best_comparison(evidence, dataset, loss)) is not None]
+        if not compared:
             found.append(f"On {title} itself there are no runs of NLLR and CE to compare yet.")
-            continue
-        if chosen.above:
-            says = "NLLR is the more accurate"
-        elif chosen.difference.high < 0:
-            says = "CE is the more accurate"
-        else:
-            says = "the runs do not tell NLLR from CE"
-        found.append(f"On {title} {says}. {chosen.sentence()} Tested on {basis(chosen.records)}.")
-        found += _yardstick(chosen)
+        for chosen in compared:
+            name = _name(chosen.loss)
+            if chosen.above:
+                says = f"{name} is more accurate than CE"
+            elif chosen.difference.high < 0:
+                says = f"{name} is less accurate than CE"
+            else:
+                says = f"the runs do not tell {name} from CE"
+            found.append(
+                f"**On {title}, {says}.** {chosen.sentence()} Tested on: {basis(chosen.records)}. "
+                + " ".join((*_yardstick(chosen), *_runaway(chosen)))
+            )
     return found
+
+
+def _name(loss: str) -> str:
+    return {"nllr": "NLLR as printed", "nllr_clipped": "NLLR clipped"}.get(loss, loss_style(loss).name)
 
 
 def _yardstick(chosen: Comparison) -> list[str]:
@@ -168,65 +104,121 @@ def _yardstick(chosen: Comparison) -> list[str]:
     else:
         what = "not higher: here its outputs are no worse as probabilities"
     return [
-        f"The test cross-entropy of the NLLR networks is {nllr:.3f}, of the CE networks {ce:.3f}; {what}."
+        f"The test cross-entropy of the networks trained with {_name(chosen.loss)} is {number(nllr, 3)}, of "
+        f"those trained with CE {number(ce, 3)}; {what}."
     ]
 
 
-def _mnist(evidence: Evidence) -> Claim:
-    chosen = best_comparison(evidence, "mnist", "nllr", published=True) or best_comparison(
-        evidence, "mnist", "nllr"
+def _runaway(chosen: Comparison) -> list[str]:
+    lowest = min(chosen.runs.values("test_loss").values(), default=0.0)
+    if lowest > RUNAWAY:
+        return []
+    return [
+        f"Its test loss has reached {number(lowest, 1)}: the loss has no lower bound, and training has run "
+        "away along it. The logits grow without end, and with them the damage that each wrong example does."
+    ]
+
+
+def _read(
+    title: str, where: str, rule: str, evidence: Evidence, test: Callable[[Evidence, str], Reading]
+) -> Claim:
+    """Test a claim about NLLR for both readings; where the tested ones differ, it holds in part at most."""
+    readings = [test(evidence, loss) for loss in READINGS]
+    tested = [r for r in readings if r.finding != "not tested"]
+    findings = {r.finding for r in tested}
+    if not findings:
+        finding: Finding = "not tested"
+    elif len(findings) == 1:
+        finding = tested[0].finding
+    else:
+        finding = "not settled" if "not settled" in findings else "holds in part"
+    sentences = [f"**{_name(r.loss)}: {r.finding}.** {' '.join(r.sentences)}" for r in readings]
+    bases = {basis(r.records) for r in tested}
+    return Claim(
+        title,
+        where,
+        rule,
+        finding,
+        basis=bases.pop()
+        if len(bases) < 2 and tested
+        else "; ".join(f"{_name(r.loss)}: {basis(r.records)}" for r in tested) or basis(()),
+        evidence=tuple(sentences),
+        records=_unique(r.records for r in tested),
+        readings=tuple(f"{_name(r.loss)}: {r.finding}" for r in readings)
+        if len({r.finding for r in readings}) > 1
+        else (),
     )
-    finding: Finding = "not tested"
-    if chosen is not None:
-        d, r = chosen.difference, chosen.resolution
-        if d.low >= -r and d.high <= r:
-            finding = "holds"
-        elif d.low > r or d.high < -r:
-            finding = "does not hold"
-        else:
-            finding = "not settled"
-    return _claim(
+
+
+def _mnist(evidence: Evidence) -> Claim:
+    def test(evidence: Evidence, loss: str) -> Reading:
+        chosen = best_comparison(evidence, "mnist", loss, published=True) or best_comparison(
+            evidence, "mnist", loss
+        )
+        finding: Finding = "not tested"
+        if chosen is not None:
+            d, r = chosen.difference, chosen.resolution
+            if d.low >= -r and d.high <= r:
+                finding = "holds"
+            elif d.low > r or d.high < -r:
+                finding = "does not hold"
+            else:
+                finding = "not settled"
+        return _reading(loss, finding, [chosen])
+
+    return _read(
         "On MNIST, NLLR is about as accurate as CE.",
         "Sec. I, IV and V; Table I; Fig. 1",
         "The 95% interval of NLLR minus CE, paired by seed, against the least difference r that the test set "
         "resolves (1.96 standard errors of a difference of two accuracies). It holds if the interval lies "
-        "within -r to r, does not hold if it lies outside, and is not settled otherwise.",
-        finding,
-        [chosen],
+        f"within -r to r, does not hold if it lies outside, and is not settled otherwise. {_READING_RULE}",
+        evidence,
+        test,
     )
 
 
 def _cifar10(evidence: Evidence) -> Claim:
-    found = [
-        best_comparison(evidence, "cifar10", "nllr", base, published=True)
-        or best_comparison(evidence, "cifar10", "nllr", base)
-        for base in ("ce", "bce")
-    ]
-    return _claim(
+    def test(evidence: Evidence, loss: str) -> Reading:
+        found = [
+            best_comparison(evidence, "cifar10", loss, base, published=True)
+            or best_comparison(evidence, "cifar10", loss, base)
+            for base in ("ce", "bce")
+        ]
+        return _reading(loss, _gain(found), found)
+
+    return _read(
         "On CIFAR-10, NLLR is significantly more accurate than CE and BCE (86.01% against 79.92% and "
         "80.01%).",
         "Abstract; Sec. IV and V; Table I; Fig. 2",
         "NLLR minus CE and NLLR minus BCE, paired by seed; as published (500 against 100 epochs) where there "
-        f"are such runs, otherwise at equal epochs. {_GAIN_RULE}",
-        _gain(found),
-        found,
+        f"are such runs, otherwise at equal epochs. {_GAIN_RULE} {_READING_RULE}",
+        evidence,
+        test,
     )
 
 
 def _equal_epochs(evidence: Evidence) -> Claim:
-    found = [best_comparison(evidence, "cifar10", "nllr", base) for base in ("ce", "bce")]
-    finding = _gain(found)
-    return _claim(
+    def test(evidence: Evidence, loss: str) -> Reading:
+        found = [best_comparison(evidence, "cifar10", loss, base) for base in ("ce", "bce")]
+        finding = _gain(found)
+        return _reading(loss, "holds in part" if finding == "holds" else finding, found)
+
+    return _read(
         "The gain on CIFAR-10 comes from the loss, which is the better one wherever classes are easily "
         "confused.",
         "Sec. IV, last paragraph",
         "NLLR minus CE and NLLR minus BCE on CIFAR-10 after equal numbers of epochs, the comparison the "
         f"paper lacks. {_GAIN_RULE} At most it holds in part: one data set and one network cannot show a "
-        "general rule.",
-        "holds in part" if finding == "holds" else finding,
-        found,
+        f"general rule. {_READING_RULE}",
+        evidence,
+        test,
     )
 
+
+_READING_RULE = (
+    "Both readings of NLLR are tested. Where they differ, the claim holds in part; or it is not settled, if "
+    "one of them is not."
+)
 
 _GAIN_RULE = (
     "It holds if both 95% intervals lie above zero, holds in part if one does, does not hold if both "
@@ -260,7 +252,8 @@ def _bce(evidence: Evidence) -> Claim:
         finding = "holds in part" if any(c.no_gain for c in made) else "does not hold"
     else:
         finding = "holds" if len(made) == len(found) else "holds in part"
-    return _claim(
+    reading = _reading("bce", finding, found)
+    return Claim(
         "Binary cross-entropy on softmax outputs cannot improve on CE in multi-class classification.",
         "Sec. II, after Eq. 10",
         "BCE minus CE after equal numbers of epochs, on each data set. A gain is excluded if the 95% "
@@ -269,30 +262,44 @@ def _bce(evidence: Evidence) -> Claim:
         "not hold if a gain is shown on every one tested, and is not settled if an interval allows both. "
         "What runs show of two data sets can refute 'cannot', and never prove it.",
         finding,
-        found,
+        basis(reading.records),
+        reading.sentences,
+        reading.records,
     )
 
 
 def _stable(evidence: Evidence) -> Claim:
-    curves = _long_runs(evidence, "mnist", "nllr", minimum=LONG)
-    finding: Finding = "not tested"
-    if curves is not None:
-        finding = "does not hold" if curves.accuracy_degraded or curves.diverged else "holds"
-        if finding == "holds" and curves.loss_degraded:
-            finding = "holds in part"
-    return _curve_claim(
-        "On MNIST, training with NLLR converges and stays stable for 500 epochs.",
+    def test(evidence: Evidence, loss: str) -> Reading:
+        curves = long_runs(evidence, "mnist", loss, minimum=SHORT)
+        if curves is None:
+            return _curve_reading(loss, "not tested", curves, evidence)
+        beside = compare(evidence, curves.profile, "mnist", loss, BASELINE, curves.length, curves.length)
+        behind = beside is not None and 100 * beside.difference.mean < -BEHIND
+        finding: Finding
+        if curves.accuracy_degraded or curves.diverged or behind:
+            finding = "does not hold"
+        elif curves.length < LONG:
+            finding = "not tested"
+        else:
+            finding = "holds" if curves.loss_settled and not curves.loss_degraded else "holds in part"
+        comparison = [beside.sentence()] if beside else []
+        return _curve_reading(loss, finding, curves, evidence, *comparison)
+
+    return _read(
+        "On MNIST, training with NLLR converges as that with CE does, and stays stable for 500 epochs.",
         "Sec. IV, on Fig. 1",
-        f"{_DEGRADED_RULE} It holds if neither degrades, holds in part if only the loss does, and does not "
-        "hold if the accuracy does or a run breaks down.",
-        finding,
-        [curves],
+        f"{_DEGRADED_RULE} The loss has come to rest if at most {LOSS_RISE:.0%} of its descent happens in "
+        "the last tenth. The claim does not hold if a run breaks down, the accuracy degrades, or it ends "
+        f"more than {BEHIND:g} point below CE's; runs of {SHORT} epochs can show that. Otherwise it takes "
+        f"runs of {LONG} epochs: it holds if the loss has come to rest and has not degraded, and holds in "
+        f"part if not. {_READING_RULE}",
         evidence,
+        test,
     )
 
 
 def _overfit(evidence: Evidence) -> Claim:
-    found = [_long_runs(evidence, "cifar10", loss, minimum=LONG, length=LONG) for loss in ("ce", "bce")]
+    found = [long_runs(evidence, "cifar10", loss, minimum=LONG, length=LONG) for loss in ("ce", "bce")]
     made = [c for c in found if c is not None]
     finding: Finding = "not tested"
     if made:
@@ -301,52 +308,53 @@ def _overfit(evidence: Evidence) -> Claim:
             finding = "holds"
         else:
             finding = "holds in part" if any(signs) else "does not hold"
-    return _curve_claim(
+    records = _unique(c.records for c in made)
+    return Claim(
         "On CIFAR-10, CE and BCE overfit within 100 epochs: their test loss and accuracy get worse again.",
         "Sec. IV, on Fig. 2",
         f"Over the first 100 epochs. {_DEGRADED_RULE} It holds if both degrade for both losses, holds in "
         "part if some do, and does not hold if none does.",
         finding,
-        found,
-        evidence,
+        basis(records),
+        tuple(c.sentence() for c in made) or (_too_short(evidence),),
+        records,
     )
 
 
 def _improves(evidence: Evidence) -> Claim:
-    curves = _long_runs(evidence, "cifar10", "nllr", minimum=2 * LONG)
-    finding: Finding = "not tested"
-    gain = fall = stats.Interval(math.nan, math.nan, math.nan, 0)
-    if curves is not None:
+    def test(evidence: Evidence, loss: str) -> Reading:
+        curves = long_runs(evidence, "cifar10", loss, minimum=2 * LONG)
+        if curves is None:
+            return _curve_reading(loss, "not tested", curves, evidence)
         gain, fall = curves.late_gain("test_accuracy"), curves.late_gain("test_loss")
         up, down = gain.low > 0, fall.high < 0
-        if curves.accuracy_degraded or (gain.high < 0):
+        finding: Finding
+        if curves.accuracy_degraded or curves.diverged or gain.high < 0:
             finding = "does not hold"
-        elif gain.n < 2:
+        elif math.isnan(gain.half):
             finding = "not settled"
         elif up and down and not curves.loss_degraded:
             finding = "holds"
-        elif up or down:
-            finding = "holds in part"
         else:
-            finding = "does not hold"
-    claim = _curve_claim(
+            finding = "holds in part" if up or down else "does not hold"
+        late = (
+            f"From the ten epochs up to epoch {LONG} to the last tenth, accuracy changes by {points(gain)}, "
+            f"the test loss by {number(fall.mean, 3)} (95% interval {number(fall.low, 3)} to "
+            f"{number(fall.high, 3)})."
+        )
+        return _curve_reading(loss, finding, curves, evidence, late)
+
+    return _read(
         "On CIFAR-10, NLLR does not overfit: its test loss and accuracy keep improving over 500 epochs.",
         "Sec. IV, on Fig. 2",
         "Mean of the last tenth of the epochs against the ten epochs up to epoch 100, seed by seed. "
         f"{_DEGRADED_RULE} It holds if accuracy rises and loss falls (95% intervals on the right side of "
         "zero) and neither degrades, holds in part if one of them improves, and does not hold if neither "
-        "does or the accuracy degrades. With one seed it is not settled.",
-        finding,
-        [curves],
+        "does, the accuracy degrades or a run breaks down. With one seed it is not settled. "
+        f"{_READING_RULE}",
         evidence,
+        test,
     )
-    if curves is None:
-        return claim
-    late = (
-        f"From the ten epochs up to epoch {LONG} to the last tenth, accuracy changes by {_points(gain)}, the "
-        f"test loss by {fall.mean:+.3f} (95% interval {fall.low:+.3f} to {fall.high:+.3f})."
-    )
-    return replace(claim, evidence=(*claim.evidence, late))
 
 
 _DEGRADED_RULE = (
@@ -356,122 +364,39 @@ _DEGRADED_RULE = (
 )
 
 
-@dataclass(frozen=True)
-class _Curves:
-    """Long runs of one loss on one data set, read over their first ``length`` epochs."""
-
-    dataset: str
-    loss: str
-    records: tuple[Record, ...]
-    length: int
-
-    @property
-    def diverged(self) -> int:
-        return len(self.records) - len(self._complete("test_accuracy"))
-
-    @property
-    def accuracy_drop(self) -> float:
-        """Points lost since the best window, mean over seeds."""
-        drops = [
-            windows.max() - windows[-1] for windows in map(self._windows, self._complete("test_accuracy"))
-        ]
-        return 100 * float(np.mean(drops)) if drops else float("nan")
-
-    @property
-    def loss_rise(self) -> float:
-        """Share of the loss's descent that was lost again, mean over seeds."""
-        shares = []
-        for curve in self._complete("test_loss"):
-            windows = self._windows(curve)
-            descent = curve[0] - windows.min()
-            shares.append((windows[-1] - windows.min()) / descent if descent > 0 else np.inf)
-        return float(np.mean(shares)) if shares else float("nan")
-
-    @property
-    def accuracy_degraded(self) -> bool:
-        return self.accuracy_drop > ACCURACY_DROP
-
-    @property
-    def loss_degraded(self) -> bool:
-        return self.loss_rise > LOSS_RISE
-
-    def late_gain(self, metric: str) -> stats.Interval:
-        """Mean of the last tenth minus the mean of the ten epochs that end at epoch 100, over seeds."""
-        gains = [
-            curve[-max(1, self.length // 10) :].mean() - curve[LONG - 10 : LONG].mean()
-            for curve in self._complete(metric)
-        ]
-        return stats.mean_interval(gains) if gains else stats.Interval(np.nan, np.nan, np.nan, 0)
-
-    def sentence(self) -> str:
-        lost = f" ({self.diverged} broke down)" if self.diverged else ""
-        return (
-            f"{loss_style(self.loss).name} on {datasets.info(self.dataset).title}, {len(self.records)} runs "
-            f"over {self.length} epochs{lost}: the accuracy ends {self.accuracy_drop:.2f} points below its "
-            f"best; {self.loss_rise:.1%} of the test loss's descent is lost again."
-        )
-
-    def _complete(self, metric: str) -> list[np.ndarray]:
-        found = (np.array(r.curves[metric][: self.length], dtype=float) for r in self.records)
-        return [curve for curve in found if len(curve) == self.length and np.isfinite(curve).all()]
-
-    def _windows(self, curve: np.ndarray) -> np.ndarray:
-        width = max(1, self.length // 10)
-        return np.convolve(curve, np.ones(width) / width, mode="valid")
-
-
-def _long_runs(
-    evidence: Evidence, dataset: str, loss: str, *, minimum: int, length: int | None = None
-) -> _Curves | None:
-    """The best profile's runs of at least ``minimum`` epochs, the longest ones unless a length is given."""
-    for profile, records in evidence.by_profile.items():
-        fitting = [
-            r
-            for r in records
-            if (r.labels["dataset"], r.labels["loss"]) == (dataset, loss)
-            and r.labels["epochs"] >= minimum
-            and not substituted(r)
-        ]
-        if fitting:
-            epochs = length or max(r.labels["epochs"] for r in fitting)
-            runs = evidence.runs(profile, epochs, dataset=dataset, loss=loss)
-            return _Curves(dataset, loss, runs.records, epochs)
-    return None
-
-
 def _lower(evidence: Evidence) -> Claim:
-    evidences: list[str] = []
-    records: list[Record] = []
-    lower: list[bool] = []
-    for dataset in DATASETS:
-        chosen = best_comparison(evidence, dataset, "nllr")
-        if chosen is None:
-            continue
-        own, base = chosen.runs.values("test_loss"), chosen.base_runs.values("test_loss")
-        shared = sorted(set(own) & set(base))
-        if not shared:
-            continue
-        lower.append(all(own[s] < base[s] for s in shared))
-        records += chosen.records
-        evidences.append(
-            f"On {dataset_name(dataset)} the test loss at the end is "
-            f"{np.mean([own[s] for s in shared]):.3f} for NLLR and {np.mean([base[s] for s in shared]):.3f} "
-            "for CE."
-        )
-        evidences += _yardstick(chosen)
-    finding: Finding = "not tested"
-    if lower:
-        finding = "holds" if all(lower) else "holds in part" if any(lower) else "does not hold"
-    return Claim(
+    def test(evidence: Evidence, loss: str) -> Reading:
+        sentences: list[str] = []
+        found: list[Comparison] = []
+        lower: list[bool] = []
+        for dataset in DATASETS:
+            chosen = best_comparison(evidence, dataset, loss)
+            if chosen is None:
+                continue
+            own, base = chosen.runs.values("test_loss"), chosen.base_runs.values("test_loss")
+            shared = sorted(set(own) & set(base))
+            lower += [own[seed] < base[seed] for seed in shared]
+            found.append(chosen)
+            means = [float(np.mean([side[seed] for seed in shared])) for side in (own, base)]
+            sentences.append(
+                f"On {datasets.info(dataset).title} its test loss ends at {number(means[0], 3)}, that of CE "
+                f"at {number(means[1], 3)}."
+            )
+            sentences += _yardstick(chosen)
+        finding: Finding = "not tested"
+        if lower:
+            finding = "holds" if all(lower) else "holds in part" if any(lower) else "does not hold"
+        records = _unique(c.records for c in found)
+        return Reading(loss, finding, tuple(sentences) or (_NO_RUNS,), records)
+
+    return _read(
         "The loss values of NLLR are much lower than those of CE, because NLLR is a ratio.",
         "Sec. IV, on Fig. 1",
         "It holds if in every pair of runs with the same seed NLLR's own test loss ends below CE's. That "
         "the value is lower says nothing of the network: on the same outputs NLLR = CE + log(1 - p), which "
-        "is below CE always, and has no lower bound.",
-        finding,
-        basis(records),
-        tuple(evidences) or (_NO_RUNS,),
-        tuple(records),
+        f"is below CE always, and has no lower bound. {_READING_RULE}",
+        evidence,
+        test,
     )
 
 
@@ -507,21 +432,25 @@ def _only_correct(evidence: Evidence) -> Claim:  # noqa: ARG001  settled by math
 _NO_RUNS = "The record store has no runs that could tell."
 
 
-def _claim(title: str, where: str, rule: str, finding: Finding, found: Sequence[Comparison | None]) -> Claim:
+def _unique(groups: Iterable[Iterable[Record]]) -> tuple[Record, ...]:
+    return tuple({record.key: record for group in groups for record in group}.values())
+
+
+def _reading(loss: str, finding: Finding, found: Sequence[Comparison | None]) -> Reading:
     made = [c for c in found if c is not None]
-    records = tuple({r.key: r for c in made for r in c.records}.values())
     sentences = tuple(c.sentence() for c in made) or (_NO_RUNS,)
-    return Claim(title, where, rule, finding, basis(records), sentences, records)
+    return Reading(loss, finding, sentences, _unique(c.records for c in made))
 
 
-def _curve_claim(
-    title: str, where: str, rule: str, finding: Finding, found: Sequence[_Curves | None], evidence: Evidence
-) -> Claim:
-    made = [c for c in found if c is not None]
-    records = tuple({r.key: r for c in made for r in c.records}.values())
+def _curve_reading(
+    loss: str, finding: Finding, curves: LongRuns | None, evidence: Evidence, *more: str
+) -> Reading:
+    if curves is None:
+        return Reading(loss, finding, (_too_short(evidence),), ())
+    return Reading(loss, finding, (curves.sentence(), *more), curves.records)
+
+
+def _too_short(evidence: Evidence) -> str:
     longest = max((r.labels["epochs"] for r in evidence.records if not substituted(r)), default=0)
     so_far = f"the longest recorded so far have {longest}" if longest else "none is recorded"
-    sentences = tuple(c.sentence() for c in made) or (
-        f"It takes runs of {LONG} epochs or more on the data set itself; {so_far}.",
-    )
-    return Claim(title, where, rule, finding, basis(records), sentences, records)
+    return f"It takes runs of {LONG} epochs or more on the data set itself; {so_far}."
