@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, SymmetricalLogLocator
 
 from lossbook.report import style
 from lossbook.results import Record
@@ -80,6 +80,13 @@ def _scale(ax: Axes, scale: str) -> None:
     low, high = ax.get_ylim()
     if scale == "log" and high / low < 1e3:
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    if scale == "symlog" and max(-low, high) > 1e4:
+        # A loss may run over thirty decades; its labels must not, nor those around zero meet.
+        locator = SymmetricalLogLocator(base=10, linthresh=1)
+        locator.set_params(numticks=6)
+        ax.yaxis.set_major_locator(
+            FixedLocator([tick for tick in locator.tick_values(low, high) if abs(tick) != 1])
+        )
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(_plain)
 
