@@ -54,3 +54,8 @@ def test_profile_of_cross_entropy():
 def test_a_loss_that_reduces_is_refused():
     with pytest.raises(ValueError, match="one value an example"):
         logit_gradient(F.cross_entropy, torch.zeros(3, 2), torch.tensor([0, 1, 0]))
+
+
+def test_phi_of_cross_entropy_is_exact_where_the_target_is_far_behind():
+    u = torch.tensor([20.5], dtype=torch.float64)
+    assert float(PHI["ce"].value(u) - u) == pytest.approx(1.250152866386743e-09, rel=1e-6)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """A loss of logits ``[B, K]`` and class indices ``[B]``, one value an example, ``[B]``."""
@@ -32,7 +31,8 @@ class Phi:
 
 PHI: dict[str, Phi] = {
     "nllr": Phi(value=lambda u: u, slope=torch.ones_like),
-    "ce": Phi(value=F.softplus, slope=torch.sigmoid),
+    # Not F.softplus: above 20 it returns its argument, which is 2e-9 off.
+    "ce": Phi(value=lambda u: torch.logaddexp(u, torch.zeros_like(u)), slope=torch.sigmoid),
     "el": Phi(value=torch.sigmoid, slope=lambda u: torch.sigmoid(u) * torch.sigmoid(-u)),
 }
 """The losses of yao2018 and battash2021 that depend on the target's probability alone, by name."""
