@@ -37,7 +37,9 @@ anything = None
 ```
 """
 
-_EXPERIMENTS = "'A room.'" + """
+_EXPERIMENTS = (
+    "'A room.'"
+    + """
 import types
 from lossbook import paths
 from lossbook.toy import table
@@ -50,6 +52,7 @@ def run(name, *, profile, refresh):
     print("trained", name, profile, refresh)
     return types.SimpleNamespace(records=[record], notes=("digits stand in",))
 """
+)
 
 
 class Checkout:
