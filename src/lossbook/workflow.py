@@ -307,7 +307,7 @@ def book_inputs() -> str:
 
 
 def drop_outdated_stamps(profile: str) -> None:
-    """Delete stamps that no longer say the truth, so that their steps run again.
+    """Delete stamps that no longer say the truth, and what was made by them, so that their steps run again.
 
     That is an experiment's stamp after its records changed behind the workflow's back, for example by
     ``lossbook run``, or after data arrived that it had to do without; and the book's, after somebody deleted
@@ -319,6 +319,9 @@ def drop_outdated_stamps(profile: str) -> None:
         experiment = path.relative_to(folder / "experiments").with_suffix("").as_posix()
         if not stamp or stamp["state"] != _experiment_state(experiment, profile, stamp["notes"]):
             path.unlink()
+            for name in notebook_names():  # Snakemake makes nothing anew that no other step waits for.
+                if experiment in experiments_of(name):
+                    (folder / "notebooks" / f"{name}.ipynb").unlink(missing_ok=True)
     if not (folder / "book" / first_page()).is_file():
         (folder / "book.json").unlink(missing_ok=True)
 
@@ -525,8 +528,19 @@ def _kernel() -> str:
     os.environ["JUPYTER_RUNTIME_DIR"] = str(home / "runtime")
     os.environ["JUPYTER_CONFIG_DIR"] = str(home / "config")
     os.environ["IPYTHONDIR"] = str(home / "ipython")
-    os.environ.setdefault("MPLCONFIGDIR", str(home / "matplotlib"))
+    os.environ["MPLCONFIGDIR"] = str(_matplotlib())
     return "python3"
+
+
+def _matplotlib() -> Path:
+    """A folder with matplotlib's list of fonts, made beforehand: else a page shows that it is made."""
+    folder = Path(os.environ.get("MPLCONFIGDIR") or paths.build_dir() / "jupyter" / "matplotlib")
+    if not list(folder.glob("fontlist-*.json")):
+        folder.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-c", "import matplotlib.font_manager"]
+        environment = {**os.environ, "MPLCONFIGDIR": str(folder)}
+        subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=False)
+    return folder
 
 
 # --- the pages ----------------------------------------------------------------------------------------------
@@ -764,6 +778,7 @@ def _snakemake(profile: str) -> None:
     # A new home for Snakemake's cache must not move the data root.
     environment = {
         **os.environ,
+        "MPLCONFIGDIR": str(_matplotlib()),
         "LOSSBOOK_DATA": str(paths.data_root()),
         "XDG_CACHE_HOME": str(paths.build_dir() / "cache"),
         "LOSSBOOK_FAILURES": str(failures),
@@ -854,7 +869,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "book":
                 step_book(given.profile)
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on where it was.", file=sys.stderr)
+        if given.step == "build":
+            print("Stopped. The same command goes on where it was.", file=sys.stderr)
         return 130
     except Exception as error:
         expected = isinstance(error, LossbookError | StepFailedError)

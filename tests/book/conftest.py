@@ -72,8 +72,9 @@ def book() -> Path:
 
 @pytest.fixture(scope="session")
 def pages(book: Path) -> list[Path]:
-    """Every page of the book."""
-    return sorted(path for path in book.rglob("*.html") if "_static" not in path.parts)
+    """Every page of the book; ``index.html`` only leads to the first."""
+    found = (path for path in book.rglob("*.html") if "_static" not in path.parts)
+    return sorted(path for path in found if path != book / "index.html")
 
 
 @pytest.fixture(scope="session")

@@ -41,8 +41,13 @@ def _all(seen, what):
 
 def test_every_chapter_is_there(pages, book):
     there = {path.relative_to(book).as_posix() for path in pages}
-    assert {"index.html", "intro.html", "yao2018/derivation.html", "yao2018/table1.html"} <= there
+    assert {"intro.html", "yao2018/derivation.html", "yao2018/table1.html", "yao2018/verdict.html"} <= there
     assert {"synthesis/glance.html", "synthesis/errata.html", "api/lossbook/losses/index.html"} <= there
+
+
+def test_index_leads_to_the_first_page(tab, book):
+    tab.goto((book / "index.html").as_uri())
+    tab.wait_for_url("**/intro.html", timeout=30_000)
 
 
 def test_no_page_asks_another_host(seen):
