@@ -725,6 +725,7 @@ def build(profile: str) -> None:
             print("Nothing has changed since the last build.")
         else:
             state.unlink(missing_ok=True)
+            _check_sources()
             _snakemake(profile)
             paths.atomic_write(state, json.dumps({"inputs": inputs, "made": _made(profile)}))
             print(f"Built at profile {profile} in {time.monotonic() - start:.0f} s.")
@@ -747,6 +748,14 @@ def _only_build(folder: Path) -> Iterator[None]:
         except BlockingIOError:
             raise LossbookError(f"another build is under way in {folder}; wait for it or stop it") from None
         yield
+
+
+def _check_sources() -> None:
+    for path in (checkout() / "src").rglob("*.py"):
+        try:
+            ast.parse(path.read_text(encoding="utf-8"))
+        except SyntaxError as error:
+            raise LossbookError(f"{path}, line {error.lineno}: {error.msg}") from error
 
 
 def _build_inputs() -> str:
@@ -794,7 +803,8 @@ def _snakemake(profile: str) -> None:
         return
     said = [path.read_text(encoding="utf-8").strip() for path in sorted(failures.glob("*.txt"))]
     if not said:
-        said = [log.read_text(encoding="utf-8", errors="replace").strip()]
+        text = log.read_text(encoding="utf-8", errors="replace")
+        said = [text.partition("Building DAG of jobs...\n")[2].strip() or text.strip()]
     book = folder / "book" / first_page()
     if book.is_file():
         made = datetime.datetime.fromtimestamp(book.stat().st_mtime)

@@ -66,7 +66,7 @@ def book() -> Path:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    assert done.returncode == 0, done.stdout[-2000:]
     return Path(done.stdout.splitlines()[-1]).parent
 
 

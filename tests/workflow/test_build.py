@@ -145,6 +145,13 @@ def test_build_under_way_is_left_alone(checkout):
     assert "another build is under way" in refused.stdout
 
 
+def test_mistake_in_the_package_is_named(checkout):
+    source = checkout.write("src/lossbook/toy/used.py", "VALUE = 1\nVALUE = (\n")
+    failed = checkout.build()
+    assert failed.returncode == 2
+    assert f"{source}, line 2: '(' was never closed" in failed.stdout
+
+
 def test_unknown_profile_is_refused(checkout):
     refused = checkout.build("smok")
     assert refused.returncode == 2
