@@ -90,7 +90,7 @@ def test_a_table_is_escaped_scrolls_and_names_its_rows(shown: list[str], tmp_pat
     assert "<b>" not in shown[0]
     assert "CE &amp; co" in shown[0]
     assert "x &lt; y" in shown[0]
-    assert document.all("div")[0]["class"] == "table-wrapper"
+    assert document.all("div")[1]["class"] == "table-wrapper"
     assert [th["scope"] for th in document.all("th")] == ["col", "col", "row"]
     assert len(document.all("caption")) == 1
     assert document.all("td")[0]["title"] == "seed 0: 1"
@@ -127,7 +127,7 @@ def test_files_of_a_page_do_not_replace_each_other(shown: list[str]) -> None:
 def test_notes(shown: list[str]) -> None:
     Page("yao2018/table1").note("1 < 2, run `lossbook run x`", kind="warning")
     assert "1 &lt; 2, run <code>lossbook run x</code>" in shown[0]
-    assert _Document(shown[0]).all("div")[0]["class"] == "admonition warning"
+    assert _Document(shown[0]).all("div")[1]["class"] == "admonition warning"
     with pytest.raises(ValueError, match="kind"):
         Page("yao2018/table1").note("x", kind="error")  # type: ignore[arg-type]
 

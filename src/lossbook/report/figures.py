@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -92,7 +93,7 @@ def _scale(ax: Axes, scale: str) -> None:
 
 
 def _plain(value: float, _position: float) -> str:
-    return f"{value:g}".replace("-", "−").replace("e+", "e")
+    return re.sub(r"e([+-])0*", lambda e: f"e{e[1].strip('+')}", f"{value:g}").replace("-", "−")
 
 
 def _draw(ax: Axes, look: style.LossStyle, records: Sequence[Record], panel: Panel, position: int) -> None:

@@ -21,16 +21,23 @@ from lossbook.report import style
 from lossbook.report.provenance import Provenance
 from lossbook.results import Record
 
-# The book's theme hides `.only-light` on a dark page by itself; the dark image has to be shown against its
-# inline style. The images have a box of their own, as the theme also hides a caption next to such an image.
+# On a dark page the book's theme puts HTML and images on a light box and hides `.only-light`. These outputs
+# bring their dark variant, so they go without the box, and the dark image is shown against its inline style.
+# Images have a box of their own because the theme also hides a caption that stands next to such an image.
 _STYLE = """<style>
-html[data-theme="dark"] img.only-dark,
-body[data-jp-theme-light="false"] img.only-dark {display: inline !important}
+html[data-theme="dark"] .cell_output .text_html:has([class^="lossbook"]) {
+  background: none !important; color: inherit !important; padding: 0 !important}
+html[data-theme="dark"] img.only-dark, body[data-jp-theme-light="false"] img.only-dark {
+  display: inline !important; background: none !important; padding: 0 !important}
 body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .lossbook-figure {margin: 1.5em 0} .lossbook-figure img {max-width: 100%; height: auto}
 .lossbook-links {font-size: .85em}
+.table-wrapper td, .table-wrapper tbody th {white-space: nowrap}
+.table-wrapper .lossbook-prose {white-space: normal; min-width: 15em}
 </style>"""
 
+# Numbers and names stay on one line, and a wide table scrolls; cells longer than this are text and wrap.
+_PROSE = 36
 _CODE = re.compile(r"`([^`]+)`")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TITLES = {"note": "Note", "warning": "Warning"}
@@ -119,7 +126,7 @@ class Page:
             {"SVG": f"{name}.svg", "SVG for dark pages": f"{name}-dark.svg", "PDF": f"{name}.pdf"}
         )
         _show(
-            f'{_STYLE}<figure class="lossbook-figure" id="{name}"><div>'
+            f'<figure class="lossbook-figure" id="{name}"><div>'
             f'<img class="only-light" src="{_data_uri(light)}" alt="{escape(alt)}">'
             f'<img class="only-dark" style="display:none" src="{_data_uri(dark)}" alt="{escape(alt)}">'
             f"</div><figcaption>{escape(caption)} {links}</figcaption></figure>",
@@ -146,8 +153,7 @@ class Page:
         below = "".join(f"<p>{escape(note)}</p>" for note in notes)
         links = self._links({"CSV": f"{name}.csv"})
         _show(
-            f"{_STYLE}{table_html(frame, caption, headers=headers)}"
-            f'<div class="lossbook-links">{below}{links}</div>',
+            f'{table_html(frame, caption, headers=headers)}<div class="lossbook-links">{below}{links}</div>',
             f"{caption}\n{frame.to_string(index=False)}",
         )
 
@@ -192,7 +198,7 @@ class Page:
             for key, value in source.facts().items()
         )
         _show(
-            f'{_STYLE}<div class="lossbook-provenance"><p><strong>Provenance.</strong> '
+            f"<div><p><strong>Provenance.</strong> "
             f"{escape(source.line())}</p>{command}<details><summary>Details of the runs</summary>"
             f'<div class="table-wrapper" style="overflow-x:auto"><table class="table">'
             f"<caption>What the numbers of this page come from</caption><tbody>{rows}</tbody></table></div>"
@@ -246,8 +252,9 @@ def table_html(frame: pd.DataFrame, caption: str, *, headers: int = 1) -> str:
         cells = []
         for position, value in enumerate(row):
             title = f' title="{escape(value.title)}"' if isinstance(value, Cell) and value.title else ""
+            prose = ' class="lossbook-prose"' if len(str(value)) > _PROSE else ""
             tag, scope = ("th", ' scope="row"') if position < headers else ("td", "")
-            cells.append(f"<{tag}{scope}{title}>{_inner(value)}</{tag}>")
+            cells.append(f"<{tag}{scope}{prose}{title}>{_inner(value)}</{tag}>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (
         f'<div class="table-wrapper" style="overflow-x:auto" tabindex="0" role="region" '
@@ -274,4 +281,4 @@ def _data_uri(svg: str) -> str:
 
 
 def _show(html: str, plain: str) -> None:
-    display({"text/html": html, "text/plain": plain}, raw=True)
+    display({"text/html": f'{_STYLE}<div class="lossbook">{html}</div>', "text/plain": plain}, raw=True)

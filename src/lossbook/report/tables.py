@@ -165,7 +165,10 @@ def difference_cells(
 
 def number(value: float, digits: int) -> str:
     """Return a number with so many digits after the point; a huge one in powers of ten."""
-    return f"{value:.{digits}f}" if abs(value) < 1e5 else f"{value:.1e}".replace("e+", "e")
+    if not math.isfinite(value) or abs(value) < 1e5:
+        return f"{value:.{digits}f}"
+    mantissa, exponent = f"{value:.1e}".split("e+")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def signed(value: float, digits: int = 2) -> str:
