@@ -333,8 +333,8 @@ def _improves(evidence: Evidence) -> Claim:
         else:
             finding = "holds in part" if up or down else "does not hold"
         late = (
-            f"From the ten epochs up to epoch {LONG} to the last tenth, accuracy changes by {points(gain)}, the "
-            f"test loss by {number(fall.mean, 3)}"
+            f"From the ten epochs up to epoch {LONG} to the last tenth, accuracy changes by {points(gain)}, "
+            f"the test loss by {number(fall.mean, 3)}"
             + ("." if math.isnan(fall.half) else f" ({number(fall.low, 3)} to {number(fall.high, 3)}).")
         )
         return _curve_reading(loss, finding, curves, evidence, late)
