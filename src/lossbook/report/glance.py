@@ -32,7 +32,7 @@ def glance(profile: str, *, store: Store | None = None) -> tuple[pd.DataFrame, l
         store: Where to read; the project's own store by default.
 
     Returns:
-        The table (item, what, status, our number, the paper's number) and the records it rests on.
+        The table (item, what, the paper's number, ours, status) and the records it rests on.
     """
     rows: list[dict[str, Any]] = []
     used: list[Record] = []
@@ -62,10 +62,10 @@ def _number(found: choice.Evidence, cell: dict[str, str], used: list[Record]) ->
         runs = found.runs(profile, **labels) if profile else runs
     used += runs.records
     return {
-        "What": f"{datasets.info(cell['dataset']).title}, {loss_style(cell['loss']).name}: test accuracy, %",
-        "Status": _status(runs.records),
-        "Ours": tables.mean_cell(runs, "test_accuracy", percent=True),
+        "What": f"{datasets.info(cell['dataset']).title}, {loss_style(cell['loss']).name}",
         "Paper": cell["accuracy_percent"],
+        "Ours": tables.mean_cell(runs, "test_accuracy", percent=True),
+        "Status": _status(runs.records),
     }
 
 
@@ -77,10 +77,10 @@ def _figure(found: choice.Evidence, dataset: str, used: list[Record]) -> dict[st
     used += runs
     partly = "" if profile in complete or not runs else "in part; "
     return {
-        "What": f"{datasets.info(dataset).title}: losses and accuracies by epoch",
-        "Status": partly + _status(runs),
-        "Ours": Cell("drawn" if runs else "not run", runs=tuple(r.key for r in runs)),
+        "What": f"{datasets.info(dataset).title}, by epoch",
         "Paper": "curves",
+        "Ours": Cell("curves" if runs else "not run", runs=tuple(r.key for r in runs)),
+        "Status": partly + _status(runs),
     }
 
 

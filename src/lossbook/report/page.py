@@ -32,7 +32,8 @@ html[data-theme="dark"] img.only-dark, body[data-jp-theme-light="false"] img.onl
 body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .lossbook-figure {margin: 1.5em 0} .lossbook-figure img {max-width: 100%; height: auto}
 .lossbook-links {font-size: .85em}
-.table-wrapper td, .table-wrapper tbody th {white-space: nowrap}
+.table-wrapper {font-size: .92em} .table-wrapper caption {text-align: left}
+.table-wrapper td, .table-wrapper th {white-space: nowrap}
 .table-wrapper .lossbook-prose {white-space: normal; min-width: 15em}
 </style>"""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import pandas as pd
@@ -27,7 +27,7 @@ class Claim:
         basis: What it was tested on: the paper's protocol, or something smaller and then what.
         evidence: What was found, sentence by sentence.
         records: The runs behind it; none for a claim settled by mathematics.
-        readings: The finding of each reading of the claim, where it can be read in two ways and they differ.
+        readings: The finding of each reading, where the claim can be read in more than one way.
     """
 
     title: str
@@ -37,7 +37,14 @@ class Claim:
     basis: str
     evidence: tuple[str, ...]
     records: tuple[Record, ...] = ()
-    readings: tuple[str, ...] = ()
+    readings: Mapping[str, Finding] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """The finding; where its readings differ, the finding of each."""
+        if len(set(self.readings.values())) < 2:
+            return self.finding
+        return f"{self.finding} ({'; '.join(f'{name}: {found}' for name, found in self.readings.items())})"
 
 
 def basis(records: Sequence[Record], *, paper_profile: str = "paper") -> str:
@@ -72,7 +79,7 @@ def summary(claims: Iterable[Claim]) -> pd.DataFrame:
         {
             "Claim": f"{number}. {claim.title}",
             "Where": claim.where,
-            "Finding": claim.finding + (f" ({'; '.join(claim.readings)})" if claim.readings else ""),
+            "Finding": claim.verdict,
             "Tested on": claim.basis,
         }
         for number, claim in enumerate(claims, start=1)

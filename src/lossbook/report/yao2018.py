@@ -124,20 +124,22 @@ def table_one(
                 {
                     "Data": dataset_name(dataset, runs.records),
                     "Loss": loss_style(loss).name,
-                    "Epochs": epochs[loss],
-                    "Paper, %": f"{paper.accuracy_percent} ({paper.epochs} epochs)" if paper else "–",
-                    "Ours: last epoch, %": tables.mean_cell(
+                    "Paper, %": paper.accuracy_percent if paper else "–",
+                    "Ours, %": tables.mean_cell(
                         runs,
                         "test_accuracy",
                         percent=True,
                         cost=(cost or {}).get((dataset, loss, epochs[loss])),
                     ),
-                    "Ours: best test epoch, %": tables.mean_cell(runs, "best_test_accuracy", percent=True)
+                    "Best test epoch, %": tables.mean_cell(runs, "best_test_accuracy", percent=True)
                     if runs.records
-                    else Cell("not run"),
+                    else Cell("–"),
+                    "Paper's epochs": paper.epochs if paper else "–",
+                    "Our epochs": epochs[loss],
                 }
             )
     frame = _with_differences(pd.DataFrame(rows), "Minus CE, points", pairs)
+    frame = frame[[*frame.columns[:4], "Minus CE, points", "p (Holm)", *frame.columns[4:7]]]
     notes = tables.notes(used)
     if "nllr_clipped" in losses(evidence, profile):
         notes.append(

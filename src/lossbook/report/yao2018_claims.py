@@ -122,31 +122,27 @@ def _runaway(chosen: Comparison) -> list[str]:
 def _read(
     title: str, where: str, rule: str, evidence: Evidence, test: Callable[[Evidence, str], Reading]
 ) -> Claim:
-    """Test a claim about NLLR for both readings; where the tested ones differ, it holds in part at most."""
+    """Test a claim about NLLR for both readings; where they differ, it holds in part at most."""
     readings = [test(evidence, loss) for loss in READINGS]
     tested = [r for r in readings if r.finding != "not tested"]
-    findings = {r.finding for r in tested}
-    if not findings:
-        finding: Finding = "not tested"
-    elif len(findings) == 1:
-        finding = tested[0].finding
+    findings = {r.finding for r in readings}
+    finding: Finding
+    if len(findings) == 1:
+        finding = readings[0].finding
     else:
-        finding = "not settled" if "not settled" in findings else "holds in part"
-    sentences = [f"**{_name(r.loss)}: {r.finding}.** {' '.join(r.sentences)}" for r in readings]
-    bases = {basis(r.records) for r in tested}
+        finding = "not settled" if findings & {"not settled", "not tested"} else "holds in part"
+    bases = list(dict.fromkeys(basis(r.records) for r in tested))
     return Claim(
         title,
         where,
         rule,
         finding,
-        basis=bases.pop()
-        if len(bases) < 2 and tested
+        basis=bases[0]
+        if len(bases) == 1
         else "; ".join(f"{_name(r.loss)}: {basis(r.records)}" for r in tested) or basis(()),
-        evidence=tuple(sentences),
+        evidence=tuple(f"**{_name(r.loss)}: {r.finding}.** {' '.join(r.sentences)}" for r in readings),
         records=_unique(r.records for r in tested),
-        readings=tuple(f"{_name(r.loss)}: {r.finding}" for r in readings)
-        if len({r.finding for r in readings}) > 1
-        else (),
+        readings={_name(r.loss): r.finding for r in readings},
     )
 
 
