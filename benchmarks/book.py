@@ -70,7 +70,7 @@ def _prepare_jupyter_book(top: Path, profile: str) -> None:
     shutil.copy(top / "_toc.yml", stage)
     config = yaml.safe_load((top / "_config.yml").read_text())
     config["execute"] = {"execute_notebooks": "cache", "timeout": -1}
-    config["sphinx"]["local_extensions"] = {"api_pages": str(top / "workflow" / "sphinx")}
+    config["sphinx"]["local_extensions"] = {"lossbook_pages": str(top / "workflow" / "sphinx")}
     config["sphinx"]["config"]["autoapi_dirs"] = [str(top / "src" / "lossbook")]
     config["sphinx"]["config"]["autoapi_template_dir"] = str(top / "workflow" / "sphinx" / "templates")
     (stage / "_config.yml").write_text(yaml.safe_dump(config))

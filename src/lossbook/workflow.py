@@ -649,7 +649,7 @@ def _config() -> dict[str, Any]:
     """The settings of ``_config.yml`` with what depends on the machine."""
     top = checkout()
     config: dict[str, Any] = yaml.safe_load((top / "_config.yml").read_text(encoding="utf-8"))
-    config["sphinx"]["local_extensions"] = {"api_pages": str(top / "workflow" / "sphinx")}
+    config["sphinx"]["local_extensions"] = {"lossbook_pages": str(top / "workflow" / "sphinx")}
     config["sphinx"]["config"]["autoapi_dirs"] = [str(top / "src" / "lossbook")]
     config["sphinx"]["config"]["autoapi_template_dir"] = str(top / "workflow" / "sphinx" / "templates")
     book, repository = _address()
