@@ -4,7 +4,7 @@ from typing import Any
 
 
 def _hide_inside(_app: Any, what: str, name: str, _obj: Any, skip: bool, _options: list[str]) -> bool:
-    """Skip the modules inside a room: their public names stand on the room's own page of the API reference."""
+    """Skip the modules inside a room: their public names stand on the room's own page."""
     return skip or (what in ("module", "package") and name.count(".") > 1)
 
 
