@@ -41,6 +41,12 @@ def test_shifts_stay_within_a_tenth_of_each_side_and_use_all_of_it(moves):
         assert shift.std().item() == pytest.approx(limit / 3**0.5, rel=0.15)
 
 
+def test_shifts_are_not_in_whole_pixels(moves):
+    for shift in moves[:2]:
+        part = shift - shift.floor()
+        assert ((part > 0.1) & (part < 0.9)).float().mean() > 0.7
+
+
 def test_the_two_shifts_and_the_flip_are_independent(moves):
     vertical, horizontal, slope = moves
     correlation = torch.corrcoef(torch.stack([vertical, horizontal, slope])).fill_diagonal_(0)

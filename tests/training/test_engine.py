@@ -249,12 +249,31 @@ def test_a_batch_larger_than_the_data_is_one_step(spec, arrays):
     assert result.curves["train_accuracy"][0] in {k / 5 for k in range(6)}
 
 
-def test_dropout_differs_from_epoch_to_epoch(spec, arrays):
-    """At learning rate 0 only dropout and the order of sums can move the training loss."""
-    curves = train(plan_run(spec(epochs=3, optimizer_options={"lr": 0.0})), arrays).curves
-    first, second, third = curves["train_loss"]
-    assert min(abs(first - second), abs(second - third), abs(first - third)) > 1e-5
-    assert len(set(curves["test_loss"])) == 1
+def drawn(spec, arrays):
+    """Random numbers that dropout and the augmentation draw, batch by batch."""
+    dropout, augmentation = [], []
+
+    class Draws(nn.Linear):
+        def forward(self, images):
+            if self.training:
+                dropout.append(tuple(F.dropout(torch.ones(64)).tolist()))
+            return super().forward(images.flatten(1))
+
+    def draw(images, generator):
+        augmentation.append(float(torch.rand((), generator=generator)))
+        return images
+
+    plan = linear_plan(spec, 0.1, lambda in_shape, classes: Draws(math.prod(in_shape), classes))
+    train(replace(plan, augmentation=draw), arrays)
+    assert len(dropout) == len(augmentation) == 3 * spec.epochs
+    return dropout, augmentation
+
+
+def test_every_batch_of_every_epoch_and_seed_draws_its_own_random_numbers(spec, arrays):
+    first, other = drawn(spec(), arrays), drawn(spec(seed=1), arrays)
+    for numbers, others in zip(first, other, strict=True):
+        assert len({*numbers, *others}) == 18
+    assert drawn(spec(loss="ce"), arrays) == first, "the loss has no say in it"
 
 
 def test_gradients_do_not_pile_up_over_steps(spec, arrays):
