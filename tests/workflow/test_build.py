@@ -47,7 +47,6 @@ def test_build_runs_what_changed_and_nothing_else(checkout):
         ("data/published/paper/table.csv", "1", "2", {"notebooks/paper/first", *second}),
         ("data/results/table/one/paper.jsonl", "", "{}", second),
         ("_build/results/table/one/paper.jsonl", "", "{}", second),
-        ("datasets/digits", "", "there", {"experiments/table/one", *second}),
     ]:
         with checkout.changed(name, old, new):
             assert checkout.plan() == expected, (name, new)
