@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -24,21 +25,22 @@ def papers() -> list[str]:
     return sorted(path.parent.name for path in paths.data_file("published").glob("*/items.csv"))
 
 
-def glance(profile: str, *, store: Store | None = None) -> tuple[pd.DataFrame, list[Record]]:
+def glance(*, store: Store | None = None) -> tuple[pd.DataFrame, list[Record]]:
     """Return one row per number of the papers' tables and per figure, and the records behind them.
 
+    Runs on embedded data say nothing of a paper and do not count.
+
     Args:
-        profile: The profile the page is made at; it decides only whether ``smoke`` counts as run.
         store: Where to read; the project's own store by default.
 
     Returns:
-        The table (item, what, the paper's number, ours, status) and the records it rests on.
+        The table (item, what, status, the paper's number, ours and how it was made), and the records.
     """
     rows: list[dict[str, Any]] = []
     used: list[Record] = []
     for paper in papers():
         for item in _rows(paper, "items"):
-            found = choice.records(item["experiment"], profile, store=store)
+            found = choice.records(item["experiment"], store=store)
             link = Cell(f"{paper} {item['title']}", href=f"../{item['page']}.html")
             if paths.data_file("published", paper, f"{item['item']}.csv").is_file():
                 for cell in _rows(paper, item["item"]):
@@ -57,56 +59,44 @@ def _number(found: choice.Evidence, cell: dict[str, str], used: list[Record]) ->
     """One number of a table: at the paper's protocol if that was run, else at the best profile there is."""
     labels: dict[str, Any] = {"dataset": cell["dataset"], "loss": cell["loss"]}
     runs = found.runs(PAPER, int(cell["epochs"]), **labels)
-    if not runs.records:
-        profile = _best(found, **labels)
-        runs = found.runs(profile, **labels) if profile else runs
+    if not runs.records and (profile := found.best(**labels)):
+        runs = found.runs(profile, **labels)
     used += runs.records
     return {
         "What": f"{datasets.info(cell['dataset']).title}, {loss_style(cell['loss']).name}",
-        "Paper": cell["accuracy_percent"],
-        "Ours": tables.mean_cell(runs, "test_accuracy", percent=True),
         "Status": _status(runs.records),
+        "Paper": cell["accuracy_percent"],
+        "Ours": tables.mean_cell(runs, "test_accuracy", percent=True) if runs.records else Cell("–"),
+        "Ours is made with": verdict.protocol(runs.records) if runs.records else "–",
     }
 
 
 def _figure(found: choice.Evidence, dataset: str, used: list[Record]) -> dict[str, Any]:
     """A figure: the best profile that has a run of every cell it declares for the data set, else the best."""
     complete = [name for name in found.by_profile if not _missing(found, name, dataset)]
-    profile = next(iter(complete), None) or _best(found, dataset=dataset)
+    profile = next(iter(complete), None) or found.best(dataset=dataset)
     runs = [r for r in found.by_profile.get(profile or "", ()) if r.labels["dataset"] == dataset]
     used += runs
-    partly = "" if profile in complete or not runs else "in part; "
+    partly = "" if profile in complete or not runs else ", in part"
     return {
         "What": f"{datasets.info(dataset).title}, by epoch",
+        "Status": _status(runs) + partly,
         "Paper": "curves",
-        "Ours": Cell("curves" if runs else "not run", runs=tuple(r.key for r in runs)),
-        "Status": partly + _status(runs),
+        "Ours": Cell("curves" if runs else "–", runs=tuple(r.key for r in runs)),
+        "Ours is made with": verdict.protocol(runs) if runs else "–",
     }
 
 
 def _missing(found: choice.Evidence, profile: str, dataset: str) -> bool:
-    """Whether a cell that the profile declares for a data set has no run, or it declares none."""
+    """Whether a cell that the profile declares for a data set has no run on it, or it declares none."""
     cells = [
         c for c in experiments.get(found.experiment).profiles[profile].cells if c.labels["dataset"] == dataset
     ]
-    return not cells or any(not found.runs(profile, **c.labels).records for c in cells)
+    groups = [found.runs(profile, **c.labels).records for c in cells]
+    return not all(groups) or not groups or any(choice.substituted(r) for group in groups for r in group)
 
 
-def _best(found: choice.Evidence, **labels: Any) -> str | None:
-    """The best profile with such records on real data; failing that, one on embedded data."""
-    fitting = [
-        name
-        for name, records in found.by_profile.items()
-        if any(all(r.labels.get(k) == v for k, v in labels.items()) for r in records)
-    ]
-    return found.best(**labels) or (fitting[0] if fitting else None)
-
-
-def _status(records: tuple[Record, ...] | list[Record]) -> str:
+def _status(records: Sequence[Record]) -> str:
     if not records:
         return "not run"
-    if any(choice.substituted(r) for r in records):
-        return "embedded data: says nothing of the paper"
-    if {r.profile for r in records} == {PAPER}:
-        return f"paper scale, {verdict.seeds_text(records)}"
-    return f"reduced: {verdict.protocol(records)}"
+    return "paper scale" if {r.profile for r in records} == {PAPER} else "reduced"
