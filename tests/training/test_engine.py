@@ -79,6 +79,12 @@ def test_losses_with_one_seed_start_alike_and_see_the_same(spec, arrays):
     assert results["mae"]["test_loss"] == pytest.approx([2 * value for value in results["el"]["test_loss"]])
 
 
+def test_another_seed_starts_from_other_weights(spec, arrays):
+    settings = {"epochs": 1, "optimizer_options": {"lr": 0.0}}
+    starts = [train(plan_run(spec(seed=seed, **settings)), arrays).curves["test_ce"][0] for seed in (0, 1, 2)]
+    assert len(set(starts)) == 3
+
+
 def test_every_example_once_an_epoch_in_another_order_each_time(spec, arrays):
     orders = []
     for seed in (0, 1):
