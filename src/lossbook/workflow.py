@@ -319,9 +319,11 @@ def drop_outdated_stamps(profile: str) -> None:
         experiment = path.relative_to(folder / "experiments").with_suffix("").as_posix()
         if not stamp or stamp["state"] != _experiment_state(experiment, profile, stamp["notes"]):
             path.unlink()
-            for name in notebook_names():  # Snakemake makes nothing anew that no other step waits for.
+            # Snakemake makes nothing anew that no step waits for, so what was made of it goes too.
+            for name in notebook_names():
                 if experiment in experiments_of(name):
                     (folder / "notebooks" / f"{name}.ipynb").unlink(missing_ok=True)
+            (folder / "book.json").unlink(missing_ok=True)
     if not (folder / "book" / first_page()).is_file():
         (folder / "book.json").unlink(missing_ok=True)
 

@@ -61,6 +61,15 @@ def test_build_runs_what_changed_and_nothing_else(checkout):
         assert checkout.plan() == {"experiments/table/one", *second}
 
 
+def test_data_that_arrive_are_used(checkout):
+    """Digits stood in for a set; now it may be there."""
+    assert checkout.build().returncode == 0
+    checkout.write("datasets/mnist/there", "")
+    again = checkout.build()
+    assert "trained table/one smoke True" in again.stdout
+    assert _ran(again.stdout) == {"paper/second"}
+
+
 def test_failed_notebook_stops_the_build_and_a_resumed_one_goes_on(checkout):
     source = checkout.notebook("paper/second", "1 / 0")
     failed = checkout.build()
