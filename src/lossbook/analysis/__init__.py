@@ -1,6 +1,7 @@
 """What the papers measure of a loss: gradients, profiles, population minimisers; torch only."""
 
 from lossbook.analysis.checks import CheckFailed, check
+from lossbook.analysis.distraction import Distraction, distraction
 from lossbook.analysis.population import expected_loss, nllr_minimiser, population_minimiser
 from lossbook.analysis.profile import (
     PHI,
@@ -15,10 +16,12 @@ from lossbook.analysis.profile import (
 __all__ = [
     "PHI",
     "CheckFailed",
+    "Distraction",
     "GradientProfile",
     "Loss",
     "Phi",
     "check",
+    "distraction",
     "expected_loss",
     "gradient_profile",
     "logit_gradient",
