@@ -6,35 +6,66 @@ from torch import nn
 
 from lossbook.errors import UnknownNameError
 from lossbook.losses.softmax import (
+    ComplementEntropyLoss,
     ExpectationLoss,
+    FocalLoss,
+    GCELoss,
     MAELoss,
+    MPCELoss,
     NLLRLoss,
+    Phi,
     SoftmaxBCELoss,
+    TamedCELoss,
+    ceel_loss,
+    complement_entropy_loss,
     expectation_loss,
+    focal_loss,
+    gce_loss,
     mae_loss,
+    mpce_loss,
     nllr_loss,
+    phi,
     softmax_bce_loss,
+    tamed_ce_loss,
 )
 
 __all__ = [
+    "ComplementEntropyLoss",
     "ExpectationLoss",
+    "FocalLoss",
+    "GCELoss",
     "MAELoss",
+    "MPCELoss",
     "NLLRLoss",
+    "Phi",
     "SoftmaxBCELoss",
+    "TamedCELoss",
     "available",
+    "ceel_loss",
+    "complement_entropy_loss",
     "expectation_loss",
+    "focal_loss",
+    "gce_loss",
     "get",
     "mae_loss",
+    "mpce_loss",
     "nllr_loss",
+    "phi",
     "softmax_bce_loss",
+    "tamed_ce_loss",
 ]
 
 _MODULES: dict[str, type[nn.Module]] = {
-    "ce": nn.CrossEntropyLoss,
     "bce": SoftmaxBCELoss,
+    "ce": nn.CrossEntropyLoss,
+    "complement_entropy": ComplementEntropyLoss,
     "el": ExpectationLoss,
+    "focal": FocalLoss,
+    "gce": GCELoss,
     "mae": MAELoss,
+    "mpce": MPCELoss,
     "nllr": NLLRLoss,
+    "tamed_ce": TamedCELoss,
 }
 
 

@@ -3,16 +3,174 @@ r"""Losses on softmax outputs.
 Write :math:`u = \log\sum_{k \ne y} e^{z_k} - z_y` for the gap between the competitors of the target class
 :math:`y` and the target itself, and :math:`p_y = \sigma(-u)` for the target's softmax probability. A loss
 that depends on :math:`p_y` alone is a function :math:`\phi(u)`; its gradient is :math:`\phi'(u)(q - e_y)`
-with :math:`q` the softmax over the competitors of :math:`y`.
+with :math:`q` the softmax over the competitors of :math:`y`. So most of this module is one kernel,
+:class:`PhiLoss`, and a table of :math:`\phi` and :math:`\phi'`, :func:`phi`. Three losses look at other
+classes too: :func:`softmax_bce_loss`, :func:`mpce_loss` and :func:`complement_entropy_loss`.
 """
 
+import inspect
 import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from lossbook.losses._common import REDUCTIONS, check_classification, reduce_loss
+from lossbook.errors import UnknownNameError
+from lossbook.losses._common import (
+    ClassificationLoss,
+    autocast_logits,
+    check_logits,
+    class_indices,
+    reduce_loss,
+    refuse,
+)
+from lossbook.losses._rowwise import RowLoss, row_losses
+
+# --- phi ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Phi:
+    r"""A loss that depends on the target's probability alone, as a function of :math:`u`.
+
+    .. math:: \ell = \phi(u), \quad \nabla_z \ell = \phi'(u)\,(q - e_y)
+
+    Attributes:
+        value: :math:`\phi`, elementwise, in the loss's own units; differentiable twice.
+        slope: :math:`\phi'`, elementwise.
+    """
+
+    value: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+
+
+def softplus(t: Tensor) -> Tensor:
+    r""":math:`\log(1 + e^t)`, elementwise; exact in float64 too, which ``F.softplus`` leaves at 20."""
+    return F.softplus(t, threshold=40)
+
+
+def nllr_phi(clip: float | None = None) -> Phi:
+    r""":math:`\phi` of :func:`nllr_loss`: :math:`u`, held within the bounds of a clip."""
+    if clip is None:
+        return Phi(lambda u: u, torch.ones_like)
+    if not 0 < clip < 0.5:
+        refuse("clip", clip, "lie strictly between 0 and 0.5")
+    bound = math.log1p(-clip) - math.log(clip)
+    return Phi(lambda u: u.clamp(-bound, bound), lambda u: (u.abs() <= bound).to(u.dtype))
+
+
+def ce_phi() -> Phi:
+    r""":math:`\phi` of cross-entropy: :math:`\log(1 + e^u)`."""
+    return Phi(softplus, torch.sigmoid)
+
+
+def expectation_phi() -> Phi:
+    r""":math:`\phi` of :func:`expectation_loss`: :math:`\sigma(u)`."""
+    return Phi(torch.sigmoid, lambda u: torch.sigmoid(u) * torch.sigmoid(-u))
+
+
+def mae_phi() -> Phi:
+    r""":math:`\phi` of :func:`mae_loss`: :math:`2 \sigma(u)`."""
+    return Phi(lambda u: 2 * torch.sigmoid(u), lambda u: 2 * torch.sigmoid(u) * torch.sigmoid(-u))
+
+
+def ceel_phi(alpha: float = 1.0, beta: float = 1.0) -> Phi:
+    r""":math:`\phi` of :func:`ceel_loss`: :math:`\alpha \log(1 + e^u) + \beta \sigma(u)`."""
+    for name, value in {"alpha": alpha, "beta": beta}.items():
+        if not 0 <= value < math.inf:
+            refuse(name, value, "be finite and not negative")
+    return Phi(
+        lambda u: alpha * softplus(u) + beta * torch.sigmoid(u),
+        lambda u: torch.sigmoid(u) * (alpha + beta * torch.sigmoid(-u)),
+    )
+
+
+def focal_phi(gamma: float = 2.0) -> Phi:
+    r""":math:`\phi` of :func:`focal_loss`: :math:`\sigma(u)^\gamma \log(1 + e^u)`."""
+    if not 0 <= gamma < math.inf:
+        refuse("gamma", gamma, "be finite and not negative")
+    if gamma == 0:
+        return ce_phi()
+
+    # Powers as exponentials of softplus: their derivatives stay finite where the probability is 0.
+    def value(u: Tensor) -> Tensor:
+        return torch.exp(-gamma * softplus(-u)) * softplus(u)
+
+    def slope(u: Tensor) -> Tensor:
+        rest = softplus(-u)
+        return torch.exp(-gamma * rest) * (gamma * torch.sigmoid(-u) * softplus(u) + torch.sigmoid(u))
+
+    return Phi(value, slope)
+
+
+def gce_phi(q: float = 0.7, k: float | None = None) -> Phi:
+    r""":math:`\phi` of :func:`gce_loss`: :math:`(1 - \sigma(-u)^q) / q`, constant below :math:`p_y = k`."""
+    if not 0 < q <= 1:
+        refuse("q", q, "lie in (0, 1]")
+    if k is not None and not 0 < k < 1:
+        refuse("k", k, "lie strictly between 0 and 1")
+    # Where p_y = k; without k, nowhere.
+    end = math.inf if k is None else math.log1p(-k) - math.log(k)
+
+    def value(u: Tensor) -> Tensor:
+        return -torch.expm1(-q * softplus(u.clamp(max=end))) / q
+
+    def slope(u: Tensor) -> Tensor:
+        return torch.exp(-q * softplus(u)) * torch.sigmoid(u) * (u < end)
+
+    return Phi(value, slope)
+
+
+def tamed_ce_phi(alpha: float) -> Phi:
+    r""":math:`\phi` of :func:`tamed_ce_loss`, with :math:`\log(1 + e^u)` for :math:`-\log p_y`."""
+    if not 0 <= alpha < math.inf:
+        refuse("alpha", alpha, "be finite and not negative")
+
+    def value(u: Tensor) -> Tensor:
+        log = torch.log1p(softplus(u))
+        return log if alpha == 1 else torch.expm1((1 - alpha) * log) / (1 - alpha)
+
+    def slope(u: Tensor) -> Tensor:
+        return torch.exp(-alpha * torch.log1p(softplus(u))) * torch.sigmoid(u)
+
+    return Phi(value, slope)
+
+
+_PHI: dict[str, Callable[..., Phi]] = {
+    "nllr": nllr_phi,
+    "ce": ce_phi,
+    "el": expectation_phi,
+    "mae": mae_phi,
+    "ceel": ceel_phi,
+    "focal": focal_phi,
+    "gce": gce_phi,
+    "tamed_ce": tamed_ce_phi,
+}
+
+
+def phi(name: str, **options: float | None) -> Phi:
+    r"""Look up :math:`\phi` and :math:`\phi'` of a loss that depends on the target's probability alone.
+
+    Args:
+        name: ``nllr``, ``ce``, ``el``, ``mae``, ``ceel``, ``focal``, ``gce`` or ``tamed_ce``.
+        **options: The loss's own options, for example ``gamma=1.0``.
+
+    Raises:
+        UnknownNameError: A name or an option there is not; the message names the nearest.
+        ValueError: An option out of its range.
+    """
+    if name not in _PHI:
+        raise UnknownNameError("loss", name, _PHI)
+    known = inspect.signature(_PHI[name]).parameters
+    for option in options:
+        if option not in known:
+            raise UnknownNameError(f"option of the loss {name!r}", option, known)
+    return _PHI[name](**options)
+
+
+# --- the kernels --------------------------------------------------------------------------------------------
 
 
 def competitor_gap(input: Tensor, target: Tensor) -> Tensor:
@@ -26,30 +184,186 @@ def competitor_gap(input: Tensor, target: Tensor) -> Tensor:
         :math:`u`, with the shape of ``target``.
     """
     index = target.unsqueeze(1)
-    at_target = input.gather(1, index).squeeze(1)
-    competitors = input.scatter(1, index, -math.inf)
-    return competitors.logsumexp(1) - at_target
+    return input.scatter(1, index, -math.inf).logsumexp(1) - input.gather(1, index).squeeze(1)
 
 
-def _gap(input: Tensor, target: Tensor, ignore_index: int) -> Tensor:
-    # Half precision cannot hold the sum over classes; PyTorch's cross-entropy widens it inside as well.
-    wide = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
-    return competitor_gap(wide, _safe(target, ignore_index))
+def _competitors(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Largest competitor ``m``, ``e^(z - m)`` with 0 at the target, and its sum over the classes."""
+    powers = logits.scatter(1, target, -math.inf)
+    # Where all competitors are -inf, there is nothing to subtract.
+    largest = powers.amax(1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
+    powers.sub_(largest).exp_()
+    return largest, powers, powers.sum(1, keepdim=True)
 
 
-def _safe(target: Tensor, ignore_index: int) -> Tensor:
-    target = target.long()
-    return torch.where(target == ignore_index, torch.zeros_like(target), target)
+@dataclass(frozen=True)
+class PhiLoss(RowLoss):
+    r"""A loss that depends on the target's probability alone: :math:`\phi(u)`."""
+
+    phi: Phi
+
+    def formula(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Evaluate the loss in differentiable form."""
+        return self.phi.value(competitor_gap(logits, target))
+
+    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Evaluate the loss of a block; keep what its gradient needs."""
+        largest, _, total = _competitors(logits, target)
+        gap = (largest - logits.gather(1, target)).add_(total.log())
+        # The total is 0 where all competitors are -inf, and so is then all that is divided by it.
+        return self.phi.value(gap).squeeze(1), largest, total.clamp_(min=1), gap
+
+    def gradient(
+        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
+    ) -> None:
+        """Write the gradient of a block, phi'(u) (q - e_y)."""
+        largest, total, gap = kept
+        slope = self.phi.slope(gap).mul_(scale)
+        torch.sub(logits, largest, out=out).exp_().mul_(slope / total)
+        out.scatter_(1, target, slope.neg_())
+
+
+class SoftmaxBCE(RowLoss):
+    """Binary cross-entropy of every class on softmax outputs."""
+
+    # 1 - p_k is built from the other classes where p_k may be near 1, which is the largest logit alone.
+
+    def formula(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Evaluate the loss in differentiable form."""
+        index = target.unsqueeze(1)
+        log_p = logits.log_softmax(1)
+        top = logits.argmax(1, keepdim=True)
+        rest = logits.scatter(1, top, -math.inf).logsumexp(1, keepdim=True)
+        others = log_p.scatter(1, top, -math.inf)
+        log_rest = torch.log1p(-others.exp()).scatter(1, top, -softplus(logits.gather(1, top) - rest))
+        at_target = log_p.gather(1, index) - log_rest.gather(1, index)
+        return -at_target.squeeze(1) - log_rest.sum(1)
+
+    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Evaluate the loss of a block; keep what its gradient needs."""
+        at_top, top = logits.max(1, keepdim=True)
+        largest, p, total = _competitors(logits, top)
+        odds = at_top - largest - total.log()  # of the top class, logarithmic
+        p.mul_(torch.sigmoid(-odds) / total.clamp_(min=1))
+        log_rest = p.neg_().log1p_()
+        wrong = top != target
+        others = log_rest.sum(1, keepdim=True) - log_rest.gather(1, target)
+        loss = (at_top - logits.gather(1, target)) + softplus(-odds) - others + wrong * softplus(odds)
+        return loss.squeeze(1), top, largest, total, odds
+
+    def gradient(
+        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
+    ) -> None:
+        r"""Write the gradient of a block.
+
+        With odds :math:`o_k = p_k / (1 - p_k)`, each :math:`-\log(1 - p_k)` has the gradient
+        :math:`o_k (e_k - p)`. The top class's is :math:`p_t e_t - p_t q`, with q the softmax over the others.
+        """
+        top, largest, total, odds = kept
+        rest, p_top = torch.sigmoid(-odds), torch.sigmoid(odds)
+        wrong = (top != target).to(out.dtype)
+        torch.sub(logits, largest, out=out).scatter_(1, top, -math.inf).exp_().div_(total)  # q
+        ratio = out * rest
+        ratio.div_(1 - ratio).scatter_(1, target, 0)
+        sum_odds = ratio.sum(1, keepdim=True)
+        out.mul_(rest * (1 - sum_odds) - wrong * p_top).add_(ratio)
+        out.scatter_(1, top, p_top * (1 - sum_odds + wrong))
+        out.scatter_add_(1, target, torch.full_like(scale, -1))
+        out.mul_(scale)
+
+
+class MPCE(RowLoss):
+    """Cross-entropy, times the lead of the most probable class over the target."""
+
+    def formula(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Evaluate the loss in differentiable form."""
+        log_p = logits.log_softmax(1)
+        at_target = log_p.gather(1, target.unsqueeze(1)).squeeze(1)
+        at_top = log_p.amax(1)
+        # p_top - p_y without cancellation where the two are close.
+        return at_top.exp() * torch.expm1(at_target - at_top) * at_target
+
+    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Evaluate the loss of a block; keep what its gradient needs."""
+        largest = logits.amax(1, keepdim=True)
+        total = (logits - largest).exp_().sum(1, keepdim=True)
+        behind = logits.gather(1, target) - largest
+        ce = total.log() - behind
+        lead = torch.expm1(behind).neg_().div_(total)
+        return (lead * ce).squeeze(1), largest, total, ce, lead
+
+    def gradient(
+        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
+    ) -> None:
+        r"""Write the gradient of a block, with lead M and top class t.
+
+        :math:`M (1 - \text{CE})\,p + \text{CE}\,p_t e_t - (\text{CE}\,p_y + M)\,e_y`; classes that tie for
+        the top share :math:`e_t`.
+        """
+        largest, total, ce, lead = kept
+        torch.sub(logits, largest, out=out).exp_()
+        top = out == 1
+        p_target = out.gather(1, target) / total
+        out.mul_(lead * (1 - ce) * scale / total)
+        out.addcmul_(top.to(out.dtype), ce * scale / (total * top.sum(1, keepdim=True)))
+        out.scatter_add_(1, target, (ce * p_target + lead).mul_(scale).neg_())
+
+
+class ComplementEntropy(RowLoss):
+    """Negative entropy of the softmax over the competitors of the target."""
+
+    def formula(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Evaluate the loss in differentiable form."""
+        index = target.unsqueeze(1)
+        log_q = logits.scatter(1, index, -math.inf).log_softmax(1)
+        # Where q is 0, its logarithm is cut to any finite value: q log q is 0 in the limit.
+        return (log_q.exp() * log_q.clamp(min=_LOG_ZERO)).sum(1)
+
+    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Evaluate the loss of a block; keep what its gradient needs."""
+        largest, powers, total = _competitors(logits, target)
+        log_total = total.log()
+        behind = (logits - largest).clamp_(min=_LOG_ZERO)
+        behind.scatter_(1, target, 0)
+        loss = behind.mul_(powers).sum(1, keepdim=True) / total - log_total
+        return loss.squeeze(1), largest, total, log_total + loss
+
+    def gradient(
+        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
+    ) -> None:
+        r"""Write the gradient of a block, :math:`q_j (\log q_j - \sum_k q_k \log q_k)`, 0 at the target."""
+        largest, total, shift = kept
+        torch.sub(logits, largest, out=out)
+        powers = out.exp()
+        out.clamp_(min=_LOG_ZERO).sub_(shift).mul_(powers).mul_(scale / total)
+        out.scatter_(1, target, 0)
+
+
+# e^-1000 is 0 in float64 as well.
+_LOG_ZERO = -1000.0
+
+
+def _loss(
+    rule: RowLoss, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    check_logits(input, weight, reduction)
+    index, keep = class_indices(input, target, ignore_index)
+    logits = autocast_logits(input)
+    losses = row_losses(rule, logits, index)
+    return reduce_loss(losses, index, keep, weight, reduction).to(logits.dtype)
+
+
+# --- the losses ---------------------------------------------------------------------------------------------
 
 
 def nllr_loss(
     input: Tensor,
     target: Tensor,
     *,
+    clip: float | None = None,
     weight: Tensor | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
-    clip: float | None = None,
 ) -> Tensor:
     r"""Negative log-likelihood ratio of the target class against its competitors.
 
@@ -60,12 +374,12 @@ def nllr_loss(
     Args:
         input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
         target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
-        weight: One weight a class, shape ``[K]``.
-        ignore_index: Target value whose examples count for nothing.
-        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
         clip: Clip :math:`p_y` to ``[clip, 1 - clip]`` first, as libraries that work on probabilities do
             (Keras in 2018: 1e-7). The loss then lies within :math:`\pm\log((1 - c) / c)`, 16.118 for 1e-7,
             and its gradient is zero outside. The paper's text, and the default, has no clip.
+        weight: One weight a class, shape ``[K]``.
+        ignore_index: Target value whose examples count for nothing.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
 
     Returns:
         A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
@@ -77,18 +391,7 @@ def nllr_loss(
     References:
         yao2018, Eq. 11.
     """
-    check_classification(input, target, weight, ignore_index, reduction)
-    loss = _gap(input, target, ignore_index)
-    if clip is not None:
-        bound = _clip_bound(clip)
-        loss = loss.clamp(-bound, bound)
-    return reduce_loss(loss, target, weight, ignore_index, reduction).to(input.dtype)
-
-
-def _clip_bound(clip: float) -> float:
-    if not 0 < clip < 0.5:
-        raise ValueError(f"clip must lie strictly between 0 and 0.5; got {clip}")
-    return math.log1p(-clip) - math.log(clip)
+    return _loss(PhiLoss(nllr_phi(clip)), input, target, weight, ignore_index, reduction)
 
 
 def expectation_loss(
@@ -120,9 +423,214 @@ def expectation_loss(
     References:
         battash2021, Eq. 9.
     """
-    check_classification(input, target, weight, ignore_index, reduction)
-    loss = torch.sigmoid(_gap(input, target, ignore_index))
-    return reduce_loss(loss, target, weight, ignore_index, reduction).to(input.dtype)
+    return _loss(PhiLoss(expectation_phi()), input, target, weight, ignore_index, reduction)
+
+
+def mae_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Mean absolute error between the one-hot target and the softmax output: twice the expectation loss.
+
+    .. math:: \ell = \lVert e_y - p \rVert_1 = 2 (1 - p_y)
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        weight: One weight a class, shape ``[K]``.
+        ignore_index: Target value whose examples count for nothing.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+
+    Returns:
+        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point or targets that are not integers.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction.
+
+    References:
+        battash2021, Eq. 3.
+    """
+    return _loss(PhiLoss(mae_phi()), input, target, weight, ignore_index, reduction)
+
+
+def ceel_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Mix of cross-entropy and expectation loss.
+
+    .. math:: \ell = -\alpha \log p_y + \beta (1 - p_y)
+
+    The gradient with respect to the target's logit is largest where :math:`p_y = (1 - \alpha / \beta) / 2`,
+    for
+    :math:`\beta \ge \alpha`. With :math:`\alpha = 1` it is also the polynomial loss Poly-1.
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        alpha: Factor of the cross-entropy, finite and not negative.
+        beta: Factor of the expectation loss, finite and not negative.
+        weight: One weight a class, shape ``[K]``.
+        ignore_index: Target value whose examples count for nothing.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+
+    Returns:
+        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point or targets that are not integers.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative factor.
+
+    References:
+        battash2021, Eq. 12.
+    """
+    return _loss(PhiLoss(ceel_phi(alpha, beta)), input, target, weight, ignore_index, reduction)
+
+
+def focal_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    gamma: float = 2.0,
+    alpha: float | Tensor | None = None,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Cross-entropy that turns away from examples already classified well.
+
+    .. math:: \ell = -(1 - p_y)^\gamma \log p_y
+
+    The original is on sigmoid outputs and has a factor :math:`\alpha_y` besides, :math:`\alpha` for one of
+    two classes and :math:`1 - \alpha` for the other. battash2021 prints it without, and its code has one
+    factor for all classes, 0.25, which divides the learning rate by four.
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        gamma: How strongly; 0 is cross-entropy. Finite and not negative.
+        alpha: A factor: one for all examples, or one a class, shape ``[K]``. Unlike ``weight``, it does not
+            enter the denominator of the mean.
+        weight: One weight a class, shape ``[K]``.
+        ignore_index: Target value whose examples count for nothing.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+
+    Returns:
+        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point or targets that are not integers.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative gamma or alpha.
+
+    References:
+        battash2021, Eq. 2; Lin et al., Focal Loss for Dense Object Detection, 2017.
+    """
+    check_logits(input, weight, reduction)
+    index, keep = class_indices(input, target, ignore_index)
+    logits = autocast_logits(input)
+    losses = row_losses(PhiLoss(focal_phi(gamma)), logits, index)
+    if isinstance(alpha, Tensor):
+        if alpha.shape != (input.shape[1],):
+            refuse(
+                "alpha", list(alpha.shape), f"be a number or have one entry a class, shape [{input.shape[1]}]"
+            )
+        losses = losses * alpha.to(losses.dtype)[index]
+    elif alpha is not None:
+        losses = losses * _factor(alpha)
+    return reduce_loss(losses, index, keep, weight, reduction).to(logits.dtype)
+
+
+def _factor(alpha: float) -> float:
+    if not 0 <= alpha < math.inf:
+        refuse("alpha", alpha, "be finite and not negative")
+    return alpha
+
+
+def gce_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    q: float = 0.7,
+    k: float | None = None,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Generalised cross-entropy, between cross-entropy and the expectation loss.
+
+    .. math:: \ell = \frac{1 - \max(p_y, k)^q}{q}
+
+    It tends to cross-entropy for :math:`q \to 0` and is the expectation loss for :math:`q = 1`.
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        q: In (0, 1].
+        k: Truncate: an example whose target has a probability of at most k, in (0, 1), gets no gradient.
+        weight: One weight a class, shape ``[K]``.
+        ignore_index: Target value whose examples count for nothing.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+
+    Returns:
+        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point or targets that are not integers.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, a q or k out of its range.
+
+    References:
+        battash2021, below Eq. 3; Zhang and Sabuncu, Generalized Cross Entropy Loss, 2018.
+    """
+    return _loss(PhiLoss(gce_phi(q, k)), input, target, weight, ignore_index, reduction)
+
+
+def tamed_ce_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    alpha: float,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Cross-entropy that grows more slowly for confident mistakes.
+
+    .. math:: \ell = \frac{(1 - \log p_y)^{1 - \alpha} - 1}{1 - \alpha}
+
+    For :math:`\alpha = 0` it is cross-entropy, for :math:`\alpha = 1` its limit, :math:`\log(1 - \log p_y)`.
+    Eq. 4 of battash2021 subtracts :math:`1 / (1 - \alpha)` inside the parentheses, which leaves a perfect
+    prediction with a loss other than 0.
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        alpha: How strongly it is tamed; finite and not negative.
+        weight: One weight a class, shape ``[K]``.
+        ignore_index: Target value whose examples count for nothing.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+
+    Returns:
+        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point or targets that are not integers.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative alpha.
+
+    References:
+        battash2021, Eq. 4; Martinez and Stiefelhagen, Taming the Cross Entropy Loss, 2018.
+    """
+    return _loss(PhiLoss(tamed_ce_phi(alpha)), input, target, weight, ignore_index, reduction)
 
 
 def softmax_bce_loss(
@@ -156,25 +664,10 @@ def softmax_bce_loss(
     References:
         yao2018, Eq. 9.
     """
-    check_classification(input, target, weight, ignore_index, reduction)
-    wide = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
-    index = _safe(target, ignore_index).unsqueeze(1)
-    log_p = wide.log_softmax(1)
-    # log(1 - p_k) is -softplus of the class's own log odds; 1 - p_k is built from the other classes only
-    # where p_k may be near 1, which is the largest logit alone.
-    top = wide.argmax(1, keepdim=True)
-    rest = wide.scatter(1, top, -math.inf).logsumexp(1, keepdim=True)
-    at_top = wide.gather(1, top)
-    log_rest_of_top = -F.softplus(at_top - rest)
-    others = log_p.scatter(1, top, -math.inf)
-    log_one_minus = torch.log1p(-others.exp()).scatter(1, top, log_rest_of_top)
-    loss = -log_p.gather(1, index).squeeze(1) - (
-        log_one_minus.sum(1) - log_one_minus.gather(1, index).squeeze(1)
-    )
-    return reduce_loss(loss, target, weight, ignore_index, reduction).to(input.dtype)
+    return _loss(SoftmaxBCE(), input, target, weight, ignore_index, reduction)
 
 
-def mae_loss(
+def mpce_loss(
     input: Tensor,
     target: Tensor,
     *,
@@ -182,9 +675,12 @@ def mae_loss(
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
-    r"""Mean absolute error between the one-hot target and the softmax output: twice the expectation loss.
+    r"""Cross-entropy, times the lead of the most probable class over the target.
 
-    .. math:: \ell = \lVert e_y - p \rVert_1 = 2 (1 - p_y)
+    .. math:: \ell = -\bigl(\max_k p_k - p_y\bigr) \log p_y
+
+    It is 0, with its gradient, wherever the target is the most probable class, so a network that guesses all
+    classes alike learns nothing from it. The gradient flows through the lead.
 
     Args:
         input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
@@ -201,34 +697,51 @@ def mae_loss(
         ValueError: Wrong shapes, targets out of range, an unknown reduction.
 
     References:
-        battash2021, Eq. 3.
+        battash2021, Eq. 7, after Zhou et al., 2019.
     """
-    loss = expectation_loss(input, target, weight=weight, ignore_index=ignore_index, reduction=reduction)
-    return 2 * loss
+    return _loss(MPCE(), input, target, weight, ignore_index, reduction)
 
 
-class _ClassificationLoss(nn.Module):
-    """Weight, ``ignore_index`` and reduction, held as ``torch.nn.CrossEntropyLoss`` holds them."""
+def complement_entropy_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Negative entropy of the softmax over the competitors of the target.
 
-    weight: Tensor | None
+    .. math:: \ell = \sum_{k \ne y} q_k \log q_k, \quad q_k = \frac{p_k}{1 - p_y}
 
-    def __init__(
-        self, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
-    ) -> None:
-        super().__init__()
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction must be one of {', '.join(REDUCTIONS)}; got {reduction!r}")
-        self.register_buffer("weight", weight)
-        self.ignore_index = ignore_index
-        self.reduction = reduction
+    It says nothing of the target itself: it evens out the competitors, and is meant for a step of its own
+    after one of cross-entropy, see :class:`lossbook.losses.ComplementStep`. Eq. 6 of battash2021 prints it
+    with the other sign, as the entropy, which the original maximises.
 
-    def extra_repr(self) -> str:
-        """Show the settings in ``print(module)``."""
-        return f"ignore_index={self.ignore_index}, reduction={self.reduction!r}"
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        weight: One weight a class, shape ``[K]``.
+        ignore_index: Target value whose examples count for nothing.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+
+    Returns:
+        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point or targets that are not integers.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction.
+
+    References:
+        battash2021, Eq. 6; Chen et al., Complement Objective Training, 2019.
+    """
+    return _loss(ComplementEntropy(), input, target, weight, ignore_index, reduction)
 
 
-class NLLRLoss(_ClassificationLoss):
+class NLLRLoss(ClassificationLoss):
     """Module form of :func:`nllr_loss` (yao2018, Eq. 11)."""
+
+    _options = ("clip",)
 
     def __init__(
         self,
@@ -245,53 +758,222 @@ class NLLRLoss(_ClassificationLoss):
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
             clip: Clip the target's probability first; see :func:`nllr_loss`.
+
+        Raises:
+            ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index, reduction)
-        if clip is not None:
-            _clip_bound(clip)
+        nllr_phi(clip)
         self.clip = clip
-
-    def extra_repr(self) -> str:
-        """Show the settings in ``print(module)``."""
-        return super().extra_repr() + (f", clip={self.clip}" if self.clip is not None else "")
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
         return nllr_loss(
             input,
             target,
+            clip=self.clip,
             weight=self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
-            clip=self.clip,
         )
 
 
-class SoftmaxBCELoss(_ClassificationLoss):
-    """Module form of :func:`softmax_bce_loss` (yao2018, Eq. 9)."""
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return softmax_bce_loss(
-            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
-        )
-
-
-class ExpectationLoss(_ClassificationLoss):
+class ExpectationLoss(ClassificationLoss):
     """Module form of :func:`expectation_loss` (battash2021, Eq. 9)."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
         return expectation_loss(
-            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
         )
 
 
-class MAELoss(_ClassificationLoss):
+class MAELoss(ClassificationLoss):
     """Module form of :func:`mae_loss` (battash2021, Eq. 3)."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
         return mae_loss(
-            input, target, weight=self.weight, ignore_index=self.ignore_index, reduction=self.reduction
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class FocalLoss(ClassificationLoss):
+    """Module form of :func:`focal_loss` (battash2021, Eq. 2)."""
+
+    _options = ("gamma", "alpha")
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        *,
+        gamma: float = 2.0,
+        alpha: float | Tensor | None = None,
+    ) -> None:
+        """Hold the settings.
+
+        Args:
+            weight: One weight a class, shape ``[K]``.
+            ignore_index: Target value whose examples count for nothing.
+            reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            gamma: How strongly to turn away from examples already classified well; 0 is cross-entropy.
+            alpha: A factor for all examples, or one a class, shape ``[K]``; see :func:`focal_loss`.
+
+        Raises:
+            ValueError: An option out of its range, or an unknown reduction.
+        """
+        super().__init__(weight, ignore_index, reduction)
+        focal_phi(gamma)
+        self.gamma = gamma
+        self.alpha: float | Tensor | None
+        if isinstance(alpha, Tensor):
+            self.register_buffer("alpha", alpha)
+        else:
+            self.alpha = None if alpha is None else _factor(alpha)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
+        return focal_loss(
+            input,
+            target,
+            gamma=self.gamma,
+            alpha=self.alpha,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class GCELoss(ClassificationLoss):
+    """Module form of :func:`gce_loss` (battash2021, below Eq. 3)."""
+
+    _options = ("q", "k")
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        *,
+        q: float = 0.7,
+        k: float | None = None,
+    ) -> None:
+        """Hold the settings.
+
+        Args:
+            weight: One weight a class, shape ``[K]``.
+            ignore_index: Target value whose examples count for nothing.
+            reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            q: In (0, 1]; 1 is the expectation loss.
+            k: Truncate at this probability; see :func:`gce_loss`.
+
+        Raises:
+            ValueError: An option out of its range, or an unknown reduction.
+        """
+        super().__init__(weight, ignore_index, reduction)
+        gce_phi(q, k)
+        self.q = q
+        self.k = k
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
+        return gce_loss(
+            input,
+            target,
+            q=self.q,
+            k=self.k,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class TamedCELoss(ClassificationLoss):
+    """Module form of :func:`tamed_ce_loss` (battash2021, Eq. 4)."""
+
+    _options = ("alpha",)
+
+    def __init__(
+        self,
+        alpha: float,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+    ) -> None:
+        """Hold the settings.
+
+        Args:
+            alpha: How strongly it is tamed; 0 is cross-entropy.
+            weight: One weight a class, shape ``[K]``.
+            ignore_index: Target value whose examples count for nothing.
+            reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+
+        Raises:
+            ValueError: An option out of its range, or an unknown reduction.
+        """
+        super().__init__(weight, ignore_index, reduction)
+        tamed_ce_phi(alpha)
+        self.alpha = alpha
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
+        return tamed_ce_loss(
+            input,
+            target,
+            alpha=self.alpha,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class SoftmaxBCELoss(ClassificationLoss):
+    """Module form of :func:`softmax_bce_loss` (yao2018, Eq. 9)."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
+        return softmax_bce_loss(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class MPCELoss(ClassificationLoss):
+    """Module form of :func:`mpce_loss` (battash2021, Eq. 7, after Zhou et al., 2019)."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
+        return mpce_loss(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class ComplementEntropyLoss(ClassificationLoss):
+    """Module form of :func:`complement_entropy_loss` (battash2021, Eq. 6)."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
+        return complement_entropy_loss(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
         )
