@@ -106,7 +106,8 @@ def read_notebook(name: str) -> Any:
         import jupytext
     except ImportError as error:
         raise LossbookError(
-            "notebooks need jupytext and papermill, which are not installed: pip install 'lossbook[book]'"
+            "notebooks need jupytext and papermill, which are not installed; in the checkout: "
+            "pip install '.[book]'"
         ) from error
 
     return jupytext.read(notebook_source(name))

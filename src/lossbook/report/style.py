@@ -30,14 +30,27 @@ class LossStyle:
         return {"color": self.color, "linestyle": self.dash, "label": self.name}
 
 
-#: One style per loss for the whole book, in the order of tables and legends. The colours are those of Okabe
-#: and Ito that keep a contrast of 3:1 on white and on the dark page (one of them darkened to do so); dash and
-#: marker tell the losses apart without colour.
+#: One style per loss for the whole book, in the order of tables and legends. All colours keep a contrast of
+#: 3:1 on white and on the dark page; the first four are Okabe and Ito's (one darkened to do so), the others as
+#: far from them and from each other as can be, for every kind of colour vision. There is room for twelve: the
+#: last four losses take the colour of a relative. Dash and marker tell all of them apart without colour.
 LOSS_STYLE: dict[str, LossStyle] = {
     "ce": LossStyle("CE", "#0072b2", "o", "-"),
     "bce": LossStyle("BCE", "#009e73", "s", (0, (5, 1.6))),
     "nllr": LossStyle("NLLR", "#d55e00", "^", (0, (1.2, 1.2))),
     "nllr_clipped": LossStyle("NLLR, clipped", "#c76fa0", "D", (0, (6, 1.5, 1.2, 1.5))),
+    "el": LossStyle("EL", "#606c6c", "v", (0, (3, 1.2))),
+    "ceel": LossStyle("CE+EL", "#c00ca8", "P", (0, (8, 1.5))),
+    "focal": LossStyle("Focal", "#906048", "X", (0, (4, 1.2, 1.2, 1.2))),
+    "gce": LossStyle("GCE", "#609c48", "<", (0, (3, 1.2, 1.2, 1.2, 1.2, 1.2))),
+    "lr": LossStyle("LR", "#5454fc", ">", (0, (2, 1))),
+    "hs_lr": LossStyle("HS-LR", "#a84818", "p", (0, (7, 1.2, 2, 1.2))),
+    "ss_lr": LossStyle("SS-LR", "#9084e4", "h", (0, (2.5, 2.5))),
+    "lgl_inr": LossStyle("LGL-INR", "#8454d8", "*", (0, (10, 2, 2, 2))),
+    "mae": LossStyle("MAE", "#606c6c", "d", (0, (1, 2))),
+    "tamed_ce": LossStyle("Tamed CE", "#609c48", "8", (0, (6, 3))),
+    "mpce": LossStyle("MPCE", "#906048", "H", (0, (1.5, 3))),
+    "complement_entropy": LossStyle("Complement entropy", "#c76fa0", "x", (0, (4, 4))),
 }
 
 # Everything in a figure that is not data has one of these colours, used by nothing else: the dark variant is
