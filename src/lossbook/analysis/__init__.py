@@ -16,17 +16,14 @@ from lossbook.analysis.escaping import (
 )
 from lossbook.analysis.population import expected_loss, nllr_minimiser, population_minimiser
 from lossbook.analysis.profile import (
-    PHI,
     GradientProfile,
     Loss,
-    Phi,
     gradient_profile,
     logit_gradient,
     logits_with_confidence,
 )
 
 __all__ = [
-    "PHI",
     "Balance",
     "CheckFailed",
     "Distraction",
@@ -36,7 +33,6 @@ __all__ = [
     "Link",
     "Loss",
     "Model",
-    "Phi",
     "balance",
     "check",
     "confusion_balance",

@@ -11,33 +11,6 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 """A loss of logits ``[B, K]`` and class indices ``[B]``, one value an example, ``[B]``."""
 
 
-@dataclass(frozen=True)
-class Phi:
-    r"""A loss that depends on the target's probability alone, as a function of :math:`u`.
-
-    .. math:: \ell = \phi(u), \quad \nabla_z \ell = \phi'(u)\,(q - e_y)
-
-    with :math:`u = \log\sum_{k \ne y} e^{z_k} - z_y`, :math:`p_y = \sigma(-u)`, and :math:`q` the softmax
-    over the competitors of :math:`y`.
-
-    Attributes:
-        value: :math:`\phi`, elementwise, in nats (EL: a probability).
-        slope: :math:`\phi'`, elementwise.
-    """
-
-    value: Callable[[Tensor], Tensor]
-    slope: Callable[[Tensor], Tensor]
-
-
-PHI: dict[str, Phi] = {
-    "nllr": Phi(value=lambda u: u, slope=torch.ones_like),
-    # Not F.softplus: above 20 it returns its argument, which is 2e-9 off.
-    "ce": Phi(value=lambda u: torch.logaddexp(u, torch.zeros_like(u)), slope=torch.sigmoid),
-    "el": Phi(value=torch.sigmoid, slope=lambda u: torch.sigmoid(u) * torch.sigmoid(-u)),
-}
-"""The losses of yao2018 and battash2021 that depend on the target's probability alone, by name."""
-
-
 def logit_gradient(loss: Loss, logits: Tensor, target: Tensor) -> Tensor:
     r"""The gradient of each example's loss with respect to its own logits.
 
