@@ -5,6 +5,16 @@ import inspect
 from torch import nn
 
 from lossbook.errors import UnknownNameError
+from lossbook.losses.logistic import (
+    HSLRLoss,
+    LGLINRLoss,
+    LRLoss,
+    SSLRLoss,
+    hs_lr_loss,
+    lgl_inr_loss,
+    lr_loss,
+    ss_lr_loss,
+)
 from lossbook.losses.softmax import (
     ComplementEntropyLoss,
     ExpectationLoss,
@@ -34,10 +44,14 @@ __all__ = [
     "ExpectationLoss",
     "FocalLoss",
     "GCELoss",
+    "HSLRLoss",
+    "LGLINRLoss",
+    "LRLoss",
     "MAELoss",
     "MPCELoss",
     "NLLRLoss",
     "Phi",
+    "SSLRLoss",
     "SoftmaxBCELoss",
     "TamedCELoss",
     "available",
@@ -47,11 +61,15 @@ __all__ = [
     "focal_loss",
     "gce_loss",
     "get",
+    "hs_lr_loss",
+    "lgl_inr_loss",
+    "lr_loss",
     "mae_loss",
     "mpce_loss",
     "nllr_loss",
     "phi",
     "softmax_bce_loss",
+    "ss_lr_loss",
     "tamed_ce_loss",
 ]
 
@@ -62,9 +80,13 @@ _MODULES: dict[str, type[nn.Module]] = {
     "el": ExpectationLoss,
     "focal": FocalLoss,
     "gce": GCELoss,
+    "hs_lr": HSLRLoss,
+    "lgl_inr": LGLINRLoss,
+    "lr": LRLoss,
     "mae": MAELoss,
     "mpce": MPCELoss,
     "nllr": NLLRLoss,
+    "ss_lr": SSLRLoss,
     "tamed_ce": TamedCELoss,
 }
 

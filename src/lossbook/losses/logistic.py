@@ -1,0 +1,701 @@
+r"""Logistic losses: one yes-or-no question a class, one-vs-rest.
+
+Write :math:`p_k = \sigma(z_k)` for the sigmoid of the logit of class :math:`k`. A class that is a label costs
+:math:`-\log p_k = \log(1 + e^{-z_k})`, any other one :math:`-\log(1 - p_k) = \log(1 + e^{z_k})`. The losses
+here differ in how they weigh the other classes against the label: :func:`lr_loss` takes all of them as they
+are, :func:`hs_lr_loss` the highest of them, :func:`ss_lr_loss` each by its probability, and
+:func:`lgl_inr_loss` by how hard their examples are in the whole batch.
+
+All are computed from logits, with no epsilon in a logarithm, so a confident mistake keeps its gradient.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lossbook.losses._common import (
+    ClassificationLoss,
+    autocast_logits,
+    check_logits,
+    class_indices,
+    reduce_loss,
+    refuse,
+)
+from lossbook.losses._rowwise import RowLoss, is_transformed, row_losses, widened
+from lossbook.losses.softmax import softplus
+
+Count = Literal["paper", "published"]
+ClassReduction = Literal["sum", "mean"]
+
+# --- targets ------------------------------------------------------------------------------------------------
+
+
+def _flipped(logits: Tensor, target: Tensor) -> Tensor:
+    """Logits with the sign turned at the labels, so that each class costs ``softplus`` of its entry."""
+    if target.dtype == torch.bool:
+        return logits.where(~target, -logits)
+    index = target.unsqueeze(1)
+    return logits.scatter(1, index, -logits.gather(1, index))
+
+
+def _positive(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """What the labels cost: one term for a class index, else their weighted sum."""
+    if target.dtype == torch.bool:
+        return _weighed(softplus(-logits).where(target, 0), weight).sum(1)
+    return softplus(-logits.gather(1, target.unsqueeze(1))).squeeze(1)
+
+
+def _negatives(logits: Tensor, target: Tensor) -> Tensor:
+    """Logits with the labels sent as far down as they go, where they cost nothing."""
+    lowest = torch.finfo(logits.dtype).min
+    if target.dtype == torch.bool:
+        return logits.masked_fill(target, lowest)
+    return logits.scatter(1, target.unsqueeze(1), lowest)
+
+
+def _weighed(terms: Tensor, weight: Tensor | None) -> Tensor:
+    return terms if weight is None else terms * _by_class(terms, weight)
+
+
+def _by_class(terms: Tensor, weight: Tensor) -> Tensor:
+    """One entry a class, shaped to be broadcast over ``[B, K, d1, ...]``."""
+    return weight.to(terms.dtype).view(-1, *(1 for _ in terms.shape[2:]))
+
+
+def _labels(input: Tensor, target: Tensor, ignore_index: int) -> Tensor | None:
+    """A multi-hot target as bool, or None for class indices."""
+    if not isinstance(target, Tensor) or not (target.dtype == torch.bool or target.is_floating_point()):
+        return None
+    if target.shape != input.shape:
+        raise ValueError(
+            f"multi-hot targets must have the logits' shape, {list(input.shape)}; got {list(target.shape)}"
+        )
+    if ignore_index != _IGNORE:
+        raise ValueError(
+            f"ignore_index is for class indices, and multi-hot targets have none; got {ignore_index}"
+        )
+    if target.dtype == torch.bool:
+        return target
+    labels = target != 0
+    # As with class indices, values are read on the CPU only.
+    if target.device.type == "cpu" and not torch.compiler.is_compiling() and not is_transformed(target):
+        wrong = target[labels & (target != 1)]
+        if wrong.numel():
+            raise ValueError(f"multi-hot targets must be 0 or 1; found {float(wrong[0]):g}")
+    return labels
+
+
+_IGNORE = -100
+
+
+# --- the kernels --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LR(RowLoss):
+    """Binary cross-entropy, summed over the classes."""
+
+    weight: Tensor | None = None
+
+    def formula(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Evaluate the loss in differentiable form."""
+        return _weighed(softplus(_flipped(logits, target)), self.weight).sum(1)
+
+    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Evaluate the loss of a block; keep what its gradient needs."""
+        at_target = logits.gather(1, target)
+        terms = softplus(logits).scatter_(1, target, softplus(-at_target))
+        return terms.sum(1), at_target
+
+    def gradient(
+        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
+    ) -> None:
+        """Write the gradient of a block, p - e_y."""
+        (at_target,) = kept
+        torch.sigmoid(logits, out=out).mul_(scale)
+        out.scatter_(1, target, torch.sigmoid(-at_target).mul_(scale).neg_())
+
+
+@dataclass(frozen=True)
+class HSLR(RowLoss):
+    """Logistic loss of the labels and of the hardest of the other classes."""
+
+    m: float = 0.25
+    beta: float = 10.0
+    count: Count = "paper"
+    weight: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.m <= 1:
+            refuse("m", self.m, "lie in (0, 1], as a fraction")
+        _check_factor("beta", self.beta)
+        if self.count not in get_args(Count):
+            refuse("count", repr(self.count), f"be one of {', '.join(get_args(Count))}")
+
+    def selected(self, classes: int) -> int:
+        """How many other classes count, for an example with one label among ``classes``.
+
+        Raises:
+            ValueError: None at all.
+        """
+        n = int(classes * self.m) if self.count == "published" else self._share(classes - 1)
+        if n == 0:
+            raise ValueError(
+                f"m = {self.m:g} of {classes} classes selects no class but the label; "
+                f"m must be at least {1 / (classes if self.count == 'published' else classes - 1):.4g}"
+            )
+        return n
+
+    def _share(self, negatives: int) -> int:
+        # m is meant as a decimal fraction: 0.29 of 100 is 29, which the product in binary falls short of.
+        return math.floor(self.m * negatives + _ROUNDING)
+
+    def formula(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Evaluate the loss in differentiable form."""
+        classes = logits.shape[1]
+        n = self.selected(classes)
+        positive = _positive(logits, target, self.weight)
+        if target.dtype != torch.bool:
+            hardest = _negatives(logits, target).topk(min(n, classes - 1), 1, sorted=False).values
+            return positive + self.beta / n * softplus(hardest).sum(1)
+        others = classes - target.sum(1, keepdim=True)
+        most = n if self.count == "published" else self._share(classes)
+        hardest, index = _negatives(logits, target).topk(most, 1)
+        terms = softplus(hardest)
+        if self.weight is not None:
+            terms = terms * _by_class(terms, self.weight).expand_as(logits).gather(1, index)
+        if self.count == "published":
+            return positive + self.beta / n * terms.sum(1)
+        counts = (self.m * others.double() + _ROUNDING).floor().clamp(min=1).to(terms.dtype)
+        rank = _by_class(terms, torch.arange(terms.shape[1], device=terms.device))
+        return positive + self.beta * (terms * (rank < counts) / counts).sum(1)
+
+    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Evaluate the loss of a block; keep what its gradient needs."""
+        n = self.selected(logits.shape[1])
+        others = logits.scatter(1, target, torch.finfo(logits.dtype).min)
+        hardest, index = others.topk(min(n, logits.shape[1] - 1), 1, sorted=False)
+        at_target = logits.gather(1, target)
+        loss = softplus(-at_target).squeeze(1).add_(softplus(hardest).sum(1), alpha=self.beta / n)
+        return loss, at_target, index
+
+    def gradient(
+        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
+    ) -> None:
+        """Write the gradient of a block: p_y - 1 for the label, beta / n times p_k for those selected."""
+        at_target, index = kept
+        weight = self.beta / self.selected(logits.shape[1])
+        out.zero_().scatter_(1, index, torch.sigmoid(logits.gather(1, index)).mul_(weight * scale))
+        out.scatter_(1, target, torch.sigmoid(-at_target).mul_(scale).neg_())
+
+
+# Far above what rounding does to m times a number of classes, far below the steps of any m in use.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class SSLR(RowLoss):
+    """Logistic loss of the labels and of the other classes, those by a power of their probability."""
+
+    r: float = 2.0
+    beta: float = 10.0
+    weight: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        _check_factor("r", self.r)
+        _check_factor("beta", self.beta)
+
+    def formula(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Evaluate the loss in differentiable form."""
+        z = _negatives(logits, target)
+        terms = softplus(z)
+        if self.r:
+            # A power as an exponential of softplus: its derivatives stay finite where the probability is 0.
+            terms = torch.exp(-self.r * softplus(-z)) * terms
+        terms = _weighed(terms, self.weight)
+        positive = _positive(logits, target, self.weight)
+        if target.dtype != torch.bool:
+            return positive + self.beta / (logits.shape[1] - 1) * terms.sum(1)
+        others = (logits.shape[1] - target.sum(1)).clamp(min=1)
+        return positive + self.beta * terms.sum(1) / others
+
+    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
+        """Evaluate the loss of a block; keep what its gradient needs."""
+        terms = softplus(logits)
+        if self.r:
+            terms.mul_(softplus(-logits).mul_(-self.r).exp_())
+        terms.scatter_(1, target, 0)
+        at_target = logits.gather(1, target)
+        alpha = self.beta / (logits.shape[1] - 1)
+        return softplus(-at_target).squeeze(1).add_(terms.sum(1), alpha=alpha), at_target
+
+    def gradient(
+        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
+    ) -> None:
+        r"""Write the gradient of a block.
+
+        It is :math:`p_y - 1` for the label, and for the others
+        :math:`\alpha p^r \bigl(r (1 - p) \log(1 + e^z) + p\bigr)`.
+        """
+        (at_target,) = kept
+        alpha = self.beta / (logits.shape[1] - 1)
+        torch.sigmoid(logits, out=out)
+        if self.r:
+            power = softplus(-logits).mul_(-self.r).exp_()
+            out.add_(torch.sigmoid(-logits).mul_(softplus(logits)), alpha=self.r).mul_(power)
+        out.mul_(alpha * scale)
+        out.scatter_(1, target, torch.sigmoid(-at_target).mul_(scale).neg_())
+
+
+def _check_factor(name: str, value: float) -> None:
+    if not 0 <= value < math.inf:
+        refuse(name, value, "be finite and not negative")
+
+
+def _loss(
+    rule: LR | HSLR | SSLR,
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+) -> Tensor:
+    check_logits(input, weight, reduction)
+    if isinstance(rule, HSLR):
+        rule.selected(input.shape[1])
+    labels = _labels(input, target, ignore_index)
+    logits = autocast_logits(input)
+    if labels is None:
+        index, keep = class_indices(input, target, ignore_index)
+        losses = reduce_loss(row_losses(rule, logits, index), index, keep, weight, reduction)
+    else:
+        weighed = type(rule)(**{**vars(rule), "weight": weight})
+        losses = reduce_loss(weighed.formula(widened(logits), labels), labels, None, None, reduction)
+    return losses.to(logits.dtype)
+
+
+# --- LGL-INR ------------------------------------------------------------------------------------------------
+
+
+def _lgl_inr(logits: Tensor, target: Tensor, keep: Tensor | None, beta: float, detach: bool) -> Tensor:
+    """Each example's share of the sum over the classes of Eq. 11, shape ``[N]``, in differentiable form.
+
+    Args:
+        logits: Shape ``[N, K]``, float32 or float64.
+        target: Valid class indices, shape ``[N]``.
+        keep: Which examples count, or None for all.
+        beta: As in the formula.
+        detach: Take the weights as constants in the gradient.
+    """
+    count, classes = logits.shape
+    ones = torch.ones_like(target, dtype=logits.dtype)
+    if keep is not None:
+        logits = logits.where(keep.unsqueeze(1), 0)
+        ones = keep.to(logits.dtype)
+    group, groups = target, classes
+    if count < classes:  # Classes that are there, numbered as they come, are fewer than all.
+        group, groups = _renumbered(target), count
+    index = group.unsqueeze(1).expand(-1, classes)
+    sizes = ones.new_zeros(groups).scatter_add(0, group, ones)
+    size = sizes.clamp(min=1)
+    column = target.new_zeros(groups).scatter(0, group, target)  # which class a group is
+    p = torch.sigmoid(logits) * ones.unsqueeze(1)
+    hardness = p.new_zeros(groups, classes).scatter_add(0, index, p) / size.unsqueeze(1)
+    own = column.unsqueeze(1) == torch.arange(classes, device=logits.device)
+    negative = ~own & (sizes > 0).unsqueeze(1)
+    # Not -inf: where a class has no negatives at all, softmax of nothing but -inf is not a number.
+    weights = (beta * hardness).where(negative, torch.finfo(logits.dtype).min).softmax(0) * negative
+    if detach:
+        weights = weights.detach()
+    terms = weights.gather(0, index) * softplus(logits)
+    positive = softplus(-logits.gather(1, target.unsqueeze(1))).squeeze(1)
+    return ones.sum() / size.gather(0, group) * (positive + terms.sum(1))
+
+
+def _renumbered(target: Tensor) -> Tensor:
+    """Number the distinct values 0, 1, ... in rising order, without asking how many there are."""
+    ordered, order = target.sort()
+    first = F.pad((ordered[1:] != ordered[:-1]).long(), (1, 0))
+    return torch.zeros_like(target).scatter(0, order, first.cumsum(0))
+
+
+# --- the losses ---------------------------------------------------------------------------------------------
+
+
+def lr_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Logistic regression: binary cross-entropy of every class, summed over the classes.
+
+    .. math:: \ell = -\log p_y - \sum_{k \ne y} \log(1 - p_k), \quad p_k = \sigma(z_k)
+
+    It is K times the mean that ``torch.nn.BCEWithLogitsLoss`` takes over examples and classes.
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``. Or multi-hot, 0 or 1, bool or floating
+            point, in the logits' shape: then each label costs :math:`-\log p_k`, each other class
+            :math:`-\log(1 - p_k)`, and they add up.
+        weight: One weight a class, shape ``[K]``. With class indices it weighs an example by its target
+            class; with multi-hot targets it weighs each class's own term, and does not enter the mean, as in
+            ``torch.nn.functional.binary_cross_entropy_with_logits``.
+        ignore_index: Target value whose examples count for nothing; for class indices only.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``, over examples.
+
+    Returns:
+        A scalar, or losses of shape ``[B]`` or ``[B, d1, ...]`` for ``reduction="none"``. NaN logits give
+        NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point, or targets that are neither integers nor multi-hot.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, an ``ignore_index`` with
+            multi-hot targets.
+
+    References:
+        dong2019, Eq. 3.
+    """
+    return _loss(LR(), input, target, weight, ignore_index, reduction)
+
+
+def hs_lr_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    m: float = 0.25,
+    beta: float = 10.0,
+    count: Count = "paper",
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Logistic regression with hard selection: the label, and the highest of the other classes.
+
+    .. math:: \ell = -\log p_y - \frac{\beta}{n} \sum_{k \in H} \log(1 - p_k), \quad p_k = \sigma(z_k)
+
+    :math:`H` holds the :math:`n = \lfloor m (K - 1) \rfloor` classes of highest probability beside the
+    label: always exactly n. Where classes tie for the last place, any of them may be taken; the loss does not
+    depend on which, the gradient does. The loss is convex in the logits.
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``. Or multi-hot, 0 or 1, bool or floating
+            point, in the logits' shape: then the :math:`-\log p_k` of an example's labels add up, and n and
+            the selection are of its own N classes that are no labels, :math:`n = \lfloor m N \rfloor`, yet
+            at least 1 where there is one. (The authors' code divides the labels' sum over the batch by the
+            number of labels in the batch.)
+        m: The share of the other classes to select, in (0, 1]; the paper's m is this in percent.
+        beta: How much the selected classes weigh together; finite and not negative.
+        count: ``"paper"`` for n as above; ``"published"`` for that of the authors' code, the whole part of
+            :math:`K m`, with the label as one of the K but costing nothing. They often agree, or differ by
+            one.
+        weight: One weight a class, shape ``[K]``. With class indices it weighs an example by its target
+            class; with multi-hot targets it weighs each class's own term, after the selection, and does not
+            enter the mean.
+        ignore_index: Target value whose examples count for nothing; for class indices only.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``, over examples.
+
+    Returns:
+        A scalar, or losses of shape ``[B]`` or ``[B, d1, ...]`` for ``reduction="none"``. NaN logits give
+        NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point, or targets that are neither integers nor multi-hot.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, an option out of its range, an m
+            that selects no class, an ``ignore_index`` with multi-hot targets.
+
+    References:
+        dong2019, Eq. 5.
+    """
+    return _loss(HSLR(m, beta, count), input, target, weight, ignore_index, reduction)
+
+
+def ss_lr_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    r: float = 2.0,
+    beta: float = 10.0,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""Logistic regression with soft selection: the other classes count by a power of their probability.
+
+    .. math::
+
+        \ell = -\log p_y - \frac{\beta}{K - 1} \sum_{k \ne y} p_k^r \log(1 - p_k), \quad p_k = \sigma(z_k)
+
+    The gradient flows through :math:`p_k^r`. The sum is the part of the sigmoid focal loss that concerns the
+    wrong classes; unlike there, the label's term has no such factor.
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``. Or multi-hot, 0 or 1, bool or floating
+            point, in the logits' shape: then the :math:`-\log p_k` of an example's labels add up, and
+            :math:`K - 1` gives way to the number of its classes that are no labels. (The authors' code
+            divides either sum over the batch by its number of terms in the batch.)
+        r: How strongly to attend to classes of high probability; 0 for all alike. Finite and not negative.
+        beta: How much the other classes weigh together; finite and not negative.
+        weight: One weight a class, shape ``[K]``. With class indices it weighs an example by its target
+            class; with multi-hot targets it weighs each class's own term, and does not enter the mean.
+        ignore_index: Target value whose examples count for nothing; for class indices only.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``, over examples.
+
+    Returns:
+        A scalar, or losses of shape ``[B]`` or ``[B, d1, ...]`` for ``reduction="none"``. NaN logits give
+        NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point, or targets that are neither integers nor multi-hot.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, an option out of its range, an
+            ``ignore_index`` with multi-hot targets.
+
+    References:
+        dong2019, Eq. 6.
+    """
+    return _loss(SSLR(r, beta), input, target, weight, ignore_index, reduction)
+
+
+def lgl_inr_loss(
+    input: Tensor,
+    target: Tensor,
+    *,
+    beta: float = 1.0,
+    detach: bool = False,
+    class_reduction: ClassReduction = "sum",
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    r"""In-negative-class reweighted logistic loss: one-vs-rest, hard classes among the rest count more.
+
+    For class :math:`k` against the rest, with :math:`S_j` the examples of class :math:`j` in the batch,
+    :math:`N_j` their number and :math:`p_{ik} = \sigma(z_{ik})`,
+
+    .. math::
+
+        L_k = -\frac{1}{N_k} \sum_{i \in S_k} \log p_{ik}
+              - \sum_{j \ne k} \lambda_{jk} \frac{1}{N_j} \sum_{i \in S_j} \log(1 - p_{ik}), \quad
+        \lambda_{jk} = \frac{e^{\beta \bar p_{jk}}}{\sum_{i \ne k} e^{\beta \bar p_{ik}}}, \quad
+        \bar p_{jk} = \frac{1}{N_j} \sum_{i \in S_j} p_{ik}
+
+    The paper prints the loss of one class; the mean over examples here is :math:`\sum_k L_k`. Counts and
+    means are those of the batch. A class that is not in it drops out of all sums, and its own
+    :math:`L_k` keeps the term of the rest. A batch of one class has no rest for that class.
+
+    Example :math:`i` has the share
+
+    .. math:: \ell_i = \frac{B}{N_y} \Bigl(-\log p_{iy} - \sum_{k \ne y} \lambda_{yk} \log(1 - p_{ik})\Bigr)
+
+    of it. So examples are no longer independent, and a batch must be evaluated as a whole.
+
+    Args:
+        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2. With more dimensions each
+            position is an example of its own, of one common batch.
+        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``. Multi-hot targets are refused: an example of
+            several classes would be positive and negative in the same mean.
+        beta: How much more hard classes count; 0 for all alike. Finite and not negative.
+        detach: Take :math:`\lambda` as constants in the gradient. The text does not say; the published code
+            lets the gradient flow through them, and so does the default.
+        class_reduction: ``"sum"`` of the L_k, as in the published code, or their ``"mean"``, a K-th of it.
+            The text does not say.
+        weight: One weight a class, shape ``[K]``; it weighs an example's share by its target class.
+        ignore_index: Target value whose examples count for nothing, neither in the counts nor in the means.
+        reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"`` of the shares.
+
+    Returns:
+        A scalar, or the shares in the shape of ``target`` for ``reduction="none"``. NaN logits make the loss
+        NaN.
+
+    Raises:
+        TypeError: Logits that are not floating point or targets that are not integers.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, an option out of its range.
+
+    References:
+        li2020, Eq. 11.
+    """
+    check_logits(input, weight, reduction)
+    _check_lgl_inr(beta, class_reduction)
+    if isinstance(target, Tensor) and target.shape == input.shape:
+        raise ValueError(
+            "this loss takes class indices only: its weights come from the examples of each class, and with "
+            "multi-hot targets an example is of several"
+        )
+    index, keep = class_indices(input, target, ignore_index)
+    logits = autocast_logits(input)
+    rows = widened(logits).movedim(1, -1).flatten(0, -2)
+    shares = _lgl_inr(rows, index.flatten(), None if keep is None else keep.flatten(), beta, detach)
+    if class_reduction == "mean":
+        shares = shares / input.shape[1]
+    losses = reduce_loss(shares.view(index.shape), index, keep, weight, reduction)
+    return losses.to(logits.dtype)
+
+
+def _check_lgl_inr(beta: float, class_reduction: str) -> None:
+    _check_factor("beta", beta)
+    if class_reduction not in get_args(ClassReduction):
+        refuse("class_reduction", repr(class_reduction), f"be one of {', '.join(get_args(ClassReduction))}")
+
+
+class LRLoss(ClassificationLoss):
+    """Module form of :func:`lr_loss` (dong2019, Eq. 3)."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices or multi-hot targets."""
+        return lr_loss(
+            input,
+            target,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class HSLRLoss(ClassificationLoss):
+    """Module form of :func:`hs_lr_loss` (dong2019, Eq. 5)."""
+
+    _options = ("m", "beta", "count")
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        *,
+        m: float = 0.25,
+        beta: float = 10.0,
+        count: Count = "paper",
+    ) -> None:
+        """Hold the settings.
+
+        Args:
+            weight: One weight a class, shape ``[K]``.
+            ignore_index: Target value whose examples count for nothing.
+            reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            m: The share of the other classes to select, in (0, 1].
+            beta: How much the selected classes weigh together.
+            count: ``"paper"`` or ``"published"``, how many classes m is; see :func:`hs_lr_loss`.
+
+        Raises:
+            ValueError: An option out of its range, or an unknown reduction.
+        """
+        super().__init__(weight, ignore_index, reduction)
+        HSLR(m, beta, count)
+        self.m = m
+        self.beta = beta
+        self.count: Count = count
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices or multi-hot targets."""
+        return hs_lr_loss(
+            input,
+            target,
+            m=self.m,
+            beta=self.beta,
+            count=self.count,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class SSLRLoss(ClassificationLoss):
+    """Module form of :func:`ss_lr_loss` (dong2019, Eq. 6)."""
+
+    _options = ("r", "beta")
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        *,
+        r: float = 2.0,
+        beta: float = 10.0,
+    ) -> None:
+        """Hold the settings.
+
+        Args:
+            weight: One weight a class, shape ``[K]``.
+            ignore_index: Target value whose examples count for nothing.
+            reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            r: How strongly to attend to classes of high probability; 0 for all alike.
+            beta: How much the other classes weigh together.
+
+        Raises:
+            ValueError: An option out of its range, or an unknown reduction.
+        """
+        super().__init__(weight, ignore_index, reduction)
+        SSLR(r, beta)
+        self.r = r
+        self.beta = beta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices or multi-hot targets."""
+        return ss_lr_loss(
+            input,
+            target,
+            r=self.r,
+            beta=self.beta,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
+
+
+class LGLINRLoss(ClassificationLoss):
+    """Module form of :func:`lgl_inr_loss` (li2020, Eq. 11)."""
+
+    _options = ("beta", "detach", "class_reduction")
+
+    def __init__(
+        self,
+        weight: Tensor | None = None,
+        ignore_index: int = -100,
+        reduction: str = "mean",
+        *,
+        beta: float = 1.0,
+        detach: bool = False,
+        class_reduction: ClassReduction = "sum",
+    ) -> None:
+        """Hold the settings.
+
+        Args:
+            weight: One weight a class, shape ``[K]``.
+            ignore_index: Target value whose examples count for nothing.
+            reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            beta: How much more hard classes count; 0 for all alike.
+            detach: Take the weights within the rest as constants in the gradient.
+            class_reduction: ``"sum"`` or ``"mean"`` over the classes; see :func:`lgl_inr_loss`.
+
+        Raises:
+            ValueError: An option out of its range, or an unknown reduction.
+        """
+        super().__init__(weight, ignore_index, reduction)
+        _check_lgl_inr(beta, class_reduction)
+        self.beta = beta
+        self.detach = detach
+        self.class_reduction: ClassReduction = class_reduction
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
+        return lgl_inr_loss(
+            input,
+            target,
+            beta=self.beta,
+            detach=self.detach,
+            class_reduction=self.class_reduction,
+            weight=self.weight,
+            ignore_index=self.ignore_index,
+            reduction=self.reduction,
+        )
