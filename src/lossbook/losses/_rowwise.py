@@ -1,22 +1,21 @@
 """Losses of one row of logits at a time, with their gradients in closed form.
 
-On a CPU, whole-tensor passes are bound by memory. So there a loss is evaluated in blocks of rows that stay in
-cache, keeps only a few numbers a row for the backward pass, and then writes the gradient once. Everywhere
-else (CUDA, ``torch.compile``, ``torch.func``, forward-mode and second derivatives, more than two dimensions)
-the same loss is an ordinary differentiable formula.
+On a CPU, whole-tensor passes are bound by memory. So there a loss and its gradient are evaluated together, in
+blocks of rows that stay in cache, and what is kept for the backward pass is the gradient alone. Everywhere else
+(CUDA, ``torch.compile``, ``torch.func``, forward-mode and second derivatives, more than two dimensions) the
+same loss is an ordinary differentiable formula.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-# Elements of a block for each thread: few enough that one or two arrays of it stay in a core's own cache, and
-# many enough that the calls themselves cost little.
-_BLOCK = 131072
+# Elements of a block for each thread: few enough to stay in a core's own cache, and many enough that the calls
+# themselves cost little.
+_BLOCK = 262144
 
 
 class RowLoss(ABC):
@@ -35,29 +34,17 @@ class RowLoss(ABC):
         """
 
     @abstractmethod
-    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        """The loss of a block.
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        """The loss of a block, and its gradient.
 
         Args:
-            logits: Shape ``[b, K]``; not to be changed.
+            logits: Shape ``[b, K]``, float32 or float64; not to be changed.
             target: Class indices ``[b, 1]``, or multi-hot ``[b, K]``.
+            out: Where to write the gradient, shape ``[b, K]``; without ``gradient``, to be used freely.
+            gradient: Whether the gradient is asked for.
 
         Returns:
-            Losses, shape ``[b]``, and whatever :meth:`gradient` needs of each row, each with b rows.
-        """
-
-    @abstractmethod
-    def gradient(
-        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
-    ) -> None:
-        """Write the gradient of a block.
-
-        Args:
-            logits: Shape ``[b, K]``; not to be changed.
-            target: Class indices ``[b, 1]``, or multi-hot ``[b, K]``.
-            scale: What each row's gradient is to be multiplied with, shape ``[b, 1]``.
-            kept: What :meth:`value` gave beside the losses.
-            out: Where to write, shape ``[b, K]``, the logits' dtype.
+            Losses, shape ``[b]``.
         """
 
 
@@ -99,49 +86,40 @@ def is_transformed(tensor: Tensor) -> bool:
 class _Blocks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, rule: RowLoss) -> Tensor:
-        index = target.unsqueeze(1) if target.ndim == 1 else target
-        # What is kept is no part of any graph, so it need not be saved as the inputs are.
         ctx.rule = rule
-        ctx.rows = _rows(logits)
         ctx.save_for_backward(logits, target)
-        if ctx.rows >= logits.shape[0]:  # Splitting costs as much as computing, on a small batch.
-            losses, *kept = rule.value(widened(logits), index)
-            ctx.kept = [kept]
-            return losses
-        parts = [
-            rule.value(widened(z), y)
-            for z, y in zip(logits.split(ctx.rows), index.split(ctx.rows), strict=True)
-        ]
-        ctx.kept = [kept for _, *kept in parts]
-        return torch.cat([losses for losses, *_ in parts])
+        # In half precision the gradient could vanish before the backward pass scales it.
+        keep = ctx.needs_input_grad[0] and widened(logits) is logits
+        ctx.gradient = torch.empty_like(logits) if keep else None
+        return _evaluate(rule, logits, target, ctx.gradient)
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None]:
-        logits, target = ctx.saved_tensors
         if torch.is_grad_enabled():  # A second derivative is asked for.
+            logits, target = ctx.saved_tensors
             losses = ctx.rule.formula(widened(logits), target)
             return torch.autograd.grad(losses, logits, grad_output, create_graph=True)[0], None, None
-        gradient = torch.empty_like(logits)
-        whole = (
-            logits,
-            target.unsqueeze(1) if target.ndim == 1 else target,
-            grad_output.unsqueeze(1),
-            gradient,
-        )
-        blocks = (
-            [whole] if len(ctx.kept) == 1 else zip(*(each.split(ctx.rows) for each in whole), strict=True)
-        )
-        for (part, index, scale, out), kept in zip(blocks, ctx.kept, strict=True):
-            z = widened(part)
-            if z is part:
-                ctx.rule.gradient(z, index, scale, kept, out)
-            else:
-                wide = torch.empty_like(z)
-                ctx.rule.gradient(z, index, scale, kept, wide)
-                out.copy_(wide)
-        return gradient, None, None
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:  # In half precision, or in a second backward pass through the same graph.
+            logits, target = ctx.saved_tensors
+            gradient = torch.empty_like(logits, dtype=grad_output.dtype)
+            _evaluate(ctx.rule, widened(logits), target, gradient)
+            return gradient.mul_(grad_output.unsqueeze(1)).to(logits.dtype), None, None
+        return gradient.mul_(grad_output.unsqueeze(1)), None, None
 
 
-def _rows(logits: Tensor) -> int:
-    """How many rows make a block."""
-    return max(1, _BLOCK * torch.get_num_threads() // logits.shape[1])
+def _evaluate(rule: RowLoss, logits: Tensor, target: Tensor, gradient: Tensor | None) -> Tensor:
+    """Evaluate a loss block by block, and its gradient if there is a place for it."""
+    index = target.unsqueeze(1) if target.ndim == 1 else target
+    rows, classes = logits.shape
+    block = max(1, _BLOCK * torch.get_num_threads() // classes)
+    if gradient is not None and rows <= block:  # Splitting costs as much as computing, on a small batch.
+        return rule.evaluate(logits, index, gradient, gradient=True)
+    parts = zip(logits.split(block), index.split(block), strict=True)
+    if gradient is None:
+        scratch = torch.empty_like(widened(logits[:block]))
+        losses = [rule.evaluate(widened(z), y, scratch[: len(z)], gradient=False) for z, y in parts]
+    else:
+        outs = gradient.split(block)
+        losses = [rule.evaluate(z, y, out, gradient=True) for (z, y), out in zip(parts, outs, strict=True)]
+    return losses[0] if len(losses) == 1 else torch.cat(losses)

@@ -10,7 +10,7 @@ classes too: :func:`softmax_bce_loss`, :func:`mpce_loss` and :func:`complement_e
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -187,13 +187,12 @@ def competitor_gap(input: Tensor, target: Tensor) -> Tensor:
     return input.scatter(1, index, -math.inf).logsumexp(1) - input.gather(1, index).squeeze(1)
 
 
-def _competitors(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Largest competitor ``m``, ``e^(z - m)`` with 0 at the target, and its sum over the classes."""
-    powers = logits.scatter(1, target, -math.inf)
-    # Where all competitors are -inf, there is nothing to subtract.
-    largest = powers.amax(1, keepdim=True).clamp_(min=torch.finfo(logits.dtype).min)
-    powers.sub_(largest).exp_()
-    return largest, powers, powers.sum(1, keepdim=True)
+def _competitors(logits: Tensor, target: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
+    """Write ``e^(z - m)``, with 0 at the target; give the largest competitor ``m``, and the sum."""
+    out.copy_(logits).scatter_(1, target, -math.inf)
+    # Where all competitors are -inf, there is nothing to subtract, and the sum is 0.
+    largest = out.amax(1, keepdim=True).clamp_(min=torch.finfo(out.dtype).min)
+    return largest, out.sub_(largest).exp_().sum(1, keepdim=True)
 
 
 @dataclass(frozen=True)
@@ -206,21 +205,14 @@ class PhiLoss(RowLoss):
         """Evaluate the loss in differentiable form."""
         return self.phi.value(competitor_gap(logits, target))
 
-    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        """Evaluate the loss of a block; keep what its gradient needs."""
-        largest, _, total = _competitors(logits, target)
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        """Evaluate the loss of a block, and its gradient, phi'(u) (q - e_y)."""
+        largest, total = _competitors(logits, target, out)
         gap = (largest - logits.gather(1, target)).add_(total.log())
-        # The total is 0 where all competitors are -inf, and so is then all that is divided by it.
-        return self.phi.value(gap).squeeze(1), largest, total.clamp_(min=1), gap
-
-    def gradient(
-        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
-    ) -> None:
-        """Write the gradient of a block, phi'(u) (q - e_y)."""
-        largest, total, gap = kept
-        slope = self.phi.slope(gap).mul_(scale)
-        torch.sub(logits, largest, out=out).exp_().mul_(slope / total)
-        out.scatter_(1, target, slope.neg_())
+        if gradient:
+            slope = self.phi.slope(gap)
+            out.mul_(slope / total.clamp_(min=1)).scatter_(1, target, slope.neg_())
+        return self.phi.value(gap).squeeze(1)
 
 
 class SoftmaxBCE(RowLoss):
@@ -239,37 +231,31 @@ class SoftmaxBCE(RowLoss):
         at_target = log_p.gather(1, index) - log_rest.gather(1, index)
         return -at_target.squeeze(1) - log_rest.sum(1)
 
-    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        """Evaluate the loss of a block; keep what its gradient needs."""
-        at_top, top = logits.max(1, keepdim=True)
-        largest, p, total = _competitors(logits, top)
-        odds = at_top - largest - total.log()  # of the top class, logarithmic
-        p.mul_(torch.sigmoid(-odds) / total.clamp_(min=1))
-        log_rest = p.neg_().log1p_()
-        wrong = top != target
-        others = log_rest.sum(1, keepdim=True) - log_rest.gather(1, target)
-        loss = (at_top - logits.gather(1, target)) + softplus(-odds) - others + wrong * softplus(odds)
-        return loss.squeeze(1), top, largest, total, odds
-
-    def gradient(
-        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
-    ) -> None:
-        r"""Write the gradient of a block.
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        r"""Evaluate the loss of a block, and its gradient.
 
         With odds :math:`o_k = p_k / (1 - p_k)`, each :math:`-\log(1 - p_k)` has the gradient
         :math:`o_k (e_k - p)`. The top class's is :math:`p_t e_t - p_t q`, with q the softmax over the others.
         """
-        top, largest, total, odds = kept
+        at_top, top = logits.max(1, keepdim=True)
+        largest, total = _competitors(logits, top, out)
+        odds = at_top - largest - total.log()  # of the top class, logarithmic
         rest, p_top = torch.sigmoid(-odds), torch.sigmoid(odds)
+        q = out.div_(total.clamp_(min=1))
+        log_rest = torch.mul(q, -rest).log1p_()
         wrong = (top != target).to(out.dtype)
-        torch.sub(logits, largest, out=out).scatter_(1, top, -math.inf).exp_().div_(total)  # q
-        ratio = out * rest
-        ratio.div_(1 - ratio).scatter_(1, target, 0)
-        sum_odds = ratio.sum(1, keepdim=True)
-        out.mul_(rest * (1 - sum_odds) - wrong * p_top).add_(ratio)
-        out.scatter_(1, top, p_top * (1 - sum_odds + wrong))
-        out.scatter_add_(1, target, torch.full_like(scale, -1))
-        out.mul_(scale)
+        others = log_rest.sum(1, keepdim=True) - log_rest.gather(1, target)
+        loss = (at_top - logits.gather(1, target)) + softplus(-odds) - others
+        # Not by a product: the top class's odds may be infinite.
+        loss = loss + torch.where(wrong > 0, softplus(odds), 0)
+        if gradient:
+            p = torch.mul(q, rest, out=log_rest)
+            ratio = p.div_(1 - p).scatter_(1, target, 0)
+            factor = 1 - ratio.sum(1, keepdim=True)
+            out.mul_(factor * rest - wrong * p_top).add_(ratio)
+            out.scatter_(1, top, p_top * (factor + wrong))
+            out.scatter_add_(1, target, torch.full_like(factor, -1))
+        return loss.squeeze(1)
 
 
 class MPCE(RowLoss):
@@ -283,30 +269,24 @@ class MPCE(RowLoss):
         # p_top - p_y without cancellation where the two are close.
         return at_top.exp() * torch.expm1(at_target - at_top) * at_target
 
-    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        """Evaluate the loss of a block; keep what its gradient needs."""
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        r"""Evaluate the loss of a block, and its gradient, with lead M and top class t.
+
+        The gradient is :math:`M (1 - \text{CE})\,p + \text{CE}\,p_t e_t - (\text{CE}\,p_y + M)\,e_y`; classes
+        that tie for the top share :math:`e_t`.
+        """
         largest = logits.amax(1, keepdim=True)
-        total = (logits - largest).exp_().sum(1, keepdim=True)
+        total = torch.sub(logits, largest, out=out).exp_().sum(1, keepdim=True)
         behind = logits.gather(1, target) - largest
         ce = total.log() - behind
         lead = torch.expm1(behind).neg_().div_(total)
-        return (lead * ce).squeeze(1), largest, total, ce, lead
-
-    def gradient(
-        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
-    ) -> None:
-        r"""Write the gradient of a block, with lead M and top class t.
-
-        :math:`M (1 - \text{CE})\,p + \text{CE}\,p_t e_t - (\text{CE}\,p_y + M)\,e_y`; classes that tie for
-        the top share :math:`e_t`.
-        """
-        largest, total, ce, lead = kept
-        torch.sub(logits, largest, out=out).exp_()
-        top = out == 1
-        p_target = out.gather(1, target) / total
-        out.mul_(lead * (1 - ce) * scale / total)
-        out.addcmul_(top.to(out.dtype), ce * scale / (total * top.sum(1, keepdim=True)))
-        out.scatter_add_(1, target, (ce * p_target + lead).mul_(scale).neg_())
+        if gradient:
+            top = out == 1
+            p_target = out.gather(1, target) / total
+            out.mul_(lead * (1 - ce) / total)
+            out.addcmul_(top.to(out.dtype), ce / (total * top.sum(1, keepdim=True)))
+            out.scatter_add_(1, target, (ce * p_target + lead).neg_())
+        return (lead * ce).squeeze(1)
 
 
 class ComplementEntropy(RowLoss):
@@ -319,24 +299,17 @@ class ComplementEntropy(RowLoss):
         # Where q is 0, its logarithm is cut to any finite value: q log q is 0 in the limit.
         return (log_q.exp() * log_q.clamp(min=_LOG_ZERO)).sum(1)
 
-    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        """Evaluate the loss of a block; keep what its gradient needs."""
-        largest, powers, total = _competitors(logits, target)
-        log_total = total.log()
-        behind = (logits - largest).clamp_(min=_LOG_ZERO)
-        behind.scatter_(1, target, 0)
-        loss = behind.mul_(powers).sum(1, keepdim=True) / total - log_total
-        return loss.squeeze(1), largest, total, log_total + loss
-
-    def gradient(
-        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
-    ) -> None:
-        r"""Write the gradient of a block, :math:`q_j (\log q_j - \sum_k q_k \log q_k)`, 0 at the target."""
-        largest, total, shift = kept
-        torch.sub(logits, largest, out=out)
-        powers = out.exp()
-        out.clamp_(min=_LOG_ZERO).sub_(shift).mul_(powers).mul_(scale / total)
-        out.scatter_(1, target, 0)
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        r"""Evaluate the loss of a block, and its gradient, :math:`q_j (\log q_j - \sum_k q_k \log q_k)`."""
+        behind = logits.scatter(1, target, -math.inf)
+        behind.sub_(behind.amax(1, keepdim=True))
+        total = torch.exp(behind, out=out).sum(1, keepdim=True)
+        behind.clamp_(min=_LOG_ZERO).sub_(total.log())  # log q
+        q = out.div_(total)
+        loss = (q * behind).sum(1, keepdim=True)
+        if gradient:
+            out.mul_(behind.sub_(loss))
+        return loss.squeeze(1)
 
 
 # e^-1000 is 0 in float64 as well.

@@ -1,0 +1,251 @@
+"""Time and memory of every loss, beside PyTorch's own and beside the formula a user would write.
+
+    .venv/bin/python benchmarks/losses.py [--shape 1024x1000] [--loss el nllr] [--threads 1] [--compiled]
+    .venv/bin/python benchmarks/losses.py --profile softmax_bce --shape 1024x1000
+
+Each row is a forward and a backward pass from float32 logits on the CPU. All contestants run in turn within
+one process, round after round; a time is the lower quartile of the rounds, and every ratio is of two times of
+the same rounds. Memory is the most that was allocated at once beyond the logits, gradient included, as
+PyTorch's allocator reports it. "Floor" is the time to read the logits and write the gradient once (8 bytes
+an element), measured as a copy of the same size. Leave the machine otherwise idle.
+"""
+
+import argparse
+import dataclasses
+import os
+import platform
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("KINETO_LOG_LEVEL", "9")  # The profiler reports on itself otherwise.
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.profiler import ProfilerActivity, profile
+
+from lossbook import losses
+
+SHAPES = ("128x10", "128x100", "1024x1000", "4096x1000", "256x32000")
+LOGISTIC = ("lr", "hs_lr", "ss_lr", "lgl_inr")
+OPTIONS: dict[str, dict[str, float]] = {"tamed_ce": {"alpha": 0.5}}
+# About so many elements are worked on in each contestant's rounds together.
+WORK, ROUNDS = 4e7, (8, 400)
+
+
+@dataclasses.dataclass
+class Batch:
+    """Logits, class indices, and the indices as one-hot floats."""
+
+    logits: Tensor
+    target: Tensor
+    one_hot: Tensor
+
+
+Loss = Callable[[Batch], Tensor]
+
+
+def _at(z: Tensor, y: Tensor) -> Tensor:
+    return z.gather(1, y[:, None]).squeeze(1)
+
+
+def _p(b: Batch) -> Tensor:
+    return _at(b.logits.softmax(1), b.target)
+
+
+def _ce(b: Batch) -> Tensor:
+    return F.cross_entropy(b.logits, b.target, reduction="none")
+
+
+def _softmax_bce(b: Batch) -> Tensor:
+    p = b.logits.softmax(1)
+    return -(b.one_hot * p.log() + (1 - b.one_hot) * (1 - p).log()).sum(1).mean()
+
+
+def _mpce(b: Batch) -> Tensor:
+    p = b.logits.softmax(1)
+    at_target = _at(p, b.target)
+    return -((p.amax(1) - at_target) * at_target.log()).mean()
+
+
+def _complement_entropy(b: Batch) -> Tensor:
+    p = b.logits.softmax(1)
+    q = p / (1 - _at(p, b.target))[:, None]
+    return ((1 - b.one_hot) * q * (q + 1e-7).log()).sum(1).mean()
+
+
+def _hs_lr(b: Batch) -> Tensor:
+    p = b.logits.sigmoid()
+    negatives = -(1 - b.one_hot) * (1 - p + 1e-7).log()
+    hardest = negatives.topk((b.logits.shape[1] - 1) // 4, 1).values
+    return -(_at(p, b.target) + 1e-7).log().mean() + 10 * hardest.mean()
+
+
+def _ss_lr(b: Batch) -> Tensor:
+    p = b.logits.sigmoid()
+    negatives = -(1 - b.one_hot) * p**2 * (1 - p + 1e-7).log()
+    return (-(_at(p, b.target) + 1e-7).log() + 10 * negatives.sum(1) / (p.shape[1] - 1)).mean()
+
+
+def _lgl_inr(b: Batch) -> Tensor:
+    p = b.logits.sigmoid()
+    present = b.target.unique()
+    total = b.logits.new_zeros(())
+    for k in range(b.logits.shape[1]):
+        others = [p[b.target == j, k] for j in present.tolist() if j != k]
+        weights = torch.stack([each.mean() for each in others]).softmax(0)
+        total = total - (weights * torch.stack([(1 - each + 1e-7).log().mean() for each in others])).sum()
+        own = p[b.target == k, k]
+        if len(own):
+            total = total - (own + 1e-7).log().mean()
+    return total
+
+
+#: What a user would write, from the papers' formulas.
+PLAIN: dict[str, Loss] = {
+    "nllr": lambda b: -(_p(b) / (1 - _p(b))).log().mean(),
+    "el": lambda b: (1 - _p(b)).mean(),
+    "mae": lambda b: (b.logits.softmax(1) - b.one_hot).abs().sum(1).mean(),
+    "ceel": lambda b: (_ce(b) + 1 - _p(b)).mean(),
+    "focal": lambda b: ((1 - _p(b)) ** 2 * _ce(b)).mean(),
+    "gce": lambda b: ((1 - _p(b) ** 0.7) / 0.7).mean(),
+    "tamed_ce": lambda b: (((1 + _ce(b)) ** 0.5 - 1) / 0.5).mean(),
+    "bce": _softmax_bce,
+    "mpce": _mpce,
+    "complement_entropy": _complement_entropy,
+    "lr": lambda b: F.binary_cross_entropy_with_logits(b.logits, b.one_hot) * b.logits.shape[1],
+    "hs_lr": _hs_lr,
+    "ss_lr": _ss_lr,
+    "lgl_inr": _lgl_inr,
+}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description="Time and memory of every loss.")
+    parser.add_argument("--shape", nargs="+", default=SHAPES, help="BxK (default: %(default)s)")
+    parser.add_argument("--loss", nargs="+", default=list(PLAIN), choices=list(PLAIN))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--compiled", action="store_true", help="also under torch.compile (slow to start)")
+    parser.add_argument("--profile", choices=list(PLAIN), help="show where the time of one loss goes")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    print(
+        f"{platform.machine()}, {given.threads} threads, {torch.backends.cpu.get_cpu_capability()}, "
+        f"torch {torch.__version__}"
+    )
+    for shape in given.shape:
+        batch = _batch(*(int(size) for size in shape.split("x")))
+        if given.profile:
+            _profile(batch, _ours(given.profile))
+        else:
+            _compare(shape, batch, given.loss, compiled=given.compiled)
+
+
+def _batch(rows: int, classes: int) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(rows, classes, generator=generator).requires_grad_()
+    target = torch.randint(classes, (rows,), generator=generator)
+    return Batch(logits, target, F.one_hot(target, classes).float())
+
+
+def _ours(name: str) -> Loss:
+    loss = losses.get(name, **OPTIONS.get(name, {}))
+    return lambda b: loss(b.logits, b.target)
+
+
+def _compiled(loss: Loss) -> Loss:
+    def inner(logits: Tensor, target: Tensor, one_hot: Tensor) -> Tensor:
+        return loss(Batch(logits, target, one_hot))
+
+    made = torch.compile(inner, fullgraph=True, dynamic=False)
+    return lambda b: made(b.logits, b.target, b.one_hot)
+
+
+def _step(loss: Loss, batch: Batch) -> None:
+    batch.logits.grad = None
+    loss(batch).backward()
+
+
+def _compare(shape: str, batch: Batch, names: list[str], *, compiled: bool) -> None:
+    ce: Loss = lambda b: F.cross_entropy(b.logits, b.target)  # noqa: E731
+    bce: Loss = lambda b: F.binary_cross_entropy_with_logits(b.logits, b.one_hot)  # noqa: E731
+    copy = torch.empty_like(batch.logits)
+    (floor,) = _times(batch, [], extra=lambda: copy.copy_(batch.logits.detach()))
+    ce_memory, bce_memory = _memory(ce, batch), _memory(bce, batch)
+    (ce_time, bce_time) = _times(batch, [ce, bce])
+    print(f"\n{shape}: floor {floor:.3f} ms, F.cross_entropy {ce_time:.3f} ms and {ce_memory:.2f} MiB,")
+    print(f"    F.binary_cross_entropy_with_logits {bce_time:.3f} ms and {bce_memory:.2f} MiB")
+    print(f"{'':20}{'ms':>9}{'/CE':>7}{'/BCE':>7}{'/plain':>8}{'MiB':>9}{'/CE':>7}{'/BCE':>7}", end="")
+    print(f"{'compiled':>10}{'/CE':>7}{'/plain':>8}" if compiled else "")
+    for name in names:
+        ours = _ours(name)
+        # The plain LGL-INR takes minutes for many classes.
+        slow = name == "lgl_inr" and batch.logits.shape[1] > 100
+        contestants = [ours, ce, bce] if slow else [ours, ce, bce, PLAIN[name]]
+        time_ours, time_ce, time_bce, *time_plain = _times(batch, contestants)
+        plain = f"{time_ours / time_plain[0]:8.2f}" if time_plain else f"{'-':>8}"
+        memory = _memory(ours, batch)
+        print(
+            f"{name:20}{time_ours:9.3f}{time_ours / time_ce:7.2f}{time_ours / time_bce:7.2f}{plain}", end=""
+        )
+        print(f"{memory:9.2f}{memory / ce_memory:7.2f}{memory / bce_memory:7.2f}", end="", flush=True)
+        if compiled:
+            both = [_compiled(ours), _compiled(ce)]
+            if not slow:
+                both.append(_compiled(PLAIN[name]))
+            fast, fast_ce, *fast_plain = _times(batch, both)
+            plain = f"{fast / fast_plain[0]:8.2f}" if fast_plain else f"{'-':>8}"
+            print(f"{fast:10.3f}{fast / fast_ce:7.2f}{plain}", end="")
+        print(flush=True)
+
+
+def _times(
+    batch: Batch, contestants: list[Loss], *, extra: Callable[[], object] | None = None
+) -> list[float]:
+    """Milliseconds of a step: the lower quartile of rounds in which all run in turn."""
+    steps: list[Callable[[], object]] = [lambda loss=loss: _step(loss, batch) for loss in contestants]  # type: ignore[misc]
+    if extra is not None:
+        steps.append(extra)
+    least, most = ROUNDS
+    rounds = int(min(most, max(least, WORK / batch.logits.numel())))
+    for step in steps:
+        step()
+    taken: list[list[float]] = [[] for _ in steps]
+    turns = list(zip(steps, taken, strict=True))
+    for _ in range(rounds):
+        turns.append(turns.pop(0))  # Who comes after whom decides which memory is at hand.
+        for step, times in turns:
+            start = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - start)
+    return [1e3 * sorted(times)[rounds // 4] for times in taken]
+
+
+def _memory(loss: Loss, batch: Batch) -> float:
+    """MiB allocated at once during a step, at most."""
+    _step(loss, batch)
+    batch.logits.grad = None
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        _step(loss, batch)
+    assert seen.profiler is not None
+    assert seen.profiler.kineto_results is not None
+    events = [e for e in seen.profiler.kineto_results.events() if e.name() == "[memory]"]
+    now = most = 0
+    for event in sorted(events, key=lambda e: e.start_ns()):
+        now += event.nbytes()
+        most = max(most, now)
+    return most / 2**20
+
+
+def _profile(batch: Batch, loss: Loss) -> None:
+    for _ in range(3):
+        _step(loss, batch)
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(10):
+            _step(loss, batch)
+    print(seen.key_averages().table(sort_by="self_cpu_time_total", row_limit=15, max_name_column_width=30))
+
+
+if __name__ == "__main__":
+    main()
