@@ -10,7 +10,6 @@ All are computed from logits, with no epsilon in a logarithm, so a confident mis
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -106,19 +105,12 @@ class LR(RowLoss):
         """Evaluate the loss in differentiable form."""
         return _weighed(softplus(_flipped(logits, target)), self.weight).sum(1)
 
-    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        """Evaluate the loss of a block; keep what its gradient needs."""
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        """Evaluate the loss of a block, and its gradient, p - e_y."""
         at_target = logits.gather(1, target)
-        terms = softplus(logits).scatter_(1, target, softplus(-at_target))
-        return terms.sum(1), at_target
-
-    def gradient(
-        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
-    ) -> None:
-        """Write the gradient of a block, p - e_y."""
-        (at_target,) = kept
-        torch.sigmoid(logits, out=out).mul_(scale)
-        out.scatter_(1, target, torch.sigmoid(-at_target).mul_(scale).neg_())
+        if gradient:
+            torch.sigmoid(logits, out=out).scatter_(1, target, torch.sigmoid(-at_target).neg_())
+        return softplus(logits).scatter_(1, target, softplus(-at_target)).sum(1)
 
 
 @dataclass(frozen=True)
@@ -175,23 +167,20 @@ class HSLR(RowLoss):
         rank = _by_class(terms, torch.arange(terms.shape[1], device=terms.device))
         return positive + self.beta * (terms * (rank < counts) / counts).sum(1)
 
-    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        """Evaluate the loss of a block; keep what its gradient needs."""
-        n = self.selected(logits.shape[1])
-        others = logits.scatter(1, target, torch.finfo(logits.dtype).min)
-        hardest, index = others.topk(min(n, logits.shape[1] - 1), 1, sorted=False)
-        at_target = logits.gather(1, target)
-        loss = softplus(-at_target).squeeze(1).add_(softplus(hardest).sum(1), alpha=self.beta / n)
-        return loss, at_target, index
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        """Evaluate the loss of a block, and its gradient.
 
-    def gradient(
-        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
-    ) -> None:
-        """Write the gradient of a block: p_y - 1 for the label, beta / n times p_k for those selected."""
-        at_target, index = kept
-        weight = self.beta / self.selected(logits.shape[1])
-        out.zero_().scatter_(1, index, torch.sigmoid(logits.gather(1, index)).mul_(weight * scale))
-        out.scatter_(1, target, torch.sigmoid(-at_target).mul_(scale).neg_())
+        That is p_y - 1 for the label, and beta / n times p_k for the classes selected.
+        """
+        n = self.selected(logits.shape[1])
+        alpha = self.beta / n
+        at_target = logits.gather(1, target)
+        out.copy_(logits).scatter_(1, target, torch.finfo(logits.dtype).min)
+        hardest, index = out.topk(min(n, logits.shape[1] - 1), 1, sorted=False)
+        if gradient:
+            out.zero_().scatter_(1, index, torch.sigmoid(hardest).mul_(alpha))
+            out.scatter_(1, target, torch.sigmoid(-at_target).neg_())
+        return softplus(-at_target).squeeze(1).add_(softplus(hardest).sum(1), alpha=alpha)
 
 
 # Far above what rounding does to m times a number of classes, far below the steps of any m in use.
@@ -224,32 +213,21 @@ class SSLR(RowLoss):
         others = (logits.shape[1] - target.sum(1)).clamp(min=1)
         return positive + self.beta * terms.sum(1) / others
 
-    def value(self, logits: Tensor, target: Tensor) -> tuple[Tensor, ...]:
-        """Evaluate the loss of a block; keep what its gradient needs."""
-        terms = softplus(logits)
-        if self.r:
-            terms.mul_(softplus(-logits).mul_(-self.r).exp_())
-        terms.scatter_(1, target, 0)
-        at_target = logits.gather(1, target)
-        alpha = self.beta / (logits.shape[1] - 1)
-        return softplus(-at_target).squeeze(1).add_(terms.sum(1), alpha=alpha), at_target
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        r"""Evaluate the loss of a block, and its gradient.
 
-    def gradient(
-        self, logits: Tensor, target: Tensor, scale: Tensor, kept: Sequence[Tensor], out: Tensor
-    ) -> None:
-        r"""Write the gradient of a block.
-
-        It is :math:`p_y - 1` for the label, and for the others
+        The gradient is :math:`p_y - 1` for the label, and for the others
         :math:`\alpha p^r \bigl(r (1 - p) \log(1 + e^z) + p\bigr)`.
         """
-        (at_target,) = kept
         alpha = self.beta / (logits.shape[1] - 1)
-        torch.sigmoid(logits, out=out)
-        if self.r:
-            power = softplus(-logits).mul_(-self.r).exp_()
-            out.add_(torch.sigmoid(-logits).mul_(softplus(logits)), alpha=self.r).mul_(power)
-        out.mul_(alpha * scale)
-        out.scatter_(1, target, torch.sigmoid(-at_target).mul_(scale).neg_())
+        at_target = logits.gather(1, target)
+        terms = softplus(logits)
+        power = softplus(-logits).mul_(-self.r).exp_() if self.r else torch.ones_like(logits)
+        if gradient:
+            torch.sigmoid(-logits, out=out).mul_(terms).mul_(self.r).add_(torch.sigmoid(logits))
+            out.mul_(power).mul_(alpha).scatter_(1, target, torch.sigmoid(-at_target).neg_())
+        terms.mul_(power).scatter_(1, target, 0)
+        return softplus(-at_target).squeeze(1).add_(terms.sum(1), alpha=alpha)
 
 
 def _check_factor(name: str, value: float) -> None:
