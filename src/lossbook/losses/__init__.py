@@ -15,6 +15,7 @@ from lossbook.losses.logistic import (
     lr_loss,
     ss_lr_loss,
 )
+from lossbook.losses.mixing import CEELLoss, MixingSchedule, Phase, mixing_factors
 from lossbook.losses.softmax import (
     ComplementEntropyLoss,
     ExpectationLoss,
@@ -40,6 +41,7 @@ from lossbook.losses.softmax import (
 )
 
 __all__ = [
+    "CEELLoss",
     "ComplementEntropyLoss",
     "ExpectationLoss",
     "FocalLoss",
@@ -49,7 +51,9 @@ __all__ = [
     "LRLoss",
     "MAELoss",
     "MPCELoss",
+    "MixingSchedule",
     "NLLRLoss",
+    "Phase",
     "Phi",
     "SSLRLoss",
     "SoftmaxBCELoss",
@@ -65,6 +69,7 @@ __all__ = [
     "lgl_inr_loss",
     "lr_loss",
     "mae_loss",
+    "mixing_factors",
     "mpce_loss",
     "nllr_loss",
     "phi",
@@ -76,6 +81,7 @@ __all__ = [
 _MODULES: dict[str, type[nn.Module]] = {
     "bce": SoftmaxBCELoss,
     "ce": nn.CrossEntropyLoss,
+    "ceel": CEELLoss,
     "complement_entropy": ComplementEntropyLoss,
     "el": ExpectationLoss,
     "focal": FocalLoss,
