@@ -1,9 +1,9 @@
 """Losses of one row of logits at a time, with their gradients in closed form.
 
-On a CPU, whole-tensor passes are bound by memory. So there a loss and its gradient are evaluated together, in
-blocks of rows that stay in cache, and what is kept for the backward pass is the gradient alone. Everywhere else
-(CUDA, ``torch.compile``, ``torch.func``, forward-mode and second derivatives, more than two dimensions) the
-same loss is an ordinary differentiable formula.
+On a CPU, whole-tensor passes are bound by memory. So there a loss and its gradient are evaluated together,
+in blocks of rows that stay in cache, and what is kept for the backward pass is the gradient alone. Everywhere
+else (CUDA, ``torch.compile``, ``torch.func``, forward-mode and second derivatives, more than two dimensions)
+the same loss is an ordinary differentiable formula.
 """
 
 from abc import ABC, abstractmethod
@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-# Elements of a block for each thread: few enough to stay in a core's own cache, and many enough that the calls
-# themselves cost little.
+# Elements of a block for each thread: few enough to stay in a core's own cache, and many enough that the
+# calls themselves cost little.
 _BLOCK = 262144
 
 
