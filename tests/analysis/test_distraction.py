@@ -1,10 +1,12 @@
 import math
+from functools import partial
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from lossbook.analysis import distraction
+from lossbook.losses import hs_lr_loss, lr_loss, ss_lr_loss
 
 LOG2 = math.log(2)
 
@@ -81,6 +83,22 @@ def test_parts_and_gradients_of_random_logits(loss):
     on_target = gradient.gather(1, y[:, None])[:, 0]
     torch.testing.assert_close(parts.positive_gradient, on_target, rtol=0, atol=1e-8)
     torch.testing.assert_close(parts.negative_gradient, gradient.sum(1) - on_target, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("packaged", "by_hand"),
+    [
+        (lr_loss, lr),
+        (partial(hs_lr_loss, m=0.4, beta=10.0), hs_lr),  # 2 of 6, at 5 each
+        (partial(ss_lr_loss, r=2.0, beta=3.0), ss_lr),  # 6, at 1/2 each
+    ],
+    ids=["lr", "hs_lr", "ss_lr"],
+)
+def test_the_losses_of_the_package(packaged, by_hand):
+    z, y = batch()
+    found, expected = distraction(partial(packaged, reduction="none"), z, y), distraction(by_hand, z, y)
+    for part in ("positive", "negative", "positive_gradient", "negative_gradient"):
+        torch.testing.assert_close(getattr(found, part), getattr(expected, part))
 
 
 def test_the_ratio_of_lr_from_its_probabilities():
