@@ -5,6 +5,8 @@ import inspect
 from torch import nn
 
 from lossbook.errors import UnknownNameError
+from lossbook.losses.centers import MMCLoss, max_mahalanobis_centers, mmc_loss, mmc_scores
+from lossbook.losses.complement import ComplementResult, ComplementStep
 from lossbook.losses.logistic import (
     HSLRLoss,
     LGLINRLoss,
@@ -43,6 +45,8 @@ from lossbook.losses.softmax import (
 __all__ = [
     "CEELLoss",
     "ComplementEntropyLoss",
+    "ComplementResult",
+    "ComplementStep",
     "ExpectationLoss",
     "FocalLoss",
     "GCELoss",
@@ -50,6 +54,7 @@ __all__ = [
     "LGLINRLoss",
     "LRLoss",
     "MAELoss",
+    "MMCLoss",
     "MPCELoss",
     "MixingSchedule",
     "NLLRLoss",
@@ -69,7 +74,10 @@ __all__ = [
     "lgl_inr_loss",
     "lr_loss",
     "mae_loss",
+    "max_mahalanobis_centers",
     "mixing_factors",
+    "mmc_loss",
+    "mmc_scores",
     "mpce_loss",
     "nllr_loss",
     "phi",
@@ -90,6 +98,7 @@ _MODULES: dict[str, type[nn.Module]] = {
     "lgl_inr": LGLINRLoss,
     "lr": LRLoss,
     "mae": MAELoss,
+    "mmc": MMCLoss,
     "mpce": MPCELoss,
     "nllr": NLLRLoss,
     "ss_lr": SSLRLoss,
