@@ -120,12 +120,16 @@ def get(name: str, **options: object) -> nn.Module:
 
     Raises:
         UnknownNameError: A name or an option there is not; the message names the nearest.
+        ValueError: An option out of its range, or one that the loss cannot do without.
     """
     if name not in _MODULES:
         raise UnknownNameError("loss", name, available())
     module = _MODULES[name]
-    valid = [option for option in inspect.signature(module).parameters if option != "self"]
+    known = inspect.signature(module).parameters
     for option in options:
-        if option not in valid:
-            raise UnknownNameError(f"option of the loss {name!r}", option, valid)
+        if option not in known:
+            raise UnknownNameError(f"option of the loss {name!r}", option, known)
+    missing = [o for o, p in known.items() if p.default is p.empty and o not in options]
+    if missing:
+        raise ValueError(f"the loss {name!r} needs the option {missing[0]!r}")
     return module(**options)

@@ -5,7 +5,7 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from lossbook.losses._rowwise import is_transformed
+from lossbook.losses._rowwise import is_traced
 
 REDUCTIONS = ("none", "mean", "sum")
 
@@ -77,7 +77,7 @@ def class_indices(input: Tensor, target: Tensor, ignore_index: int) -> tuple[Ten
     classes = input.shape[1]
     # Reading values would break tracing, and on a GPU it would wait for the device, where PyTorch's own
     # kernels stop on such a target; so they are read on the CPU only.
-    if target.device.type == "cpu" and not torch.compiler.is_compiling() and not is_transformed(target):
+    if target.device.type == "cpu" and not is_traced():
         if target.numel() == 0:
             return target, None
         low, high = (int(end) for end in target.aminmax())
@@ -134,6 +134,12 @@ def autocast_logits(input: Tensor) -> Tensor:
     """Logits as autocast hands them to ``torch.nn.functional.cross_entropy``: float32 for half precision."""
     half = input.dtype in (torch.float16, torch.bfloat16)
     return input.float() if half and torch.is_autocast_enabled(input.device.type) else input
+
+
+def countable_logits(input: Tensor, keep: Tensor | None) -> Tensor:
+    """Logits for a loss under autocast, with 0 for examples that do not count, whatever they hold."""
+    logits = autocast_logits(input)
+    return logits if keep is None else logits.where(keep.unsqueeze(1), 0)
 
 
 def refuse(option: str, value: object, wanted: str) -> NoReturn:

@@ -63,9 +63,7 @@ def row_losses(rule: RowLoss, logits: Tensor, target: Tensor) -> Tensor:
     if (
         logits.device.type == "cpu"
         and logits.ndim == 2
-        and not torch.compiler.is_compiling()
-        and not is_transformed(logits)
-        and not is_transformed(target)
+        and not is_traced()
         and forward_ad.unpack_dual(logits).tangent is None
     ):
         losses: Tensor = _Blocks.apply(logits, target, rule)
@@ -78,9 +76,9 @@ def widened(logits: Tensor) -> Tensor:
     return logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
 
 
-def is_transformed(tensor: Tensor) -> bool:
-    """Whether ``torch.func`` is tracing through a tensor."""
-    return torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+def is_traced() -> bool:
+    """Whether ``torch.compile`` or a transform of ``torch.func`` is at work."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
 
 
 class _Blocks(torch.autograd.Function):
@@ -91,7 +89,9 @@ class _Blocks(torch.autograd.Function):
         # In half precision the gradient could vanish before the backward pass scales it.
         keep = ctx.needs_input_grad[0] and widened(logits) is logits
         ctx.gradient = torch.empty_like(logits) if keep else None
-        return _evaluate(rule, logits, target, ctx.gradient)
+        losses = _evaluate(rule, logits, target, ctx.gradient)
+        # Autograd lets nobody change a view in place.
+        return losses.clone() if losses._is_view() else losses
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None]:
@@ -100,12 +100,16 @@ class _Blocks(torch.autograd.Function):
             losses = ctx.rule.formula(widened(logits), target)
             return torch.autograd.grad(losses, logits, grad_output, create_graph=True)[0], None, None
         gradient, ctx.gradient = ctx.gradient, None
+        scale = grad_output.unsqueeze(1)
         if gradient is None:  # In half precision, or in a second backward pass through the same graph.
             logits, target = ctx.saved_tensors
             gradient = torch.empty_like(logits, dtype=grad_output.dtype)
             _evaluate(ctx.rule, widened(logits), target, gradient)
-            return gradient.mul_(grad_output.unsqueeze(1)).to(logits.dtype), None, None
-        return gradient.mul_(grad_output.unsqueeze(1)), None, None
+            return (gradient * scale).to(logits.dtype), None, None
+        # Many gradients at once, as for a Jacobian, do not fit in the place of one.
+        functorch = torch._C._functorch
+        many = functorch.is_functorch_wrapped_tensor(scale) or functorch.is_legacy_batchedtensor(scale)
+        return (gradient * scale if many else gradient.mul_(scale)), None, None
 
 
 def _evaluate(rule: RowLoss, logits: Tensor, target: Tensor, gradient: Tensor | None) -> Tensor:

@@ -25,7 +25,7 @@ from lossbook.losses._common import (
     reduce_loss,
     refuse,
 )
-from lossbook.losses._rowwise import RowLoss, is_transformed, row_losses, widened
+from lossbook.losses._rowwise import RowLoss, is_traced, row_losses, widened
 from lossbook.losses.softmax import softplus
 
 Count = Literal["paper", "published"]
@@ -82,7 +82,7 @@ def _labels(input: Tensor, target: Tensor, ignore_index: int) -> Tensor | None:
         return target
     labels = target != 0
     # As with class indices, values are read on the CPU only.
-    if target.device.type == "cpu" and not torch.compiler.is_compiling() and not is_transformed(target):
+    if target.device.type == "cpu" and not is_traced():
         wrong = target[labels & (target != 1)]
         if wrong.numel():
             raise ValueError(f"multi-hot targets must be 0 or 1; found {float(wrong[0]):g}")

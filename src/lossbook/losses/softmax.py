@@ -20,13 +20,16 @@ from torch.nn import functional as F
 from lossbook.errors import UnknownNameError
 from lossbook.losses._common import (
     ClassificationLoss,
-    autocast_logits,
     check_logits,
     class_indices,
+    countable_logits,
     reduce_loss,
     refuse,
 )
-from lossbook.losses._rowwise import RowLoss, row_losses
+from lossbook.losses._rowwise import RowLoss, is_traced, row_losses
+
+# e^-1000 is 0 in float64 as well.
+_LOG_ZERO = -1000.0
 
 # --- phi ----------------------------------------------------------------------------------------------------
 
@@ -81,6 +84,8 @@ def ceel_phi(alpha: float = 1.0, beta: float = 1.0) -> Phi:
     for name, value in {"alpha": alpha, "beta": beta}.items():
         if not 0 <= value < math.inf:
             refuse(name, value, "be finite and not negative")
+    if alpha == 0:  # Not 0 times cross-entropy, which may be infinite.
+        return Phi(lambda u: beta * torch.sigmoid(u), lambda u: beta * torch.sigmoid(u) * torch.sigmoid(-u))
     return Phi(
         lambda u: alpha * softplus(u) + beta * torch.sigmoid(u),
         lambda u: torch.sigmoid(u) * (alpha + beta * torch.sigmoid(-u)),
@@ -99,6 +104,7 @@ def focal_phi(gamma: float = 2.0) -> Phi:
         return torch.exp(-gamma * softplus(-u)) * softplus(u)
 
     def slope(u: Tensor) -> Tensor:
+        u = u.clamp(max=-_LOG_ZERO)  # where p log p is 0 already
         rest = softplus(-u)
         return torch.exp(-gamma * rest) * (gamma * torch.sigmoid(-u) * softplus(u) + torch.sigmoid(u))
 
@@ -115,7 +121,8 @@ def gce_phi(q: float = 0.7, k: float | None = None) -> Phi:
     end = math.inf if k is None else math.log1p(-k) - math.log(k)
 
     def value(u: Tensor) -> Tensor:
-        return -torch.expm1(-q * softplus(u.clamp(max=end))) / q
+        loss = -torch.expm1(-q * softplus(u)) / q
+        return loss if k is None else torch.where(u < end, loss, (1 - k**q) / q)
 
     def slope(u: Tensor) -> Tensor:
         return torch.exp(-q * softplus(u)) * torch.sigmoid(u) * (u < end)
@@ -127,6 +134,8 @@ def tamed_ce_phi(alpha: float) -> Phi:
     r""":math:`\phi` of :func:`tamed_ce_loss`, with :math:`\log(1 + e^u)` for :math:`-\log p_y`."""
     if not 0 <= alpha < math.inf:
         refuse("alpha", alpha, "be finite and not negative")
+    if alpha == 0:
+        return ce_phi()
 
     def value(u: Tensor) -> Tensor:
         log = torch.log1p(softplus(u))
@@ -184,7 +193,18 @@ def competitor_gap(input: Tensor, target: Tensor) -> Tensor:
         :math:`u`, with the shape of ``target``.
     """
     index = target.unsqueeze(1)
-    return input.scatter(1, index, -math.inf).logsumexp(1) - input.gather(1, index).squeeze(1)
+    return (_log_sum_without(input, index) - input.gather(1, index)).squeeze(1)
+
+
+def _log_sum_without(input: Tensor, index: Tensor) -> Tensor:
+    """``logsumexp`` over the classes but one; -inf, with gradient 0, where all others are -inf."""
+    others = input.scatter(1, index, -math.inf)
+    largest = others.detach().amax(1, keepdim=True)
+    none = largest == -math.inf
+    # Taken out before the sum, a large logit costs its gradient no digits.
+    largest = largest.masked_fill(none, 0)
+    total = (others - largest).masked_fill(none, 0).logsumexp(1, keepdim=True)
+    return (total + largest).masked_fill(none, -math.inf)
 
 
 def _competitors(logits: Tensor, target: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
@@ -212,7 +232,7 @@ class PhiLoss(RowLoss):
         if gradient:
             slope = self.phi.slope(gap)
             out.mul_(slope / total.clamp_(min=1)).scatter_(1, target, slope.neg_())
-        return self.phi.value(gap).squeeze(1)
+        return self.phi.value(gap.squeeze(1))
 
 
 class SoftmaxBCE(RowLoss):
@@ -223,13 +243,13 @@ class SoftmaxBCE(RowLoss):
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
         index = target.unsqueeze(1)
-        log_p = logits.log_softmax(1)
         top = logits.argmax(1, keepdim=True)
-        rest = logits.scatter(1, top, -math.inf).logsumexp(1, keepdim=True)
-        others = log_p.scatter(1, top, -math.inf)
-        log_rest = torch.log1p(-others.exp()).scatter(1, top, -softplus(logits.gather(1, top) - rest))
-        at_target = log_p.gather(1, index) - log_rest.gather(1, index)
-        return -at_target.squeeze(1) - log_rest.sum(1)
+        at_top = logits.gather(1, top)
+        odds = at_top - _log_sum_without(logits, top)
+        others = logits.log_softmax(1).scatter(1, top, -math.inf)
+        log_rest = torch.log1p(-others.exp()).scatter(1, top, -softplus(odds)).scatter(1, index, 0)
+        at_target = at_top - logits.gather(1, index) + softplus(-odds)
+        return at_target.squeeze(1) - log_rest.sum(1)
 
     def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
         r"""Evaluate the loss of a block, and its gradient.
@@ -253,8 +273,9 @@ class SoftmaxBCE(RowLoss):
             ratio = p.div_(1 - p).scatter_(1, target, 0)
             factor = 1 - ratio.sum(1, keepdim=True)
             out.mul_(factor * rest - wrong * p_top).add_(ratio)
-            out.scatter_(1, top, p_top * (factor + wrong))
-            out.scatter_add_(1, target, torch.full_like(factor, -1))
+            # At the top p_top comes in, and 1 goes out where it is the target: that leaves -rest.
+            out.scatter_(1, top, p_top * (factor - 1) + torch.where(wrong > 0, 2 * p_top, -rest))
+            out.scatter_add_(1, target, -wrong)
         return loss.squeeze(1)
 
 
@@ -281,7 +302,7 @@ class MPCE(RowLoss):
         ce = total.log() - behind
         lead = torch.expm1(behind).neg_().div_(total)
         if gradient:
-            top = out == 1
+            top = logits == largest
             p_target = out.gather(1, target) / total
             out.mul_(lead * (1 - ce) / total)
             out.addcmul_(top.to(out.dtype), ce / (total * top.sum(1, keepdim=True)))
@@ -295,15 +316,18 @@ class ComplementEntropy(RowLoss):
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
         index = target.unsqueeze(1)
-        log_q = logits.scatter(1, index, -math.inf).log_softmax(1)
-        # Where q is 0, its logarithm is cut to any finite value: q log q is 0 in the limit.
-        return (log_q.exp() * log_q.clamp(min=_LOG_ZERO)).sum(1)
+        log_q = logits.scatter(1, index, -math.inf) - _log_sum_without(logits, index)
+        # Where q is 0, q log q is 0 in the limit; also where -inf less -inf is no number.
+        none = ~(log_q > _LOG_ZERO) & ~logits.isnan().any(1, keepdim=True)
+        log_q = log_q.masked_fill(none, _LOG_ZERO)
+        return (log_q.exp() * log_q).sum(1)
 
     def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
         r"""Evaluate the loss of a block, and its gradient, :math:`q_j (\log q_j - \sum_k q_k \log q_k)`."""
         behind = logits.scatter(1, target, -math.inf)
-        behind.sub_(behind.amax(1, keepdim=True))
-        total = torch.exp(behind, out=out).sum(1, keepdim=True)
+        behind.sub_(behind.amax(1, keepdim=True).clamp_(min=torch.finfo(out.dtype).min))
+        # Where all competitors are -inf the sum is 0, and so shall the loss be.
+        total = torch.exp(behind, out=out).sum(1, keepdim=True).clamp_(min=1)
         behind.clamp_(min=_LOG_ZERO).sub_(total.log())  # log q
         q = out.div_(total)
         loss = (q * behind).sum(1, keepdim=True)
@@ -312,16 +336,12 @@ class ComplementEntropy(RowLoss):
         return loss.squeeze(1)
 
 
-# e^-1000 is 0 in float64 as well.
-_LOG_ZERO = -1000.0
-
-
 def _loss(
     rule: RowLoss, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     check_logits(input, weight, reduction)
     index, keep = class_indices(input, target, ignore_index)
-    logits = autocast_logits(input)
+    logits = countable_logits(input, keep)
     losses = row_losses(rule, logits, index)
     return reduce_loss(losses, index, keep, weight, reduction).to(logits.dtype)
 
@@ -511,8 +531,9 @@ def focal_loss(
     """
     check_logits(input, weight, reduction)
     index, keep = class_indices(input, target, ignore_index)
-    logits = autocast_logits(input)
+    logits = countable_logits(input, keep)
     losses = row_losses(PhiLoss(focal_phi(gamma)), logits, index)
+    _check_factor(alpha)
     if isinstance(alpha, Tensor):
         if alpha.shape != (input.shape[1],):
             refuse(
@@ -520,14 +541,17 @@ def focal_loss(
             )
         losses = losses * alpha.to(losses.dtype)[index]
     elif alpha is not None:
-        losses = losses * _factor(alpha)
+        losses = losses * alpha
     return reduce_loss(losses, index, keep, weight, reduction).to(logits.dtype)
 
 
-def _factor(alpha: float) -> float:
-    if not 0 <= alpha < math.inf:
+def _check_factor(alpha: float | Tensor | None) -> None:
+    if isinstance(alpha, Tensor):
+        good = alpha.device.type != "cpu" or is_traced() or bool(((alpha >= 0) & alpha.isfinite()).all())
+    else:
+        good = alpha is None or 0 <= alpha < math.inf
+    if not good:
         refuse("alpha", alpha, "be finite and not negative")
-    return alpha
 
 
 def gce_loss(
@@ -652,8 +676,8 @@ def mpce_loss(
 
     .. math:: \ell = -\bigl(\max_k p_k - p_y\bigr) \log p_y
 
-    It is 0, with its gradient, wherever the target is the most probable class, so a network that guesses all
-    classes alike learns nothing from it. The gradient flows through the lead.
+    It is 0 wherever the target is the most probable class, and so is its gradient unless others tie with it.
+    The gradient flows through the lead; classes that tie for the lead share it.
 
     Args:
         input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
@@ -687,9 +711,9 @@ def complement_entropy_loss(
 
     .. math:: \ell = \sum_{k \ne y} q_k \log q_k, \quad q_k = \frac{p_k}{1 - p_y}
 
-    It says nothing of the target itself: it evens out the competitors, and is meant for a step of its own
-    after one of cross-entropy, see :class:`lossbook.losses.ComplementStep`. Eq. 6 of battash2021 prints it
-    with the other sign, as the entropy, which the original maximises.
+    It does not see the target's logit, nor a NaN there: it evens out the competitors, and is meant for a step
+    of its own after one of cross-entropy, see :class:`lossbook.losses.ComplementStep`. Eq. 6 of battash2021
+    prints it with the other sign, as the entropy, which the original maximises.
 
     Args:
         input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
@@ -807,12 +831,13 @@ class FocalLoss(ClassificationLoss):
         """
         super().__init__(weight, ignore_index, reduction)
         focal_phi(gamma)
+        _check_factor(alpha)
         self.gamma = gamma
         self.alpha: float | Tensor | None
         if isinstance(alpha, Tensor):
             self.register_buffer("alpha", alpha)
         else:
-            self.alpha = None if alpha is None else _factor(alpha)
+            self.alpha = alpha
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
