@@ -247,14 +247,13 @@ def experiment_names() -> list[str]:
 def experiments_of(name: str) -> list[str]:
     """The experiments whose records a notebook shows: those it names in its code.
 
-    A notebook of ``synthesis/`` that reads records and names no experiment shows them all.
+    A notebook that uses ``lossbook.report.glance`` shows them all.
     """
     known = experiment_names()
     trees = _code(read_notebook(name))
-    named = sorted(set(known) & _named("", trees))
-    if not named and name.startswith("synthesis/") and "lossbook.results" in module_closure(_modules(trees)):
+    if "lossbook.report.glance" in module_closure(_modules(trees)):
         return known
-    return named
+    return sorted(set(known) & _named("", trees))
 
 
 def notebook_inputs(name: str, profile: str) -> str:

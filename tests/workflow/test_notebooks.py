@@ -127,3 +127,9 @@ def test_experiments_are_found_in_the_code(here):
     here.write("src/lossbook/experiments/table.py", 'NAME = "table/one"\nOTHER = "table/two"\n')
     assert workflow.experiments_of("paper/first") == []
     assert workflow.experiments_of("paper/second") == ["table/one"]
+
+
+def test_a_page_of_results_at_a_glance_shows_every_experiment(here, monkeypatch):
+    glance = ["lossbook", "lossbook.report", "lossbook.report.glance"]
+    monkeypatch.setattr(workflow, "module_closure", lambda modules: glance)
+    assert workflow.experiments_of("paper/first") == ["table/one"]
