@@ -216,6 +216,13 @@ def test_half_precision(dtype):
     torch.testing.assert_close(scores.double(), mmc_scores(wide, centers), rtol=eps, atol=0)
 
 
+def test_squares_beyond_half_precision_do_not_overflow_on_the_way():
+    features, centers = torch.tensor([[300.0]], dtype=torch.float16), torch.zeros(2, 1)
+    # 300 squared is above 65504, half of it below; float16 has steps of 32 there.
+    assert mmc_loss(features, torch.tensor([0]), centers).item() == pytest.approx(45000, abs=16)
+    assert mmc_scores(features, centers)[0, 0].item() == pytest.approx(-45000, abs=16)
+
+
 def test_under_autocast_the_loss_is_single_precision():
     features, target, centers = example(dtype=torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):

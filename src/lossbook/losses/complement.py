@@ -69,8 +69,8 @@ class ComplementStep:
             primary: The loss of the first pass, a scalar of logits and targets.
             optimizer: Updates after the first pass.
             complement_optimizer: Updates after the second pass.
-            complement: The loss of the second pass; a :class:`ComplementEntropyLoss` with settings of its
-                own, for example.
+            complement: The loss of the second pass; a :class:`lossbook.losses.ComplementEntropyLoss`
+                with settings of its own, for example.
             scale: What the complement loss is multiplied with. If not given, 1 / K for K classes, as in the
                 original's code.
         """

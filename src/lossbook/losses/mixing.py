@@ -182,7 +182,7 @@ def _numbers(values: Iterable[float]) -> tuple[float, ...]:
 
 
 class CEELLoss(ClassificationLoss):
-    r"""Module form of :func:`ceel_loss` (battash2021, Eq. 12), with a mix that may change during training.
+    r"""Module form of :func:`lossbook.losses.ceel_loss` (battash2021, Eq. 12), with a mix that may change.
 
     .. math:: \ell = -\alpha \log p_y + \beta (1 - p_y)
 
