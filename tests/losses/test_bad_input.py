@@ -34,7 +34,7 @@ def test_targets_that_are_not_integers(loss, dtype):
         loss.function(LOGITS, TARGET.to(dtype))
 
 
-@pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.uint8, torch.int16])
+@pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.uint8, torch.int16, torch.int8])
 def test_integer_targets_of_other_widths_are_fine(loss, dtype):
     logits = torch.linspace(-1, 1, 12).reshape(4, 3)
     torch.testing.assert_close(loss.function(logits, TARGET.to(dtype)), loss.function(logits, TARGET))

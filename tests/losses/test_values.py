@@ -1,4 +1,4 @@
-"""Values of the losses, against 50-digit arithmetic."""
+"""Values of the losses, against arithmetic of 120 digits."""
 
 import math
 
@@ -20,6 +20,7 @@ LOGITS = [
     [0.0, 0.0, 0.0],
     [0.5, -1.25, 2.0],
     [-40.0, 3.0, 1.0],
+    [40.0, 3.0, 1.0],
     [1e4, 0.0, -1e4],
     [-1e4, 1e4, 1e4],
     [3e-7, 2e-7, -1e-7],
@@ -30,52 +31,95 @@ LOGITS = [
     [-1e4] + [1e4] * 9,
     [1000.0 * k for k in range(10)],
 ]
-CASES = [(logits, target) for logits in LOGITS for target in sorted({0, 1, len(logits) - 1})]
 
 
-@pytest.mark.parametrize(("logits", "target"), CASES)
-def test_float64_values(loss, exact, logits, target):
-    expected = exact(logits, target)[loss.name]
-    got = loss.function(torch.tensor([logits], dtype=torch.float64), torch.tensor([target])).item()
-    # What is left beside 12 digits is the rounding of the logits' own differences.
-    room = 8 * torch.finfo(torch.float64).eps * max(1.0, *(abs(z) for z in logits))
-    assert got == pytest.approx(expected, rel=1e-12, abs=room)
+def room(logits, dtype):
+    """What is left beside relative digits: the rounding of the logits' own differences."""
+    return 8 * torch.finfo(dtype).eps * max(1.0, *(abs(z) for z in logits))
+
+
+def paths(variant, logits, target):
+    """The loss of one example, as the block kernel and as the differentiable formula have it."""
+    row = torch.as_tensor(logits)
+    yield variant.function(row[None], torch.tensor([target])).item()
+    yield variant.function(row[None, :, None], torch.tensor([[target]])).item()
+
+
+def test_float64_values(variant, exact):
+    for logits in LOGITS:
+        for target in sorted({0, 1, len(logits) - 1}):
+            expected = exact(variant, logits, target)
+            for got in paths(variant, torch.tensor(logits, dtype=torch.float64), target):
+                assert got == pytest.approx(expected, rel=1e-12, abs=room(logits, torch.float64)), logits
 
 
 @pytest.mark.parametrize(
     ("dtype", "digits"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 2e-3)]
 )
-@pytest.mark.parametrize("logits", LOGITS)
-def test_narrower_types_keep_their_digits_and_their_type(loss, exact, logits, dtype, digits):
-    held = torch.tensor([logits], dtype=dtype)
-    target = torch.tensor([0])
-    got = loss.function(held, target)
-    assert got.dtype == dtype
-    expected = exact(held[0].double().tolist(), 0)[loss.name]
-    room = 8 * torch.finfo(torch.float32).eps * max(1.0, *(abs(z) for z in logits))
-    assert got.double().item() == pytest.approx(expected, rel=digits, abs=room)
+def test_narrower_types_keep_their_digits_and_their_type(variant, exact, dtype, digits):
+    for logits in LOGITS:
+        held = torch.tensor(logits, dtype=dtype)
+        assert variant.function(held[None], torch.tensor([0])).dtype == dtype
+        expected = exact(variant, held.double().tolist(), 0)
+        for got in paths(variant, held, 0):
+            assert got == pytest.approx(expected, rel=digits, abs=room(logits, torch.float32)), logits
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_survives_a_thousand_classes(loss, dtype):
-    # A sum of 999 ones is beyond the 256 that bfloat16 counts to.
-    got = loss.function(torch.zeros(1, 1000, dtype=dtype), torch.tensor([3])).double().item()
-    p = 1 / 1000
-    expected = {
-        "nllr": math.log(999),
-        "bce": -math.log(p) - 999 * math.log1p(-p),
-        "el": 1 - p,
-        "mae": 2 * (1 - p),
+# 1 - p is rounded away here unless it is built from the competitors.
+SURE = [[40.0, 3.0, 1.0], [20.0, -20.0], [200.0, 0.0, 10.0, -10.0]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_confident_predictions_keep_relative_digits(in_family, exact, dtype):
+    """However small the loss of a target that is nearly certain, and whatever the target."""
+    few = 200 * torch.finfo(dtype).eps
+    for logits in SURE:
+        for target in range(len(logits)):
+            expected = exact(in_family, logits, target)
+            if not expected or abs(expected) > torch.finfo(dtype).tiny:
+                for got in paths(in_family, torch.tensor(logits, dtype=dtype), target):
+                    assert got == pytest.approx(expected, rel=few, abs=0), logits
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_logits_of_ten_thousand_give_the_limits(loss, dtype):
+    """The values where the target is certain and where it is impossible, exact in each type."""
+    right = torch.tensor([[1e4, -1e4, -1e4]], dtype=dtype)
+    wrong = torch.tensor([[-1e4, 1e4, -1e4]], dtype=dtype)
+    far = float(right[0, 0] - right[0, 1].double())  # bfloat16 has 9984 for 10000
+    limits = {
+        "nllr": (math.log(2) - far, far),
+        "el": (0, 1),
+        "mae": (0, 2),
+        "ceel-1-1": (0, far + 1),
+        "focal-2": (0, far),
+        "gce-0.7": (0, 1 / 0.7),
+        "tamed_ce-1": (0, math.log1p(far)),
+        # The class that is all but certain is wrong by e^-far for each of the two others.
+        "bce": (0, far + far - math.log(2)),
+        "mpce": (0, far),
+        "complement_entropy": (-math.log(2), 0),
     }
-    assert got == pytest.approx(expected[loss.name], rel=5e-3)
+    for logits, expected in zip((right, wrong), limits[loss.name], strict=True):
+        got = loss.function(logits, torch.tensor([0]))
+        assert got.dtype == dtype
+        assert got.item() == pytest.approx(torch.tensor(expected, dtype=dtype).item(), rel=1e-6, abs=1e-30)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_is_rounded_once_at_the_end(loss, exact, dtype):
+def test_half_precision_survives_a_thousand_classes(variant, exact, dtype):
+    # A sum of 999 ones is beyond the 256 that bfloat16 counts to.
+    expected = exact(variant, [0.0] * 1000, 3)
+    got = variant.function(torch.zeros(1, 1000, dtype=dtype), torch.tensor([3])).double().item()
+    assert got == pytest.approx(expected, rel=5e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_is_rounded_once_at_the_end(variant, exact, dtype):
     # bfloat16 has steps of a half near 100, so a log-sum-exp rounded to it would be off by a tenth.
     logits = [100.0, 99.0, 101.0]
-    got = loss.function(torch.tensor([logits], dtype=dtype), torch.tensor([0]))
-    expected = torch.tensor(exact(logits, 0)[loss.name], dtype=dtype)
+    got = variant.function(torch.tensor([logits], dtype=dtype), torch.tensor([0]))
+    expected = torch.tensor(exact(variant, logits, 0), dtype=dtype)
     assert got.item() == pytest.approx(expected.item(), rel=torch.finfo(dtype).eps)
 
 
@@ -88,27 +132,20 @@ def test_two_classes_are_binary():
 
 
 @pytest.mark.parametrize("place", ["target", "elsewhere"])
-def test_nan_logits_give_nan_to_their_example_alone(loss, batch, place):
-    logits, target = batch(4, 3)
+@pytest.mark.parametrize("extra", [(), (1,)], ids=["kernel", "formula"])
+def test_nan_logits_give_nan_to_their_example_alone(loss, batch, gradient, place, extra):
+    seen = (loss.name, place) != ("complement_entropy", "target")
+    logits, target = batch(4, 3, *extra)
     clean = loss.function(logits, target, reduction="none")
+    clean_gradient = gradient(loss.function, logits, target)
     column = int(target[1]) if place == "target" else (int(target[1]) + 1) % 3
     logits[1, column] = math.nan
     got = loss.function(logits, target, reduction="none")
-    assert got.isnan().tolist() == [False, True, False, False]
+    assert got.isnan().flatten().tolist() == [False, seen, False, False]
     assert torch.equal(got[[0, 2, 3]], clean[[0, 2, 3]])
-    assert loss.function(logits, target).isnan()
-    assert loss.function(logits, target, reduction="sum").isnan()
-
-
-def test_a_class_with_logit_minus_infinity_is_as_if_absent(loss):
-    without = torch.tensor([[0.5, -1.0, 2.0]], dtype=torch.float64, requires_grad=True)
-    absent = torch.tensor([[0.5, -1.0, 2.0, -math.inf]], dtype=torch.float64, requires_grad=True)
-    target = torch.tensor([1])
-    for logits in (without, absent):
-        loss.function(logits, target).backward()
-    torch.testing.assert_close(loss.function(absent, target), loss.function(without, target))
-    torch.testing.assert_close(absent.grad[:, :3], without.grad)
-    assert absent.grad[0, 3] == 0
+    assert torch.equal(gradient(loss.function, logits, target)[[0, 2, 3]], clean_gradient[[0, 2, 3]])
+    assert loss.function(logits, target).isnan() == seen
+    assert loss.function(logits, target, reduction="sum").isnan() == seen
 
 
 def test_logits_of_any_memory_layout(loss, batch):
