@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from lossbook.errors import UnknownNameError
 from lossbook.losses import Phi, phi
-from lossbook.losses.softmax import competitor_gap
+from lossbook.losses.softmax import _PHI, competitor_gap
 
 U = torch.tensor(
     [-1e4, -745.0, -50.0, -20.5, -3.0, -1e-9, 0.0, 0.3, 2.0, 20.5, 36.0, 50.0, 745.0, 1e4],
@@ -98,7 +98,7 @@ def test_defaults_are_those_of_the_losses(loss, batch):
 def test_unknown_names_and_options():
     with pytest.raises(UnknownNameError, match=r"unknown loss 'focl'; did you mean 'focal'\?") as error:
         phi("focl")
-    assert str(error.value).endswith("There are: nllr, ce, el, mae, ceel, focal, gce, tamed_ce")
+    assert str(error.value).endswith(f"There are: {', '.join(_PHI)}")
     with pytest.raises(UnknownNameError, match="option of the loss 'focal' 'gama'; did you mean 'gamma'"):
         phi("focal", gama=1.0)
     with pytest.raises(UnknownNameError, match="option of the loss 'el' 'clip'"):

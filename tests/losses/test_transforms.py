@@ -14,6 +14,9 @@ from lossbook import losses
 
 close = torch.testing.assert_close
 
+# Of torch about itself, at the first derivative in forward mode.
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:FutureWarning")
+
 
 # --- torch.func ---------------------------------------------------------------------------------------------
 
