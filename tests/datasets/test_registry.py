@@ -15,7 +15,7 @@ TORCHVISION = {
 
 
 def test_names():
-    assert datasets.names() == [*TORCHVISION, "digits"]
+    assert datasets.names() == [*TORCHVISION, "uci121", "digits"]
 
 
 def test_an_unknown_name_names_the_nearest():
@@ -34,7 +34,8 @@ def test_every_entry_is_complete(name):
     assert len(info.class_names) == len(set(info.class_names)) == info.num_classes
     assert all(mirror.endswith("/") for mirror in info.mirrors)
     assert set(info.contents) == set(ARRAYS)
-    assert info.format == "sklearn" or info.download_size
+    assert info.format in ("sklearn", "uci") or info.download_size
+    assert bool(info.image_shape) == bool(info.class_names) == (info.format != "uci")
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])

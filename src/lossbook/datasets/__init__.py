@@ -4,6 +4,17 @@ from lossbook.datasets.download import get
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.loading import ImageData, load, present
 from lossbook.datasets.registry import DatasetInfo, info, names
+from lossbook.datasets.uci121 import (
+    UciSet,
+    UciSplit,
+    embedded_uci_names,
+    load_embedded_uci,
+    load_uci,
+    split,
+    standardise_files,
+    uci_absent,
+    uci_names,
+)
 from lossbook.datasets.verification import VerifyReport, verify
 
 __all__ = [
@@ -11,11 +22,20 @@ __all__ = [
     "DataUnavailableError",
     "DatasetInfo",
     "ImageData",
+    "UciSet",
+    "UciSplit",
     "VerifyReport",
+    "embedded_uci_names",
     "get",
     "info",
     "load",
+    "load_embedded_uci",
+    "load_uci",
     "names",
     "present",
+    "split",
+    "standardise_files",
+    "uci_absent",
+    "uci_names",
     "verify",
 ]

@@ -4,13 +4,15 @@ import contextlib
 import math
 import os
 import shutil
+import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from lossbook import paths
-from lossbook.datasets import arrays, official, transfer
-from lossbook.datasets.errors import DataUnavailableError
+from lossbook.datasets import arrays, official, transfer, uci121
+from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.progress import Reporter, amount, reporter
 from lossbook.datasets.registry import DatasetInfo, FileInfo
 from lossbook.datasets.registry import info as find
@@ -47,6 +49,10 @@ def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
             tell.say(f"{info.title}: {note}; to download the published set, remove that folder first")
     elif official.complete(info, root) and not verify(info).problems:
         tell.say(f"{info.title}: already in {root / info.folder if not info.archive else root}")
+        for note in uci121.notes(info, root) if info.format == "uci" else ():
+            tell.say(
+                f"{info.title}: {note}; to download the published archive, remove {root / info.folder} first"
+            )
     else:
         try:
             with _alone(info, root, tell):
@@ -128,7 +134,9 @@ def _there(folder: Path, file: FileInfo) -> bool:
 
 
 def _right(path: Path, file: FileInfo) -> bool:
-    assert file.digest is not None
+    if file.digest is None:
+        # An archive without a known checksum: what it holds is checked instead.
+        return path.is_file()
     algorithm, expected = file.digest
     return path.is_file() and official.file_checksum(path, algorithm) == expected
 
@@ -156,16 +164,30 @@ def _unpack_gzip(folder: Path, file: FileInfo) -> None:
 
 def _unpack_archive(info: DatasetInfo, root: Path) -> None:
     assert info.archive is not None
+    archive = root / info.archive.name
     with tempfile.TemporaryDirectory(prefix=f".{info.name}-", dir=root) as temporary:
-        official.extract(root / info.archive.name, Path(temporary))
         unpacked, folder = Path(temporary) / info.folder, root / info.folder
-        for file in info.files:
-            official.check_file(unpacked / file.name, file, info.name)
+        # The collection of tables comes without a folder around it.
+        inside = unpacked if info.format == "uci" else Path(temporary)
+        inside.mkdir(exist_ok=True)
+        try:
+            official.extract(archive, inside)
+            for file in info.files:
+                official.check_file(unpacked / file.name, file, info.name)
+        except (tarfile.TarError, EOFError, zlib.error, FileNotFoundError, DataDamagedError) as error:
+            if info.archive.digest:
+                raise
+            raise DataDamagedError(
+                f"{archive} is not the archive of {info.title} that this package knows: {error} "
+                f"Remove it and run `lossbook data get {info.name}`."
+            ) from error
         if not folder.exists():
             unpacked.rename(folder)
             return
-        for file in info.files:
-            (unpacked / file.name).replace(folder / file.name)
+        for path in [path for path in unpacked.rglob("*") if path.is_file()]:
+            target = folder / path.relative_to(unpacked)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from lossbook.datasets import arrays, official
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.registry import ARRAYS, DatasetInfo
 from lossbook.datasets.registry import info as find
+from lossbook.errors import LossbookError
 
 if TYPE_CHECKING:
     import torch
@@ -61,10 +62,15 @@ def load(name: str | DatasetInfo, *, download: bool = True) -> ImageData:
 
     Raises:
         UnknownNameError: There is no such set.
+        LossbookError: It is a collection of tables, not an image set.
         DataUnavailableError: The set is not there and could not be downloaded.
         DataDamagedError: A file is there but is not what it should be.
     """
     info, root = _info(name), paths.data_root()
+    if info.format == "uci":
+        raise LossbookError(
+            f"{info.name} is no image set but tables: `load_uci` loads one, `uci_names` names them"
+        )
     if not present(info):
         if not download:
             raise DataUnavailableError(

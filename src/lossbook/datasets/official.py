@@ -19,9 +19,12 @@ _DIGITS_TEST = 400
 
 
 def complete(info: DatasetInfo, root: Path) -> bool:
-    """Whether every published file of the set is there, packed or unpacked."""
+    """Whether every published file of the set is there, packed or unpacked.
+
+    An archive of which no checksum is known counts only once it is unpacked: what it holds is checked then.
+    """
     folder = root / info.folder
-    if info.archive and (root / info.archive.name).is_file():
+    if info.archive and info.archive.digest and (root / info.archive.name).is_file():
         return True
     return all(
         (folder / file.name).is_file()

@@ -71,7 +71,7 @@ def fetch(url: str, file: FileInfo, part: Path, progress: Reporter) -> None:
 
     Args:
         url: Where the file is.
-        file: What is known of it; its checksum decides whether it is the right one.
+        file: What is known of it; its checksum, if known, decides whether it is the right one.
         part: Where to put it. What has come stays there when the server breaks off, for the next attempt.
         progress: Whom to tell.
 
@@ -79,7 +79,6 @@ def fetch(url: str, file: FileInfo, part: Path, progress: Reporter) -> None:
         TransferError: The server does not have the file, sent other bytes, or broke off again and again.
         DataUnavailableError: The disk is full or cannot be written.
     """
-    assert file.digest is not None
     fruitless, best, heard, total = 0, 0, False, file.size
     resumed = part.exists()
     while True:
@@ -171,10 +170,11 @@ def _start(answer: http.client.HTTPResponse, have: int, size: int | None) -> int
 
 def _wrong(part: Path, file: FileInfo, total: int) -> str | None:
     """Why the file is not the published one."""
-    assert file.digest is not None
-    algorithm, expected = file.digest
     if part.stat().st_size > total:
         return f"sent more than the {total} bytes of {file.name}"
+    if file.digest is None:
+        return None
+    algorithm, expected = file.digest
     found = official.file_checksum(part, algorithm)
     if found == expected:
         return None

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from lossbook import paths
-from lossbook.datasets import arrays, loading, official
+from lossbook.datasets import arrays, loading, official, uci121
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.registry import ARRAYS, DatasetInfo, FileInfo
 from lossbook.datasets.registry import info as find
@@ -63,7 +63,8 @@ def status(name: str | DatasetInfo) -> Status:
         except (DataDamagedError, OSError):
             return Status(True, "NO", str(root / info.name), ("damaged: `lossbook data verify` says how",))
     if official.complete(info, root):
-        return Status(True, "when loaded", str(root / info.folder))
+        notes = tuple(uci121.notes(info, root)) if info.format == "uci" else ()
+        return Status(True, "when loaded", str(root / info.folder), notes)
     return Status(False, "", f"lossbook data get {info.name}")
 
 
@@ -96,6 +97,8 @@ def verify(name: str | DatasetInfo) -> VerifyReport:
             loading.load(info, download=False)
         except (DataDamagedError, DataUnavailableError) as error:
             problems.append(str(error))
+    if verified and info.format == "uci":
+        notes += uci121.notes(info, root)
     return VerifyReport(info.name, tuple(verified), tuple(problems), tuple(notes))
 
 
@@ -104,7 +107,8 @@ def _checks(info: DatasetInfo, root: Path) -> Iterator[tuple[str, Callable[[], s
     if info.format == "sklearn":
         yield "scikit-learn", lambda: None
     folder = root / info.folder
-    if info.archive and (root / info.archive.name).is_file():
+    # An archive without a known checksum is checked by what is unpacked from it.
+    if info.archive and info.archive.digest and (root / info.archive.name).is_file():
         yield str(root / info.archive.name), partial(_published, info, root / info.archive.name, info.archive)
     for file in info.files:
         if (folder / file.name).is_file():
