@@ -11,10 +11,11 @@ All are computed from logits, with no epsilon in a logarithm, so a confident mis
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from lossbook.losses._common import (
@@ -306,39 +307,106 @@ def _loss(
 # --- LGL-INR ------------------------------------------------------------------------------------------------
 
 
-def _lgl_inr(logits: Tensor, target: Tensor, keep: Tensor | None, beta: float, detach: bool) -> Tensor:
-    """Each example's share of the sum over the classes of Eq. 11, shape ``[N]``, in differentiable form.
+@dataclass(frozen=True)
+class LGLINR:
+    """Eq. 11 of li2020 for a batch, summed over the classes."""
 
-    Args:
-        logits: Shape ``[N, K]``, float32 or float64.
-        target: Valid class indices, shape ``[N]``.
-        keep: Which examples count, or None for all.
-        beta: As in the formula.
-        detach: Take the weights as constants in the gradient.
-    """
-    count, classes = logits.shape
-    ones = torch.ones_like(target, dtype=logits.dtype)
-    if keep is not None:
-        logits = logits.where(keep.unsqueeze(1), 0)
-        ones = keep.to(logits.dtype)
-    group, groups = target, classes
-    if count < classes:  # Classes that are there, numbered as they come, are fewer than all.
-        group, groups = _renumbered(target), count
-    index = group.unsqueeze(1).expand(-1, classes)
-    sizes = ones.new_zeros(groups).scatter_add(0, group, ones)
-    size = sizes.clamp(min=1)
-    column = target.new_zeros(groups).scatter(0, group, target)  # which class a group is
-    p = torch.sigmoid(logits) * ones.unsqueeze(1)
-    hardness = p.new_zeros(groups, classes).scatter_add(0, index, p) / size.unsqueeze(1)
-    own = column.unsqueeze(1) == torch.arange(classes, device=logits.device)
-    negative = ~own & (sizes > 0).unsqueeze(1)
-    # Not -inf: where a class has no negatives at all, softmax of nothing but -inf is not a number.
-    weights = (beta * hardness).where(negative, torch.finfo(logits.dtype).min).softmax(0) * negative
-    if detach:
-        weights = weights.detach()
-    terms = weights.gather(0, index) * softplus(logits)
-    positive = softplus(-logits.gather(1, target.unsqueeze(1))).squeeze(1)
-    return ones.sum() / size.gather(0, group) * (positive + terms.sum(1))
+    beta: float = 1.0
+    detach: bool = False
+
+    def __post_init__(self) -> None:
+        _check_factor("beta", self.beta)
+
+    def shares(self, logits: Tensor, target: Tensor, keep: Tensor | None) -> Tensor:
+        """Each example's share, in differentiable form; see :func:`lgl_inr_loss`.
+
+        Args:
+            logits: Shape ``[N, K]``, float32 or float64.
+            target: Valid class indices, shape ``[N]``.
+            keep: Which examples count, or None for all.
+
+        Returns:
+            Shape ``[N]``, anything where an example does not count.
+        """
+        count, classes = logits.shape
+        ones = torch.ones_like(target, dtype=logits.dtype)
+        if keep is not None:
+            logits = logits.where(keep.unsqueeze(1), 0)
+            ones = keep.to(logits.dtype)
+        group, groups = target, classes
+        if count < classes:  # The classes that are there, numbered in order, are fewer than all.
+            group, groups = _renumbered(target), count
+        index = group.unsqueeze(1).expand(-1, classes)
+        present = ones.new_zeros(groups).scatter_add(0, group, ones)
+        size = present.clamp(min=1)
+        own = target.new_zeros(groups).scatter(0, group, target).unsqueeze(1)
+        p = torch.sigmoid(logits) * ones.unsqueeze(1)
+        hardness = p.new_zeros(groups, classes).scatter_add(0, index, p) / size.unsqueeze(1)
+        is_own = own == torch.arange(classes, device=logits.device)
+        weights = self._weights(hardness, ~is_own & (present > 0).unsqueeze(1))
+        terms = weights.gather(0, index) * softplus(logits)
+        positive = softplus(-logits.gather(1, target.unsqueeze(1))).squeeze(1)
+        return ones.sum() / size.gather(0, group) * (positive + terms.sum(1))
+
+    def _weights(self, hardness: Tensor, negative: Tensor) -> Tensor:
+        """The weights of each class (row) in each one's rest (column), 0 where it is no part of it."""
+        # Not -inf: where a class has no rest at all, softmax of nothing but -inf is not a number.
+        lowest = torch.finfo(hardness.dtype).min
+        weights = (self.beta * hardness).where(negative, lowest).softmax(0) * negative
+        return weights.detach() if self.detach else weights
+
+    def total(self, logits: Tensor, target: Tensor, factor: Tensor, gradient: Tensor | None) -> Tensor:
+        """A sum over the examples, each with its class's factor.
+
+        Args:
+            logits: Shape ``[N, K]``, float32 or float64, N at least 1.
+            target: Class indices, shape ``[N]``.
+            factor: What the mean loss of each class is to be multiplied with, shape ``[K]``.
+            gradient: Where to write the gradient, in the logits' shape, if asked for.
+        """
+        classes = logits.shape[1]
+        size = target.bincount(minlength=classes)
+        group, own = target, None
+        if bool((size == 0).any()):
+            own, group, size = target.unique(return_inverse=True, return_counts=True)
+            factor = factor[own]
+        block = max(1, _BLOCK // classes)
+        parts = list(zip(logits.split(block), group.split(block), strict=True))
+        # Sums over each class (row) of the probability of each class (column), and of -log(1 - p).
+        hardness, cost = logits.new_zeros(2, len(size), classes)
+        p = torch.empty_like(logits[:block])
+        for z, y in parts:
+            hardness.index_add_(0, y, torch.sigmoid(z, out=p[: len(z)]))
+            cost.index_add_(0, y, softplus(z))
+        each = (factor / size).unsqueeze(1)
+        cost.mul_(each)
+        weights = hardness.mul_(self.beta / size.unsqueeze(1))
+        weights = _without(weights, own, torch.finfo(weights.dtype).min).softmax(0)
+        _without(weights, own, 0)
+        rest = (weights * cost).sum(0)
+        behind = logits.gather(1, target.unsqueeze(1)).neg_()
+        scale = each[group]
+        loss = (softplus(behind) * scale).sum() + rest.sum()
+        if gradient is None:
+            return loss
+        through = cost.sub_(rest).mul_(weights).mul_(self.beta / size.unsqueeze(1))
+        direct = weights.mul_(each)
+        for (z, y), out in zip(parts, gradient.split(block), strict=True):
+            torch.sigmoid(z, out=out)
+            bracket = direct.index_select(0, y)
+            if not self.detach:
+                bracket.addcmul_(through.index_select(0, y), torch.sub(1, out, out=p[: len(z)]))
+            out.mul_(bracket)
+        gradient.scatter_(1, target.unsqueeze(1), torch.sigmoid(behind).mul_(scale).neg_())
+        return loss
+
+
+_BLOCK = 131072
+
+
+def _without(matrix: Tensor, own: Tensor | None, value: float) -> Tensor:
+    """Fill, in place, where a row's class is the column's."""
+    return matrix.fill_diagonal_(value) if own is None else matrix.scatter_(1, own.unsqueeze(1), value)
 
 
 def _renumbered(target: Tensor) -> Tensor:
@@ -346,6 +414,43 @@ def _renumbered(target: Tensor) -> Tensor:
     ordered, order = target.sort()
     first = F.pad((ordered[1:] != ordered[:-1]).long(), (1, 0))
     return torch.zeros_like(target).scatter(0, order, first.cumsum(0))
+
+
+def _total(
+    rule: LGLINR, logits: Tensor, target: Tensor, keep: Tensor | None, weight: Tensor | None, reduction: str
+) -> Tensor:
+    """Weigh and reduce the examples' shares, in one go with the gradient."""
+    if keep is not None:
+        kept = keep.flatten().nonzero().squeeze(1)
+        logits, target = logits.index_select(0, kept), target[kept]
+    count = len(target)
+    if count == 0:
+        return logits.sum() / (0 if reduction == "mean" else 1)
+    factor = logits.new_ones(()) if weight is None else weight.to(logits.dtype)
+    if reduction == "sum":
+        factor = factor * count
+    elif weight is not None:
+        factor = factor / factor[target].mean()
+    total: Tensor = _Total.apply(logits, target, factor.expand(logits.shape[1]), rule)
+    return total
+
+
+class _Total(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, target: Tensor, factor: Tensor, rule: LGLINR) -> Tensor:
+        ctx.rule = rule
+        ctx.save_for_backward(logits, target, factor)
+        ctx.gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        return rule.total(logits, target, factor, ctx.gradient)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None]:
+        logits, target, factor = ctx.saved_tensors
+        if torch.is_grad_enabled():  # A second derivative is asked for.
+            shares = ctx.rule.shares(logits, target, None)
+            loss = (shares * factor[target]).sum() / len(target)
+            return torch.autograd.grad(loss, logits, grad_output, create_graph=True)[0], None, None, None
+        return ctx.gradient * grad_output, None, None, None
 
 
 # --- the losses ---------------------------------------------------------------------------------------------
@@ -549,7 +654,8 @@ def lgl_inr_loss(
         li2020, Eq. 11.
     """
     check_logits(input, weight, reduction)
-    _check_lgl_inr(beta, class_reduction)
+    _check_class_reduction(class_reduction)
+    rule = LGLINR(beta, detach)
     if isinstance(target, Tensor) and target.shape == input.shape:
         raise ValueError(
             "this loss takes class indices only: its weights come from the examples of each class, and with "
@@ -558,15 +664,22 @@ def lgl_inr_loss(
     index, keep = class_indices(input, target, ignore_index)
     logits = autocast_logits(input)
     rows = widened(logits).movedim(1, -1).flatten(0, -2)
-    shares = _lgl_inr(rows, index.flatten(), None if keep is None else keep.flatten(), beta, detach)
+    if (
+        reduction == "none"
+        or rows.device.type != "cpu"
+        or is_traced()
+        or forward_ad.unpack_dual(rows).tangent is not None
+    ):
+        shares = rule.shares(rows, index.flatten(), None if keep is None else keep.flatten())
+        loss = reduce_loss(shares.view(index.shape), index, keep, weight, reduction)
+    else:
+        loss = _total(rule, rows, index.flatten(), keep, weight, reduction)
     if class_reduction == "mean":
-        shares = shares / input.shape[1]
-    losses = reduce_loss(shares.view(index.shape), index, keep, weight, reduction)
-    return losses.to(logits.dtype)
+        loss = loss / input.shape[1]
+    return loss.to(logits.dtype)
 
 
-def _check_lgl_inr(beta: float, class_reduction: str) -> None:
-    _check_factor("beta", beta)
+def _check_class_reduction(class_reduction: str) -> None:
     if class_reduction not in get_args(ClassReduction):
         refuse("class_reduction", repr(class_reduction), f"be one of {', '.join(get_args(ClassReduction))}")
 
@@ -706,7 +819,8 @@ class LGLINRLoss(ClassificationLoss):
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index, reduction)
-        _check_lgl_inr(beta, class_reduction)
+        LGLINR(beta, detach)
+        _check_class_reduction(class_reduction)
         self.beta = beta
         self.detach = detach
         self.class_reduction: ClassReduction = class_reduction
