@@ -462,6 +462,10 @@ def test_the_collection_that_is_here():
     assert sum(found.has_test_file for found in loaded) == 19
     assert {found.name for found in loaded if found.notes} - {ABSENT} == MIXED_SCALES
     assert len({found.checksum for found in loaded}) == len(loaded)
+    # As the docstring of standardise_files says.
+    spectf = next(found for found in loaded if found.name == "spectf")
+    assert spectf.labels[:80].bincount().tolist() == [40, 40]
+    assert spectf.labels[80:].bincount().tolist() == [15, 172]
     # The published partitions are independent draws, not folds.
     shares = [
         torch.cat([held for _, held in found.partitions]).unique().numel() / found.first_file

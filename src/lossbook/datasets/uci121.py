@@ -228,6 +228,9 @@ def standardise_files(uci: UciSet) -> UciSet:
     Every feature gets mean 0 and standard deviation 1 (divisor N-1) within its file; one that is constant
     there becomes 0. This is what the published two-file sets are, except for the 11 that :func:`load_uci`
     names. Where the files are standardised already, nothing changes but their rounding to six digits.
+
+    This takes both files for samples of one distribution, and uses the means of the test examples. It does
+    not suit spectf, whose training file has 40 examples of each class and whose test file has 15 and 172.
     """
     values = uci.features.numpy().astype(np.float64)
     files = np.split(values, [uci.first_file]) if uci.has_test_file else [values]
