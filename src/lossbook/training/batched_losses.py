@@ -10,9 +10,9 @@ Cross-entropy, expectation loss and their mixes have :math:`g = \alpha + \beta p
 :math:`g = r^{\gamma - 1} (r - \gamma\,p_y \log p_y)`. These need a dozen small operations for all replicas
 together. Any other loss goes through ``torch.func``.
 
-On a CPU, PyTorch computes some functions (sigmoid and softplus among them) to another last digit in the odd
-elements at the end of a tensor. So a replica's gradient could depend on how many there are. The closed forms
-use none of those functions, and ``torch.func`` is given a whole number of vectors.
+On a CPU, PyTorch computes some functions (softmax and sigmoid among them) to another last digit in the odd
+elements at the end of a tensor. A replica's gradient could then depend on how many there are. So there are
+as many elements as fill whole vectors.
 """
 
 import math
@@ -25,8 +25,8 @@ from torch import Tensor, nn
 
 from lossbook.losses import CEELLoss, ExpectationLoss, FocalLoss, MAELoss
 
-# Elements of two vectors of the widest instructions there are, in half of single precision.
-_WHOLE = 64
+# Elements that fill whole vectors of any processor, with PyTorch's loops unrolled four times.
+WHOLE = 64
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ class LossBatch:
         learning_rates: Sequence[float],
         epochs: Sequence[int],
         batch_size: int,
+        classes: int,
         *,
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
@@ -117,6 +118,7 @@ class LossBatch:
             learning_rates: One a replica.
             epochs: How many epochs each replica will be trained for; schedules depend on it.
             batch_size: B, the most examples in a batch.
+            classes: K.
             dtype: Of the logits.
             device: Of the logits.
 
@@ -133,9 +135,13 @@ class LossBatch:
         self._groups = _groups([_family(loss) for loss in losses])
         self._closed = sum(1 for loss in losses if has_closed_form(loss))
         self._rates = torch.tensor(learning_rates, dtype=torch.float64).view(-1, 1, 1)
-        self._at_target = torch.empty(self._closed, batch_size, 1, dtype=dtype, device=device)
-        self._rest = torch.empty_like(self._at_target)
-        self._factor = torch.empty_like(self._at_target)
+        # Classes first: short sums over the classes are slow along the last dimension.
+        rows = -(-self._closed * batch_size // WHOLE) * WHOLE
+        self._p = torch.zeros(classes, rows, dtype=dtype, device=device)
+        self._logits = torch.zeros_like(self._p)
+        self._rest, self._factor = torch.zeros_like(self._p[:1]), torch.zeros_like(self._p[:1])
+        self._zeros = torch.zeros_like(self._p[:1, : self._closed * batch_size])
+        self._at_target = torch.zeros_like(self._zeros)
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -160,7 +166,7 @@ class LossBatch:
 
         Args:
             logits: Shape ``[R, B, K]``.
-            target: Class indices, shape ``[R, B, 1]``, valid in every row.
+            target: Class indices, shape ``[R, B]``, valid in every row.
             count: How many rows of a batch hold examples; a mean is over those.
             out: Shape ``[R, B, K]``; rows behind ``count`` become 0.
         """
@@ -170,32 +176,38 @@ class LossBatch:
         for group in self._groups:
             if group.family.module is not None:
                 g = group.replicas
-                gradient = _through_func(group.family.module, logits[g, :count], target[g, :count, 0])
+                gradient = _through_func(group.family.module, logits[g, :count], target[g, :count])
                 out[g, :count] = gradient * self._rates[g].to(self._device, self._dtype)
                 out[g, count:] = 0
 
     def _closed_forms(self, logits: Tensor, target: Tensor, count: int, out: Tensor) -> None:
         alpha, beta = self._factors(count)
-        p, rest, factor = self._at_target, self._rest, self._factor
-        torch.softmax(logits, 2, out=out)
-        torch.gather(out, 2, target, out=p)
+        index = target.reshape(1, -1)
+        rows = index.shape[1]
+        self._logits[:, :rows].copy_(logits.view(rows, -1).t())
+        p = torch.softmax(self._logits, 0, out=self._p)
+        at_target = torch.gather(p, 0, index, out=self._at_target)
         # 1 - p_y as the sum of the others keeps its digits where p_y is near 1.
-        torch.sum(out.scatter_(2, target, 0.0), 2, keepdim=True, out=rest)
+        torch.sum(p.scatter_(0, index, self._zeros), 0, keepdim=True, out=self._rest)
+        rest = self._rest[:, :rows]
         for group in self._groups:
-            g = group.replicas
+            start, stop = (end * self._batch_size for end in (group.replicas.start, group.replicas.stop))
+            g = (slice(None), slice(start, stop))
             if group.family.kind == "mix":
-                torch.addcmul(alpha[g], beta[g], p[g], out=factor[g])
+                torch.addcmul(alpha[g], beta[g], at_target[g], out=self._factor[g])
             elif group.family.kind == "focal":
-                torch.mul(_focal(group.family.gamma, p[g], rest[g]), alpha[g], out=factor[g])
-        out.scatter_(2, target, -rest).mul_(factor)
+                torch.mul(_focal(group.family.gamma, at_target[g], rest[g]), alpha[g], out=self._factor[g])
+        p.scatter_(0, index, -rest).mul_(self._factor)
+        out.view(rows, -1).copy_(p[:, :rows].t())
 
     def _factors(self, count: int) -> tuple[Tensor, Tensor]:
-        """Alpha and beta, times learning rate by count; shape ``[R, B, 1]``, 0 behind ``count``."""
+        """Alpha and beta, times learning rate by count; shape ``[1, R * B]``, 0 behind ``count``."""
         if count not in self._scaled:
-            counts = (torch.arange(self._batch_size) < count).view(1, -1, 1)
-            scale = self._rates[: self._closed] / count * counts
+            counts = (torch.arange(self._batch_size) < count).view(1, -1)
+            scale = self._rates[: self._closed, :, 0] / count * counts
             alpha, beta = (
-                (mix.view(-1, 1, 1) * scale).to(self._device, self._dtype) for mix in self._mixes.unbind(1)
+                (mix.view(-1, 1) * scale).view(1, -1).to(self._device, self._dtype)
+                for mix in self._mixes.unbind(1)
             )
             self._scaled[count] = alpha, beta
         return self._scaled[count]
@@ -233,7 +245,7 @@ def _focal(gamma: float, p: Tensor, rest: Tensor) -> Tensor:
 def _through_func(loss: nn.Module, logits: Tensor, target: Tensor) -> Tensor:
     """Gradients of a loss, shape ``[R, B, K]``, for targets ``[R, B]``."""
     replicas, rows = target.shape
-    padding = -replicas % (_WHOLE // math.gcd(rows, _WHOLE))
+    padding = -replicas % (WHOLE // math.gcd(rows, WHOLE))
     logits = torch.cat([logits, logits.new_zeros(padding, *logits.shape[1:])])
     target = torch.cat([target, target.new_zeros(padding, rows)])
     gradients: Tensor = torch.func.vmap(torch.func.grad(loss))(logits, target)

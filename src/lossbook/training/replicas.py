@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lossbook import losses
-from lossbook.training.batched_losses import LossBatch, grouped, has_closed_form
+from lossbook.training.batched_losses import WHOLE, LossBatch, grouped, has_closed_form
 from lossbook.training.engine import OutOfTimeError, _derive, _generator, _load, _save
 
 #: Accuracy and cross-entropy, which all losses can be compared by, on each part of the data.
@@ -33,8 +33,8 @@ REPLICA_CURVES = (
 Ties = Literal["first", "last"]
 
 _CHECKPOINT_SECONDS = 20.0
-# The same whatever the number of replicas, as a matrix product may round by its position.
-_EVALUATION_ROWS = 256
+# Always so many, as rounding may depend on the number; and whole vectors.
+_EVALUATION_ROWS = 4 * WHOLE
 _INDEX_ELEMENTS = 2**22
 
 
@@ -384,6 +384,7 @@ class _Program:
             [member.replica.learning_rate for member in self.members],
             [member.replica.epochs for member in self.members],
             batch_size,
+            shapes[-1][1],
             dtype=like.dtype,
             device=like.device,
         )
@@ -412,7 +413,7 @@ class _Program:
         for start in range(0, steps, block):
             rows = orders.view(-1, steps, size)[:, start : start + block]
             rows = rows[self._seed_of].transpose(0, 1).to(labels.device)
-            targets, indices = labels[rows].unsqueeze(3).unbind(0), rows.flatten(1).unbind(0)
+            targets, indices = labels[rows].unbind(0), rows.flatten(1).unbind(0)
             for step, (index, target) in enumerate(zip(indices, targets, strict=True), start + 1):
                 if time.monotonic() > deadline:
                     raise OutOfTimeError
@@ -457,11 +458,16 @@ class _Program:
 
     def _evaluate(self, inputs: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Which examples each replica gets right, 1 or 0, ``[R, N]``; its mean cross-entropy, ``[R]``."""
-        correct = []
-        ce = torch.zeros(len(self.members), dtype=torch.float64, device=labels.device)
+        count, labelled = len(self.members), len(labels)
+        correct, ce = [], []
         rows = zip(inputs.split(_EVALUATION_ROWS), labels.split(_EVALUATION_ROWS), strict=True)
         for batch, target in rows:
-            outputs = batch.expand(len(self.members), -1, -1)
+            missing = _EVALUATION_ROWS - len(target)
+            batch, target = (
+                nn.functional.pad(batch, (0, 0, 0, missing)),
+                nn.functional.pad(target, (0, missing)),
+            )
+            outputs = batch.expand(count, -1, -1)
             if len(self._weights) == 2:
                 hidden = torch.bmm(outputs, self._weights[0]).clamp_min_(0)
                 output = self._weights[1]
@@ -469,9 +475,10 @@ class _Program:
             else:
                 logits = torch.bmm(outputs, self._weights[0])
             correct.append(logits.argmax(2) == target)
-            at_target = logits.log_softmax(2).gather(2, target.expand(len(self.members), -1).unsqueeze(2))
-            ce -= at_target.double().sum((1, 2))
-        return torch.cat(correct, 1).double(), ce / len(labels)
+            log_p = logits.permute(2, 0, 1).contiguous().log_softmax(0)
+            ce.append(-log_p.gather(0, target.expand(1, count, -1))[0])
+        right, losses = (torch.cat(parts, 1)[:, :labelled].double() for parts in (correct, ce))
+        return right, losses.mean(1)
 
     def hand_back(self) -> None:
         """Give each replica its weights and velocities."""
