@@ -370,6 +370,7 @@ class LGLINR:
         if bool((size == 0).any()):
             own, group, size = target.unique(return_inverse=True, return_counts=True)
             factor = factor[own]
+        size = size.to(logits.dtype).unsqueeze(1)
         block = max(1, _BLOCK // classes)
         parts = list(zip(logits.split(block), group.split(block), strict=True))
         # Sums over each class (row) of the probability of each class (column), and of -log(1 - p).
@@ -378,9 +379,9 @@ class LGLINR:
         for z, y in parts:
             hardness.index_add_(0, y, torch.sigmoid(z, out=p[: len(z)]))
             cost.index_add_(0, y, softplus(z))
-        each = (factor / size).unsqueeze(1)
+        each = factor.unsqueeze(1) / size
         cost.mul_(each)
-        weights = hardness.mul_(self.beta / size.unsqueeze(1))
+        weights = hardness.mul_(self.beta / size)
         weights = _without(weights, own, torch.finfo(weights.dtype).min).softmax(0)
         _without(weights, own, 0)
         rest = (weights * cost).sum(0)
@@ -389,7 +390,7 @@ class LGLINR:
         loss = (softplus(behind) * scale).sum() + rest.sum()
         if gradient is None:
             return loss
-        through = cost.sub_(rest).mul_(weights).mul_(self.beta / size.unsqueeze(1))
+        through = cost.sub_(rest).mul_(weights).mul_(self.beta / size)
         direct = weights.mul_(each)
         for (z, y), out in zip(parts, gradient.split(block), strict=True):
             torch.sigmoid(z, out=out)
@@ -433,6 +434,15 @@ def _total(
         factor = factor / factor[target].mean()
     total: Tensor = _Total.apply(logits, target, factor.expand(logits.shape[1]), rule)
     return total
+
+
+def _has_closed_form(logits: Tensor, weight: Tensor | None) -> bool:
+    """Whether the gradient with respect to the logits is all that can be asked for, and on a CPU."""
+    if logits.device.type != "cpu" or is_traced() or forward_ad.unpack_dual(logits).tangent is not None:
+        return False
+    if weight is None:
+        return True
+    return not weight.requires_grad and forward_ad.unpack_dual(weight).tangent is None
 
 
 class _Total(torch.autograd.Function):
@@ -664,12 +674,7 @@ def lgl_inr_loss(
     index, keep = class_indices(input, target, ignore_index)
     logits = autocast_logits(input)
     rows = widened(logits).movedim(1, -1).flatten(0, -2)
-    if (
-        reduction == "none"
-        or rows.device.type != "cpu"
-        or is_traced()
-        or forward_ad.unpack_dual(rows).tangent is not None
-    ):
+    if reduction == "none" or not _has_closed_form(rows, weight):
         shares = rule.shares(rows, index.flatten(), None if keep is None else keep.flatten())
         loss = reduce_loss(shares.view(index.shape), index, keep, weight, reduction)
     else:
