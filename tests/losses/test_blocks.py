@@ -4,9 +4,11 @@ import math
 
 import pytest
 import torch
+from torch.func import jvp, vmap
 from torch.nn import functional as F
 
 from lossbook.losses import _rowwise
+from lossbook.losses.softmax import PhiLoss, ce_phi
 
 close = torch.testing.assert_close
 
@@ -20,16 +22,16 @@ def small_blocks(monkeypatch):
 
 @pytest.fixture
 def evaluated(monkeypatch):
-    """How many rows each call of a kernel had."""
-    rows = []
+    """How many rows each call of a kernel had, and whether a gradient was asked for."""
+    calls = []
     for rule in _rowwise.RowLoss.__subclasses__():
 
-        def counted(self, logits, *rest, _own=rule.evaluate, **settings):
-            rows.append(len(logits))
-            return _own(self, logits, *rest, **settings)
+        def counted(self, logits, target, out, *, gradient, _own=rule.evaluate):
+            calls.append((len(logits), gradient))
+            return _own(self, logits, target, out, gradient=gradient)
 
         monkeypatch.setattr(rule, "evaluate", counted)
-    return rows
+    return calls
 
 
 def value_and_gradient(function, logits, target, **settings):
@@ -58,10 +60,10 @@ def test_blocks_and_formula_agree(variant, batch, small_blocks, rows, dtype):
 
 def test_the_last_block_may_be_smaller(loss, batch, small_blocks, evaluated):
     loss.function(*batch(7, 5))
-    assert evaluated == [2, 2, 2, 1]
+    assert evaluated == [(2, False), (2, False), (2, False), (1, False)]
     evaluated.clear()
     value_and_gradient(loss.function, *batch(7, 5))
-    assert evaluated == [2, 2, 2, 1]
+    assert evaluated == [(2, True), (2, True), (2, True), (1, True)]
 
 
 @pytest.mark.parametrize("gradient", [False, True])
@@ -69,7 +71,7 @@ def test_a_row_longer_than_a_block_is_one(loss, batch, small_blocks, evaluated, 
     logits, target = batch(2, 11)
     logits.requires_grad_(gradient)
     loss.function(logits, target)
-    assert evaluated == [1, 1]
+    assert evaluated == [(1, gradient)] * 2
 
 
 @pytest.mark.parametrize("gradient", [False, True])
@@ -77,20 +79,40 @@ def test_one_block_is_not_split(loss, batch, evaluated, gradient):
     logits, target = batch(7, 5)
     logits.requires_grad_(gradient)
     loss.function(logits, target)
-    assert evaluated == [7]
+    assert evaluated == [(7, gradient)]
 
 
 def test_blocks_grow_with_the_threads(loss, batch, monkeypatch, evaluated):
     monkeypatch.setattr(_rowwise, "_BLOCK", 10)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     loss.function(*batch(7, 5))
-    assert evaluated == [6, 1]
+    assert evaluated == [(6, False), (1, False)]
 
 
 def test_the_first_backward_pass_evaluates_nothing_anew(loss, batch, evaluated):
     logits, target = batch(4, 3)
     loss.function(logits.requires_grad_(), target).backward()
-    assert evaluated == [4]
+    assert evaluated == [(4, True)]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:FutureWarning")  # of torch about itself
+def test_the_kernel_serves_logits_of_two_dimensions_on_a_cpu(loss, batch, evaluated):
+    loss.function(*batch(4, 3, 1))
+    logits, target = batch(4, 3)
+    loss.function(logits.to("meta"), target.to("meta"))
+    vmap(loss.function)(logits[None], target[None])
+    jvp(lambda z: loss.function(z, target), (logits,), (logits,))
+    assert evaluated == []
+    loss.function(logits, target)
+    assert evaluated == [(4, False)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("extra", [(), (1,)], ids=["kernel", "formula"])
+def test_half_precision_is_widened_to_single(batch, dtype, extra):
+    """As PyTorch does it: to float32, no further."""
+    logits, target = batch(4, 3, *extra)
+    assert _rowwise.row_losses(PhiLoss(ce_phi()), logits.to(dtype), target).dtype == torch.float32
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
