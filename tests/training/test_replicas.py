@@ -88,18 +88,12 @@ def gradients(given, logits, target, *, count, rates=None, epoch=0):
     modules = [losses.get(name, **options) for name, options in given]
     rates = rates or [1.0] * len(modules)
     order = grouped(modules)
-    batch = LossBatch(
-        [modules[r] for r in order],
-        [rates[r] for r in order],
-        [EPOCHS] * len(order),
-        logits.shape[1],
-        CLASSES,
-        dtype=logits.dtype,
-    )
-    batch.set_epoch(epoch)
     out = torch.full_like(logits, 7.0)
+    rates = [rates[r] for r in order]
+    batch = LossBatch([modules[r] for r in order], rates, [EPOCHS] * len(order), logits[order], out)
+    batch.set_epoch(epoch)
     with torch.no_grad():
-        batch.gradients(logits[order], target[order], count, out)
+        batch.evaluate(target[order], count)
     back = torch.empty_like(out)
     back[order] = out
     return back
@@ -172,13 +166,14 @@ def test_a_loss_of_another_class_is_not_taken_for_its_parent(batch):
 
     logits, target = batch(1)
     out = torch.empty_like(logits)
-    LossBatch([Halved()], [1.0], [1], 8, CLASSES, dtype=torch.float64).gradients(logits, target, 8, out)
+    LossBatch([Halved()], [1.0], [1], logits, out).evaluate(target, 8)
     torch.testing.assert_close(out[0], own_gradient(("el", {}), logits[0], target[0], 0) / 2)
 
 
 def test_losses_must_stand_in_their_groups():
+    logits = torch.zeros(2, 8, CLASSES)
     with pytest.raises(ValueError, match=r"the order of grouped\(losses\)"):
-        LossBatch([losses.get("focal"), losses.get("el")], [1.0, 1.0], [1, 1], 8, CLASSES)
+        LossBatch([losses.get("focal"), losses.get("el")], [1.0] * 2, [1] * 2, logits, logits)
 
 
 def test_a_loss_that_is_no_number_is_refused(arrays):
@@ -339,16 +334,19 @@ def test_later_divergence_leaves_the_epochs_before_to_select_from(arrays):
 
 def test_replicas_end_when_they_are_done(arrays):
     given = [Replica("ce", 0.05, epochs, 1) for epochs in (2, 6, 1)] + [
-        Replica("ceel", 0.05, epochs, 1, {"schedule": "0,0.5"}) for epochs in (3, 6)
+        Replica("ceel", 0.05, epochs, 1, {"schedule": "0,0.5"} | options)
+        for options in ({}, {"weight": torch.tensor([0.2, 1.0, 3.0])})
+        for epochs in (3, 6)
     ]
     results = run(given, arrays)
-    assert [len(result.curves["test_ce"]) for result in results] == [2, 6, 1, 3, 6]
+    assert [len(result.curves["test_ce"]) for result in results] == [2, 6, 1, 3, 6, 3, 6]
     assert results[0].curves["test_ce"] == results[1].curves["test_ce"][:2]
     for replica, result in zip(given, results, strict=True):
         assert_same(result, run([replica], arrays)[0])
-    assert results[3].curves["test_ce"][:2] == results[4].curves["test_ce"][:2]
-    # Of three epochs the last is F = 0.5, of six it is not the third.
-    assert results[3].curves["test_ce"][2] != results[4].curves["test_ce"][2]
+    for short, long in (results[3:5], results[5:7]):
+        assert short.curves["test_ce"][:2] == long.curves["test_ce"][:2]
+        # Of three epochs the last is F = 0.5, of six it is not the third.
+        assert short.curves["test_ce"][2] != long.curves["test_ce"][2]
     assert results[1].seconds > results[2].seconds > 0
 
 
@@ -368,7 +366,9 @@ def test_the_way_a_loss_was_differentiated_is_recorded(arrays):
 
 
 def test_the_world_outside_is_left_as_it_was(arrays):
-    threads, before = torch.get_num_threads(), torch.get_rng_state()
+    threads = torch.get_num_threads()
+    torch.rand(3)
+    before = torch.get_rng_state()
     torch.set_num_threads(2)
     try:
         run([Replica("ce", 0.1, 1)], arrays)

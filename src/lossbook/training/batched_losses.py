@@ -90,8 +90,14 @@ def grouped(losses: Sequence[nn.Module]) -> list[int]:
 
 @dataclass(frozen=True)
 class _Group:
+    """Replicas evaluated together; for a closed form with their parts of the buffers, as ``[1, rows]``."""
+
     family: _Family
     replicas: slice
+    rows: slice
+    at_target: Tensor
+    rest: Tensor
+    factor: Tensor
 
 
 class LossBatch:
@@ -105,11 +111,8 @@ class LossBatch:
         losses: Sequence[nn.Module],
         learning_rates: Sequence[float],
         epochs: Sequence[int],
-        batch_size: int,
-        classes: int,
-        *,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
+        logits: Tensor,
+        gradient: Tensor,
     ) -> None:
         """Make room for intermediate results, and take up the first epoch.
 
@@ -117,10 +120,8 @@ class LossBatch:
             losses: One a replica, R of them, in the order of :func:`grouped`.
             learning_rates: One a replica.
             epochs: How many epochs each replica will be trained for; schedules depend on it.
-            batch_size: B, the most examples in a batch.
-            classes: K.
-            dtype: Of the logits.
-            device: Of the logits.
+            logits: Where :meth:`evaluate` finds the logits, shape ``[R, B, K]``, contiguous.
+            gradient: Where it leaves the gradients, likewise.
 
         Raises:
             ValueError: A loss that is not reduced to one number, losses in another order, or too few epochs
@@ -130,18 +131,26 @@ class LossBatch:
             raise ValueError("losses must stand in the order of grouped(losses)")
         self._losses = list(losses)
         self._epochs = list(epochs)
-        self._batch_size = batch_size
-        self._dtype, self._device = dtype, torch.device(device)
-        self._groups = _groups([_family(loss) for loss in losses])
+        self._logits, self._gradient = logits, gradient
+        self._rates = torch.tensor(learning_rates, dtype=torch.float64)
         self._closed = sum(1 for loss in losses if has_closed_form(loss))
-        self._rates = torch.tensor(learning_rates, dtype=torch.float64).view(-1, 1, 1)
-        # Classes first: short sums over the classes are slow along the last dimension.
-        rows = -(-self._closed * batch_size // WHOLE) * WHOLE
-        self._p = torch.zeros(classes, rows, dtype=dtype, device=device)
-        self._logits = torch.zeros_like(self._p)
-        self._rest, self._factor = torch.zeros_like(self._p[:1]), torch.zeros_like(self._p[:1])
-        self._zeros = torch.zeros_like(self._p[:1, : self._closed * batch_size])
-        self._at_target = torch.zeros_like(self._zeros)
+        size, classes = logits.shape[1:]
+        rows = self._closed * size
+        # Classes first: short sums are slow along the last dimension.
+        z = logits.new_zeros(classes, -(-rows // WHOLE) * WHOLE)
+        self._z, self._p = z, torch.zeros_like(z)
+        self._rest, self._factor = torch.zeros_like(z[:1]), torch.zeros_like(z[:1])
+        self._at_target, self._zeros = torch.zeros_like(z[:1, :rows]), torch.zeros_like(z[:1, :rows])
+        self._from, self._into = logits[: self._closed].view(rows, classes).t(), self._z[:, :rows]
+        self._back, self._out = self._p[:, :rows], gradient[: self._closed].view(rows, classes).t()
+        self._groups = []
+        start = 0
+        for family, members in groupby(_family(loss) for loss in losses):
+            stop = start + len(list(members))
+            part = slice(start * size, stop * size)
+            buffers = (buffer[:, part] for buffer in (self._at_target, self._rest, self._factor))
+            self._groups.append(_Group(family, slice(start, stop), part, *buffers))
+            start = stop
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
@@ -156,70 +165,52 @@ class LossBatch:
         plans = list(zip(self._losses, self._epochs, strict=True))
         mixes = [_mix(loss, epoch, epochs) for loss, epochs in plans[: self._closed]]
         self._mixes = torch.tensor(mixes, dtype=torch.float64).view(-1, 2)
-        self._scaled: dict[int, tuple[Tensor, Tensor]] = {}
+        self._scaled: dict[int, list[tuple[Tensor, Tensor]]] = {}
         for loss, epochs in plans[self._closed :]:
             if isinstance(loss, CEELLoss):
                 loss.set_epoch(epoch, epochs)
 
-    def gradients(self, logits: Tensor, target: Tensor, count: int, out: Tensor) -> None:
-        """Write each replica's learning rate times the gradient of its loss.
+    def evaluate(self, target: Tensor, count: int) -> None:
+        """Write each replica's learning rate times the gradient of its loss; 0 in rows behind ``count``.
 
         Args:
-            logits: Shape ``[R, B, K]``.
-            target: Class indices, shape ``[R, B]``, valid in every row.
+            target: Class indices, shape ``[R, B]``, contiguous, valid in every row.
             count: How many rows of a batch hold examples; a mean is over those.
-            out: Shape ``[R, B, K]``; rows behind ``count`` become 0.
         """
         if self._closed:
-            closed = slice(self._closed)
-            self._closed_forms(logits[closed], target[closed], count, out[closed])
+            self._closed_forms(target[: self._closed].view(1, -1), count)
         for group in self._groups:
             if group.family.module is not None:
                 g = group.replicas
-                gradient = _through_func(group.family.module, logits[g, :count], target[g, :count])
-                out[g, :count] = gradient * self._rates[g].to(self._device, self._dtype)
-                out[g, count:] = 0
+                gradient = _through_func(group.family.module, self._logits[g, :count], target[g, :count])
+                self._gradient[g, :count] = gradient * self._rates[g].view(-1, 1, 1).to(gradient)
+                self._gradient[g, count:] = 0
 
-    def _closed_forms(self, logits: Tensor, target: Tensor, count: int, out: Tensor) -> None:
-        alpha, beta = self._factors(count)
-        index = target.reshape(1, -1)
-        rows = index.shape[1]
-        self._logits[:, :rows].copy_(logits.view(rows, -1).t())
-        p = torch.softmax(self._logits, 0, out=self._p)
-        at_target = torch.gather(p, 0, index, out=self._at_target)
+    def _closed_forms(self, target: Tensor, count: int) -> None:
+        self._into.copy_(self._from)
+        p = torch.softmax(self._z, 0, out=self._p)
+        torch.gather(p, 0, target, out=self._at_target)
         # 1 - p_y as the sum of the others keeps its digits where p_y is near 1.
-        torch.sum(p.scatter_(0, index, self._zeros), 0, keepdim=True, out=self._rest)
-        rest = self._rest[:, :rows]
-        for group in self._groups:
-            start, stop = (end * self._batch_size for end in (group.replicas.start, group.replicas.stop))
-            g = (slice(None), slice(start, stop))
+        torch.sum(p.scatter_(0, target, self._zeros), 0, keepdim=True, out=self._rest)
+        for group, (alpha, beta) in zip(self._groups, self._factors(count), strict=False):
             if group.family.kind == "mix":
-                torch.addcmul(alpha[g], beta[g], at_target[g], out=self._factor[g])
-            elif group.family.kind == "focal":
-                torch.mul(_focal(group.family.gamma, at_target[g], rest[g]), alpha[g], out=self._factor[g])
-        p.scatter_(0, index, -rest).mul_(self._factor)
-        out.view(rows, -1).copy_(p[:, :rows].t())
+                torch.addcmul(alpha, beta, group.at_target, out=group.factor)
+            else:
+                torch.mul(_focal(group.family.gamma, group.at_target, group.rest), alpha, out=group.factor)
+        p.scatter_(0, target, self._rest.neg_()).mul_(self._factor)
+        self._out.copy_(self._back)
 
-    def _factors(self, count: int) -> tuple[Tensor, Tensor]:
-        """Alpha and beta, times learning rate by count; shape ``[1, R * B]``, 0 behind ``count``."""
+    def _factors(self, count: int) -> list[tuple[Tensor, Tensor]]:
+        """For each closed form alpha and beta, times learning rate by count; 0 behind ``count``."""
         if count not in self._scaled:
-            counts = (torch.arange(self._batch_size) < count).view(1, -1)
-            scale = self._rates[: self._closed, :, 0] / count * counts
+            counts = torch.arange(self._logits.shape[1]) < count
+            scale = self._rates[: self._closed, None] / count * counts
             alpha, beta = (
-                (mix.view(-1, 1) * scale).view(1, -1).to(self._device, self._dtype)
-                for mix in self._mixes.unbind(1)
+                (mix[:, None] * scale).view(1, -1).to(self._logits) for mix in self._mixes.unbind(1)
             )
-            self._scaled[count] = alpha, beta
+            closed = [group.rows for group in self._groups if group.family.module is None]
+            self._scaled[count] = [(alpha[:, rows], beta[:, rows]) for rows in closed]
         return self._scaled[count]
-
-
-def _groups(families: Sequence[_Family]) -> list[_Group]:
-    groups, start = [], 0
-    for family, members in groupby(families):
-        stop = start + len(list(members))
-        groups.append(_Group(family, slice(start, stop)))
-        start = stop
-    return groups
 
 
 def _mix(loss: nn.Module, epoch: int, epochs: int) -> tuple[float, float]:

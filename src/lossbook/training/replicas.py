@@ -90,7 +90,7 @@ class ReplicaResult:
     """What a replica gives.
 
     Attributes:
-        status: ``finished``, or ``diverged`` when its weights or its training loss stopped being finite.
+        status: ``finished``, or ``diverged`` when its cross-entropy in training stopped being finite.
         curves: One value an epoch for each of ``REPLICA_CURVES``, measured after the epoch. An ``accuracy``
             is the share of a part's examples. A ``batch_accuracy`` is the mean over the accuracies of
             batches, in the order of the data and of the size used in training; a smaller last batch counts
@@ -379,21 +379,23 @@ class _Program:
         def buffer(columns: int) -> Tensor:
             return like.new_ones(count, batch_size, columns)
 
+        self._inputs = buffer(shapes[0][0])
+        self._input_rows = self._inputs.view(count * batch_size, -1)
+        # A layer's input; a hidden one has a last column of ones, which the bias multiplies.
+        self._last = self._inputs if len(shapes) == 1 else buffer(shapes[1][0])
+        self._logits, self._gradient = buffer(shapes[-1][1]), buffer(shapes[-1][1])
+        self._inputs_t, self._last_t = self._inputs.transpose(1, 2), self._last.transpose(1, 2)
+        if len(shapes) == 2:
+            self._before, self._hidden_gradient = buffer(shapes[0][1]), buffer(shapes[0][1])
+            self._hidden = self._last[:, :, :-1]
+            self._back = self._weights[1][:, :-1].transpose(1, 2)
         self._losses = LossBatch(
             [member.loss for member in self.members],
             [member.replica.learning_rate for member in self.members],
             [member.replica.epochs for member in self.members],
-            batch_size,
-            shapes[-1][1],
-            dtype=like.dtype,
-            device=like.device,
+            self._logits,
+            self._gradient,
         )
-        self._inputs = buffer(shapes[0][0])
-        self._logits, self._gradient = buffer(shapes[-1][1]), buffer(shapes[-1][1])
-        if len(shapes) == 2:
-            hidden = shapes[0][1]
-            self._before, self._hidden_gradient = buffer(hidden), buffer(hidden)
-            self._hidden = buffer(hidden + 1)  # The last is the ones that the bias multiplies.
 
     def train(self, epoch: int, deadline: float) -> None:
         """Pass over the training data once.
@@ -412,30 +414,26 @@ class _Program:
         block = max(1, _INDEX_ELEMENTS // (len(self.members) * size))
         for start in range(0, steps, block):
             rows = orders.view(-1, steps, size)[:, start : start + block]
-            rows = rows[self._seed_of].transpose(0, 1).to(labels.device)
+            rows = rows[self._seed_of].transpose(0, 1).contiguous().to(labels.device)
             targets, indices = labels[rows].unbind(0), rows.flatten(1).unbind(0)
             for step, (index, target) in enumerate(zip(indices, targets, strict=True), start + 1):
                 if time.monotonic() > deadline:
                     raise OutOfTimeError
-                torch.index_select(inputs, 0, index, out=self._inputs.view(len(index), -1))
+                torch.index_select(inputs, 0, index, out=self._input_rows)
                 self._step(target, size if step < steps else last)
 
     def _step(self, target: Tensor, count: int) -> None:
-        output = self._weights[-1]
-        if len(self._weights) == 2:
+        deep = len(self._weights) == 2
+        if deep:
             torch.bmm(self._inputs, self._weights[0], out=self._before)
-            torch.clamp_min(self._before, 0, out=self._hidden[:, :, :-1])
-            before_output = self._hidden
-        else:
-            before_output = self._inputs
-        torch.bmm(before_output, output, out=self._logits)
-        self._losses.gradients(self._logits, target, count, self._gradient)
-        if len(self._weights) == 2:
-            gradient = self._hidden_gradient
-            torch.bmm(self._gradient, output[:, :-1].transpose(1, 2), out=gradient)
+            torch.clamp_min(self._before, 0, out=self._hidden)
+        torch.bmm(self._last, self._weights[-1], out=self._logits)
+        self._losses.evaluate(target, count)
+        if deep:
+            gradient = torch.bmm(self._gradient, self._back, out=self._hidden_gradient)
             torch.ops.aten.threshold_backward.grad_input(gradient, self._before, 0, grad_input=gradient)
-            self._velocities[0].baddbmm_(self._inputs.transpose(1, 2), gradient, beta=self._momentum)
-        self._velocities[-1].baddbmm_(before_output.transpose(1, 2), self._gradient, beta=self._momentum)
+            self._velocities[0].baddbmm_(self._inputs_t, gradient, beta=self._momentum)
+        self._velocities[-1].baddbmm_(self._last_t, self._gradient, beta=self._momentum)
         self._all_weights.sub_(self._all_velocities)
 
     def measure(self) -> None:
@@ -446,9 +444,8 @@ class _Program:
             values[f"{part}_accuracy"] = correct.mean(1).tolist()
             values[f"{part}_batch_accuracy"] = _batch_means(correct, self._batch_size).tolist()
             values[f"{part}_ce"] = ce.tolist()
-        finite = torch.stack([layer.isfinite().flatten(1).all(1) for layer in self._weights]).all(0).tolist()
         for r, member in enumerate(self.members):
-            good = finite[r] and math.isfinite(values["train_ce"][r])
+            good = math.isfinite(values["train_ce"][r])
             for name, curve in member.curves.items():
                 curve.append(values[name][r] if good else math.nan)
             if not good:
