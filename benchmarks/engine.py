@@ -1,6 +1,6 @@
 """Training many small networks: the replica engine beside the plain PyTorch loop.
 
-    .venv/bin/python benchmarks/engine.py [--shape 800x16x3] [--rounds 3] [--epochs 2]
+    .venv/bin/python benchmarks/engine.py [--shape 640x16x3] [--rounds 3] [--epochs 2]
 
 The grid is that of battash2021's study of the UCI sets: 6 losses, 3 learning rates and 2 seeds, so 36
 networks a data set, by SGD with momentum 0.9 in batches of 8, with accuracy and cross-entropy on training,
@@ -30,7 +30,7 @@ from torch.nn import functional as F
 from lossbook.losses import MixingSchedule
 from lossbook.training.replicas import Replica, SplitArrays, train_replicas
 
-SHAPES = ("800x6x3", "800x16x3", "800x16x26", "800x42x2", "800x100x9", "400x256x10")
+SHAPES = ("640x6x3", "640x16x3", "640x16x26", "640x42x2", "640x100x9", "320x256x10")
 BATCH, MOMENTUM = 8, 0.9
 RATES, SEEDS = (0.01, 0.005, 0.001), (0, 1)
 LOSSES: list[tuple[str, dict[str, Any]]] = [

@@ -194,7 +194,7 @@ def train_replicas(
     _check(replicas, arrays, hidden, batch_size, momentum)
     select_epoch([], ties)
     shapes = _shapes(arrays, hidden)
-    settings = repr((list(replicas), shapes, batch_size, momentum))
+    settings = repr((list(replicas), shapes, arrays.train_inputs.dtype, batch_size, momentum))
     with _one_thread(arrays.train_inputs.device), torch.no_grad():
         members = _start(replicas, arrays, shapes)
         parts = {name: _with_ones(*arrays.part(name)) for name in ("train", "validation", "test")}
@@ -316,7 +316,7 @@ def _start(
     replicas: Sequence[Replica], arrays: SplitArrays, shapes: Sequence[tuple[int, int]]
 ) -> list[_Member]:
     like = arrays.train_inputs
-    first = {replica.seed: _initial(replica.seed, shapes).to(like) for replica in replicas}
+    first = {seed: _initial(seed, shapes).to(like) for seed in {replica.seed for replica in replicas}}
     modules: dict[str, nn.Module] = {}
     members = []
     for replica in replicas:
