@@ -74,6 +74,8 @@ def test_a_good_file_loads(tmp_path):
         ({"checked_by": "derivation"}, "must be <paper>/<item>#<label>"),
         ({"paper": "li2020"}, "the id must begin with the paper's key, li2020-"),
         ({"explanation": r"of \(x"}, "explanation opens"),
+        ({"location": r"the \(x\) there"}, "mathematics is not shown in the location"),
+        ({"title": r"\(x\)"}, "mathematics is not shown in the title"),
         ({"page": "3"}, "has the unknown key page; there are id, paper"),
     ],
 )

@@ -92,7 +92,5 @@ def test_losses_need_torch_alone(tmp_path):
     )
     value, loaded = out.splitlines()
     assert float(value) == 2.0
-    assert loaded.split() == [
-        *("lossbook", "lossbook.errors", "lossbook.losses", "lossbook.losses._common"),
-        "lossbook.losses.softmax",
-    ]
+    elsewhere = {name for name in loaded.split() if not name.startswith("lossbook.losses")}
+    assert elsewhere == {"lossbook", "lossbook.errors"}

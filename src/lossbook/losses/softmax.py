@@ -122,7 +122,7 @@ def gce_phi(q: float = 0.7, k: float | None = None) -> Phi:
 
     def value(u: Tensor) -> Tensor:
         loss = -torch.expm1(-q * softplus(u)) / q
-        return loss if k is None else torch.where(u < end, loss, (1 - k**q) / q)
+        return loss if k is None else torch.where(u >= end, (1 - k**q) / q, loss)
 
     def slope(u: Tensor) -> Tensor:
         return torch.exp(-q * softplus(u)) * torch.sigmoid(u) * (u < end)
@@ -315,11 +315,11 @@ class ComplementEntropy(RowLoss):
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
-        index = target.unsqueeze(1)
-        log_q = logits.scatter(1, index, -math.inf) - _log_sum_without(logits, index)
-        # Where q is 0, q log q is 0 in the limit; also where -inf less -inf is no number.
-        none = ~(log_q > _LOG_ZERO) & ~logits.isnan().any(1, keepdim=True)
-        log_q = log_q.masked_fill(none, _LOG_ZERO)
+        others = logits.scatter(1, target.unsqueeze(1), -math.inf)
+        none = others.detach().amax(1, keepdim=True) == -math.inf
+        log_q = others.masked_fill(none, 0).log_softmax(1)
+        # Where q is 0, q log q is 0 in the limit. A comparison with NaN is false and leaves it there.
+        log_q = log_q.masked_fill((log_q < _LOG_ZERO) | none, _LOG_ZERO)
         return (log_q.exp() * log_q).sum(1)
 
     def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:

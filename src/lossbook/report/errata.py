@@ -121,6 +121,9 @@ def _erratum(entry: object, where: str) -> Erratum:
         if value.count(r"\(") != value.count(r"\)"):
             raise ErrataError(rf"{where}: {name} opens \( and closes \) a different number of times")
     erratum = Erratum(**entry)
+    for part in ("title", "location"):
+        if "\\(" in getattr(erratum, part):
+            raise ErrataError(f"{where}: mathematics is not shown in the {part}; put it in words")
     if not erratum.id.startswith(f"{erratum.paper}-"):
         raise ErrataError(f"{where}: the id must begin with the paper's key, {erratum.paper}-")
     if erratum.matters not in MATTERS:
