@@ -587,7 +587,7 @@ LABELS = [[2], [0, 6], [1, 2, 3], [], [0, 1, 2, 3, 4, 5, 6], [4], [0, 2, 4, 6]]
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("dtype", [torch.bool, torch.float16, torch.float32, torch.float64])
-def test_several_labels(case, batch, weighted, dtype):
+def test_several_labels(case, batch, small_blocks, selection, weighted, dtype):
     logits, _ = batch(len(LABELS), 7)
     target = multi_hot(LABELS, 7, dtype)
     weight = [0.25, 1.0, 3.0, 0.5, 2.0, 0.0, 1.5] if weighted else None
@@ -600,6 +600,36 @@ def test_several_labels(case, batch, weighted, dtype):
     close(gradient(case.function, logits, target, **options), slopes, rtol=1e-9, atol=1e-12)
     close(case.function(logits, target, **options), got.mean())
     close(case.function(logits, target, reduction="sum", **options), got.sum())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("share", [0.02, 0.7])
+def test_several_labels_of_many_classes_by_the_formula(case, batch, weighted, dtype, share, selection):
+    logits, _ = batch(60, 300, scale=3.0)
+    logits = logits.to(dtype)
+    target = torch.rand(60, 300, generator=torch.Generator().manual_seed(1)) < share
+    weight = torch.linspace(0, 2, 300, dtype=dtype) if weighted else None
+    few = 200 * torch.finfo(dtype).eps
+    values, slopes = by_formula(case.function, logits, target, weight=weight)
+    got = case.function(logits, target, weight=weight, reduction="none")
+    close(got, values, rtol=few, atol=few)
+    close(gradient(case.function, logits, target, weight=weight), slopes, rtol=few, atol=few)
+
+
+@pytest.mark.parametrize("m", [0.25, 0.9])
+def test_exactly_as_many_where_classes_tie_beside_several_labels(m, selection):
+    logits = _rounded(60)
+    target = logits.roll(1, 1) > 1
+    target[0], target[1] = True, False
+    rest = (~target).sum(1)
+    n = torch.tensor([max(1, math.floor(m * each)) for each in rest.tolist()]).clamp(max=rest)
+    slopes = gradient(partial(losses.hs_lr_loss, m=m), logits, target)
+    chosen = (slopes != 0) & ~target
+    assert torch.equal(chosen.sum(1), n)
+    lowest = logits.where(chosen, math.inf).amin(1)
+    assert (lowest >= logits.where(~chosen & ~target, -math.inf).amax(1)).all()
+    close(slopes.where(chosen, 0), (chosen * logits.sigmoid() * 10 / n.clamp(min=1)[:, None]).float())
 
 
 def test_one_label_either_way(case, batch):

@@ -10,7 +10,8 @@ All are computed from logits, with no epsilon in a logarithm, so a confident mis
 """
 
 import math
-from dataclasses import dataclass
+from abc import abstractmethod
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -31,30 +32,60 @@ from lossbook.losses.softmax import softplus
 
 Count = Literal["paper", "published"]
 ClassReduction = Literal["sum", "mean"]
+_COUNTS, _CLASS_REDUCTIONS = get_args(Count), get_args(ClassReduction)
 
 # --- targets ------------------------------------------------------------------------------------------------
 
 
+def _labels(input: Tensor, target: Tensor, ignore_index: int) -> Tensor | None:
+    """A multi-hot target in the type that the loss is computed in, or None for class indices."""
+    if not isinstance(target, Tensor) or not (target.dtype == torch.bool or target.is_floating_point()):
+        return None
+    if target.shape != input.shape:
+        raise ValueError(
+            f"multi-hot targets must have the logits' shape, {list(input.shape)}; got {list(target.shape)}"
+        )
+    if ignore_index != _IGNORE:
+        raise ValueError(
+            f"ignore_index is for class indices, and multi-hot targets have none; got {ignore_index}"
+        )
+    labels = target.to(torch.float64 if input.dtype == torch.float64 else torch.float32)
+    # As with class indices, values are read on the CPU only.
+    if target.dtype != torch.bool and target.device.type == "cpu" and not is_traced() and target.numel():
+        _check_multi_hot(labels)
+    return labels
+
+
+_IGNORE = -100
+
+
+def _check_multi_hot(labels: Tensor) -> None:
+    # No other numbers are their own squares, but infinity.
+    if not (torch.equal(labels * labels, labels) and bool(labels.amax() <= 1)):
+        wrong = labels[(labels != 0) & (labels != 1)]
+        raise ValueError(f"multi-hot targets must be 0 or 1; found {float(wrong[0]):g}")
+
+
 def _flipped(logits: Tensor, target: Tensor) -> Tensor:
     """Logits with the sign turned at the labels, so that each class costs ``softplus`` of its entry."""
-    if target.dtype == torch.bool:
-        return logits.where(~target, -logits)
+    if target.is_floating_point():
+        return logits * (1 - 2 * target)
     index = target.unsqueeze(1)
     return logits.scatter(1, index, -logits.gather(1, index))
 
 
 def _positive(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """What the labels cost: one term for a class index, else their weighted sum."""
-    if target.dtype == torch.bool:
-        return _weighed(softplus(-logits).where(target, 0), weight).sum(1)
+    if target.is_floating_point():
+        return _weighed(softplus(-logits).where(target > 0, 0), weight).sum(1)
     return softplus(-logits.gather(1, target.unsqueeze(1))).squeeze(1)
 
 
 def _negatives(logits: Tensor, target: Tensor) -> Tensor:
     """Logits with the labels sent as far down as they go, where they cost nothing."""
     lowest = torch.finfo(logits.dtype).min
-    if target.dtype == torch.bool:
-        return logits.masked_fill(target, lowest)
+    if target.is_floating_point():
+        return logits.masked_fill(target > 0, lowest)
     return logits.scatter(1, target.unsqueeze(1), lowest)
 
 
@@ -67,68 +98,90 @@ def _by_class(terms: Tensor, weight: Tensor) -> Tensor:
     return weight.to(terms.dtype).view(-1, *(1 for _ in terms.shape[2:]))
 
 
-def _labels(input: Tensor, target: Tensor, ignore_index: int) -> Tensor | None:
-    """A multi-hot target as bool, or None for class indices."""
-    if not isinstance(target, Tensor) or not (target.dtype == torch.bool or target.is_floating_point()):
-        return None
-    if target.shape != input.shape:
-        raise ValueError(
-            f"multi-hot targets must have the logits' shape, {list(input.shape)}; got {list(target.shape)}"
-        )
-    if ignore_index != _IGNORE:
-        raise ValueError(
-            f"ignore_index is for class indices, and multi-hot targets have none; got {ignore_index}"
-        )
-    if target.dtype == torch.bool:
-        return target
-    labels = target != 0
-    # As with class indices, values are read on the CPU only.
-    if target.device.type == "cpu" and not is_traced():
-        wrong = target[labels & (target != 1)]
-        if wrong.numel():
-            raise ValueError(f"multi-hot targets must be 0 or 1; found {float(wrong[0]):g}")
-    return labels
-
-
-_IGNORE = -100
-
-
 # --- the kernels --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class LR(RowLoss):
-    """Binary cross-entropy, summed over the classes."""
+class OneVsRest(RowLoss):
+    """A loss with a term for each class.
+
+    Attributes:
+        weight: One weight a class, shape ``[K]``, for the terms of an example with multi-hot targets.
+    """
 
     weight: Tensor | None = None
+
+    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        """Evaluate the loss of a block, and its gradient."""
+        if not target.is_floating_point():
+            return self.single(logits, target, out, gradient=gradient)
+        sign = target.mul(-2).add_(1)
+        terms = softplus(torch.mul(logits, sign, out=out))
+        p = out.sigmoid_()  # of a label, 1 - p
+        if self.weight is not None:
+            weight = self.weight.to(logits.dtype)
+            terms.mul_(weight)
+            sign.mul_(weight)
+        share, steep = self.share(logits, target), None
+        if share is not None:
+            if gradient and self.power:
+                steep = (1 - p).mul_(terms).mul_(share).mul_(self.power)
+            share.add_(target)
+            terms.mul_(share)
+            sign.mul_(share)
+        if gradient:
+            out.mul_(sign)
+            if steep is not None:
+                out.add_(steep)
+        return terms.sum(1)
+
+    @abstractmethod
+    def single(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+        """The same for class indices ``[b, 1]``."""
+
+    @abstractmethod
+    def share(self, logits: Tensor, target: Tensor) -> Tensor | None:
+        """What a term -log(1 - p) is multiplied with, 0 for labels, shape ``[b, K]``; None for 1."""
+
+    @property
+    def power(self) -> float:
+        """Which power of p is in the share."""
+        return 0.0
+
+
+@dataclass(frozen=True)
+class LR(OneVsRest):
+    """Binary cross-entropy, summed over the classes."""
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
         return _weighed(softplus(_flipped(logits, target)), self.weight).sum(1)
 
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def single(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
         """Evaluate the loss of a block, and its gradient, p - e_y."""
         behind = logits.gather(1, target).neg_()
         if gradient:
             torch.sigmoid(logits, out=out).scatter_(1, target, torch.sigmoid(behind).neg_())
         return softplus(logits).scatter_(1, target, softplus(behind)).sum(1)
 
+    def share(self, logits: Tensor, target: Tensor) -> None:
+        """All alike."""
+
 
 @dataclass(frozen=True)
-class HSLR(RowLoss):
+class HSLR(OneVsRest):
     """Logistic loss of the labels and of the hardest of the other classes."""
 
     m: float = 0.25
     beta: float = 10.0
     count: Count = "paper"
-    weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.m <= 1:
             refuse("m", self.m, "lie in (0, 1], as a fraction")
         _check_factor("beta", self.beta)
-        if self.count not in get_args(Count):
-            refuse("count", repr(self.count), f"be one of {', '.join(get_args(Count))}")
+        if self.count not in _COUNTS:
+            refuse("count", repr(self.count), f"be one of {', '.join(_COUNTS)}")
 
     def selected(self, classes: int) -> int:
         """How many other classes count, for an example with one label among ``classes``.
@@ -136,7 +189,7 @@ class HSLR(RowLoss):
         Raises:
             ValueError: None at all.
         """
-        n = int(classes * self.m) if self.count == "published" else self._share(classes - 1)
+        n = int(classes * self.m) if self.count == "published" else self._part(classes - 1)
         if n == 0:
             raise ValueError(
                 f"m = {self.m:g} of {classes} classes selects no class but the label; "
@@ -144,31 +197,36 @@ class HSLR(RowLoss):
             )
         return n
 
-    def _share(self, negatives: int) -> int:
+    def _part(self, negatives: int) -> int:
         # m is meant as a decimal fraction: 0.29 of 100 is 29, which the product in binary falls short of.
         return math.floor(self.m * negatives + _ROUNDING)
 
+    def _counts(self, target: Tensor) -> tuple[Tensor, int]:
+        """How many other classes count for each multi-hot example, shape ``[b, 1, ...]``, and at most."""
+        classes = target.shape[1]
+        if self.count == "published":
+            n = self.selected(classes)
+            return torch.full_like(target[:, :1], n), n
+        others = classes - target.sum(1, keepdim=True, dtype=torch.float64)
+        counts = (self.m * others + _ROUNDING).floor().clamp(min=1)
+        return counts.to(target.dtype), self._part(classes)
+
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
-        classes = logits.shape[1]
-        n = self.selected(classes)
         positive = _positive(logits, target, self.weight)
-        if target.dtype != torch.bool:
-            hardest = _negatives(logits, target).topk(min(n, classes - 1), 1, sorted=False).values
+        if not target.is_floating_point():
+            n = self.selected(logits.shape[1])
+            hardest = _negatives(logits, target).topk(min(n, logits.shape[1] - 1), 1, sorted=False).values
             return positive + self.beta / n * softplus(hardest).sum(1)
-        others = classes - target.sum(1, keepdim=True)
-        most = n if self.count == "published" else self._share(classes)
+        counts, most = self._counts(target)
         hardest, index = _negatives(logits, target).topk(most, 1)
         terms = softplus(hardest)
         if self.weight is not None:
             terms = terms * _by_class(terms, self.weight).expand_as(logits).gather(1, index)
-        if self.count == "published":
-            return positive + self.beta / n * terms.sum(1)
-        counts = (self.m * others.double() + _ROUNDING).floor().clamp(min=1).to(terms.dtype)
-        rank = _by_class(terms, torch.arange(terms.shape[1], device=terms.device))
+        rank = _by_class(terms, torch.arange(most, device=terms.device))
         return positive + self.beta * (terms * (rank < counts) / counts).sum(1)
 
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def single(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
         """Evaluate the loss of a block, and its gradient.
 
         That is p_y - 1 for the label, and beta / n times p_k for the classes selected.
@@ -177,36 +235,56 @@ class HSLR(RowLoss):
         n = self.selected(classes)
         alpha, n = self.beta / n, min(n, classes - 1)
         behind = logits.gather(1, target).neg_()
-        out.copy_(logits).scatter_(1, target, torch.finfo(logits.dtype).min)
-        if classes >= _PARTITION_CLASSES and torch.get_num_threads() <= _PARTITION_THREADS:
-            out.numpy().partition(classes - n, 1)
+        others = logits.scatter(1, target, torch.finfo(logits.dtype).min)
+        if _partitions(classes):
+            out.copy_(others).numpy().partition(classes - n, 1)
             hardest = out[:, classes - n :].clone()
             if gradient:
-                _select(logits, target, hardest[:, :1], n, out).mul_(torch.sigmoid(logits)).mul_(alpha)
+                _highest(others, hardest[:, :1], n, out).mul_(others.sigmoid_()).mul_(alpha)
         else:
-            hardest, index = out.topk(n, 1, sorted=False)
+            hardest, index = others.topk(n, 1, sorted=False)
             if gradient:
                 out.zero_().scatter_(1, index, torch.sigmoid(hardest).mul_(alpha))
         if gradient:
             out.scatter_(1, target, torch.sigmoid(behind).neg_())
         return softplus(behind).squeeze(1).add_(softplus(hardest).sum(1), alpha=alpha)
 
+    def share(self, logits: Tensor, target: Tensor) -> Tensor:
+        """A part of beta for each class selected."""
+        classes = logits.shape[1]
+        counts, most = self._counts(target)
+        others = torch.add(logits, target, alpha=-torch.finfo(logits.dtype).max)
+        if _partitions(classes):
+            top = others.clone()
+            top.numpy().partition(classes - most, 1)
+            top = top[:, classes - most :]
+            top.numpy().sort(1)
+        else:
+            top = others.topk(most, 1).values.flip(1)
+        least = top.gather(1, most - counts.long())
+        chosen = _highest(others, least, counts, torch.empty_like(others))
+        return chosen.mul_(1 - target).mul_(self.beta / counts)
 
-def _select(logits: Tensor, target: Tensor, least: Tensor, n: int, out: Tensor) -> Tensor:
-    """Write 1 at the n highest logits of each row but the target's, the lowest of them ``least``, else 0."""
-    torch.ge(logits, least, out=out).scatter_(1, target, 0)
-    tied = (out.sum(1) != n).nonzero().squeeze(1)
+
+def _highest(z: Tensor, least: Tensor, n: Tensor | int, out: Tensor) -> Tensor:
+    """Write 1 at the n highest entries of each row, of which ``least`` is the lowest, and 0 elsewhere."""
+    torch.ge(z, least, out=out)
+    tied = (out.sum(1, keepdim=True) != n).squeeze(1).nonzero().squeeze(1)
     if len(tied):  # Of those equal to the lowest, the first ones that there is room for.
-        z = logits[tied].scatter_(1, target[tied], -math.inf)
-        above, level = z > least[tied], z == least[tied]
-        room = n - above.sum(1, keepdim=True)
+        rows, lowest = z[tied], least[tied]
+        above, level = rows > lowest, rows == lowest
+        room = (n if isinstance(n, int) else n[tied]) - above.sum(1, keepdim=True)
         out[tied] = (above | (level & (level.cumsum(1) <= room))).to(out.dtype)
     return out
 
 
+def _partitions(classes: int) -> bool:
+    return classes >= _PARTITION_CLASSES and torch.get_num_threads() <= _PARTITION_THREADS
+
+
 def _has_numpy() -> bool:
     try:
-        torch.empty(0).numpy()
+        torch.empty(0, device="cpu").numpy()
     except RuntimeError:
         return False
     return True
@@ -222,12 +300,11 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class SSLR(RowLoss):
+class SSLR(OneVsRest):
     """Logistic loss of the labels and of the other classes, those by a power of their probability."""
 
     r: float = 2.0
     beta: float = 10.0
-    weight: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check_factor("r", self.r)
@@ -242,12 +319,11 @@ class SSLR(RowLoss):
             terms = torch.exp(-self.r * softplus(-z)) * terms
         terms = _weighed(terms, self.weight)
         positive = _positive(logits, target, self.weight)
-        if target.dtype != torch.bool:
+        if not target.is_floating_point():
             return positive + self.beta / (logits.shape[1] - 1) * terms.sum(1)
-        others = (logits.shape[1] - target.sum(1)).clamp(min=1)
-        return positive + self.beta * terms.sum(1) / others
+        return positive + self.beta * terms.sum(1) / _others(target).squeeze(1)
 
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def single(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
         r"""Evaluate the loss of a block, and its gradient.
 
         The gradient is :math:`p_y - 1` for the label, and for the others
@@ -257,15 +333,24 @@ class SSLR(RowLoss):
         behind = logits.gather(1, target).neg_()
         torch.sigmoid(logits, out=out)
         terms = softplus(logits)
-        power = self._power(out).scatter_(1, target, 0)
-        terms.mul_(power)
+        share = self._power(out).scatter_(1, target, 0)
+        terms.mul_(share)
         loss = softplus(behind).squeeze(1).add_(terms.sum(1), alpha=alpha)
         if gradient:
-            power.mul_(out)
+            share.mul_(out)
             terms.addcmul_(terms, out, value=-1)
-            torch.add(power, terms, alpha=self.r, out=out).mul_(alpha)
+            torch.add(share, terms, alpha=self.r, out=out).mul_(alpha)
             out.scatter_(1, target, torch.sigmoid(behind).neg_())
         return loss
+
+    def share(self, logits: Tensor, target: Tensor) -> Tensor:
+        """A part of beta for each class that is no label, times the power of its probability."""
+        return self._power(torch.sigmoid(logits)).mul_(1 - target).mul_(self.beta / _others(target))
+
+    @property
+    def power(self) -> float:
+        """Which power of p is in the share."""
+        return self.r
 
     def _power(self, p: Tensor) -> Tensor:
         if self.r == 0:
@@ -275,6 +360,11 @@ class SSLR(RowLoss):
         # Processors are slow with numbers that are all but 0; these are nothing beside any loss.
         smallest = math.log(torch.finfo(p.dtype).tiny) / 2
         return p.log().mul_(self.r).clamp_(min=smallest).exp_()
+
+
+def _others(target: Tensor) -> Tensor:
+    """How many classes are no labels, but at least 1."""
+    return (target.shape[1] - target.sum(1, keepdim=True)).clamp(min=1)
 
 
 def _check_factor(name: str, value: float) -> None:
@@ -299,8 +389,10 @@ def _loss(
         index, keep = class_indices(input, target, ignore_index)
         losses = reduce_loss(row_losses(rule, logits, index), index, keep, weight, reduction)
     else:
-        weighed = type(rule)(**{**vars(rule), "weight": weight})
-        losses = reduce_loss(weighed.formula(widened(logits), labels), labels, None, None, reduction)
+        rule = replace(rule, weight=weight)
+        alone = _has_closed_form(logits, weight)
+        losses = row_losses(rule, logits, labels) if alone else rule.formula(widened(logits), labels)
+        losses = reduce_loss(losses, labels, None, None, reduction)
     return losses.to(logits.dtype)
 
 
@@ -355,57 +447,64 @@ class LGLINR:
         weights = (self.beta * hardness).where(negative, lowest).softmax(0) * negative
         return weights.detach() if self.detach else weights
 
-    def total(self, logits: Tensor, target: Tensor, factor: Tensor, gradient: Tensor | None) -> Tensor:
-        """A sum over the examples, each with its class's factor.
+    def total(self, logits: Tensor, target: Tensor, factor: Tensor | None, gradient: Tensor | None) -> Tensor:
+        """A sum over the classes' mean losses, each with its factor.
 
         Args:
             logits: Shape ``[N, K]``, float32 or float64, N at least 1.
             target: Class indices, shape ``[N]``.
-            factor: What the mean loss of each class is to be multiplied with, shape ``[K]``.
+            factor: One a class, shape ``[K]``, or None for ones.
             gradient: Where to write the gradient, in the logits' shape, if asked for.
         """
         classes = logits.shape[1]
-        size = target.bincount(minlength=classes)
+        sizes = target.bincount(minlength=classes)
         group, own = target, None
-        if bool((size == 0).any()):
-            own, group, size = target.unique(return_inverse=True, return_counts=True)
-            factor = factor[own]
-        size = size.to(logits.dtype).unsqueeze(1)
-        block = max(1, _BLOCK // classes)
-        parts = list(zip(logits.split(block), group.split(block), strict=True))
+        if int(sizes.amin()) == 0:
+            own, group, sizes = target.unique(return_inverse=True, return_counts=True)
+            factor = None if factor is None else factor[own]
+        size = sizes.unsqueeze(1).to(logits.dtype)
+        p = torch.empty_like(logits) if gradient is None else gradient
+        parts = _parts(_BLOCK // classes, logits, group, p)
         # Sums over each class (row) of the probability of each class (column), and of -log(1 - p).
         hardness, cost = logits.new_zeros(2, len(size), classes)
-        p = torch.empty_like(logits[:block])
-        for z, y in parts:
-            hardness.index_add_(0, y, torch.sigmoid(z, out=p[: len(z)]))
+        for z, y, out in parts:
+            hardness.index_add_(0, y, torch.sigmoid(z, out=out))
             cost.index_add_(0, y, softplus(z))
-        each = factor.unsqueeze(1) / size
-        cost.mul_(each)
-        weights = hardness.mul_(self.beta / size)
-        weights = _without(weights, own, torch.finfo(weights.dtype).min).softmax(0)
-        _without(weights, own, 0)
+        scale = size.reciprocal() if factor is None else factor.unsqueeze(1) / size
+        steepness = self.beta / size
+        weights = _at_own(hardness.mul_(steepness), own, torch.finfo(logits.dtype).min).softmax(0)
+        if len(size) == 1:  # For its own class there is no rest.
+            _at_own(weights, own, 0)
+        cost.mul_(scale)
         rest = (weights * cost).sum(0)
         behind = logits.gather(1, target.unsqueeze(1)).neg_()
-        scale = each[group]
-        loss = (softplus(behind) * scale).sum() + rest.sum()
+        each = scale.index_select(0, group)
+        loss = softplus(behind).mul_(each).sum() + rest.sum()
         if gradient is None:
             return loss
-        through = cost.sub_(rest).mul_(weights).mul_(self.beta / size)
-        direct = weights.mul_(each)
-        for (z, y), out in zip(parts, gradient.split(block), strict=True):
-            torch.sigmoid(z, out=out)
+        through = cost.sub_(rest).mul_(weights).mul_(steepness)
+        direct = weights.mul_(scale)
+        for _, y, out in parts:
             bracket = direct.index_select(0, y)
             if not self.detach:
-                bracket.addcmul_(through.index_select(0, y), torch.sub(1, out, out=p[: len(z)]))
+                bracket.addcmul_(through.index_select(0, y), 1 - out)
             out.mul_(bracket)
-        gradient.scatter_(1, target.unsqueeze(1), torch.sigmoid(behind).mul_(scale).neg_())
+        gradient.scatter_(1, target.unsqueeze(1), torch.sigmoid(behind).mul_(each).neg_())
         return loss
 
 
+# Elements that stay in a core's cache, with all that is made of them.
 _BLOCK = 131072
 
 
-def _without(matrix: Tensor, own: Tensor | None, value: float) -> Tensor:
+def _parts(rows: int, *tensors: Tensor) -> list[tuple[Tensor, ...]]:
+    """Split tensors alike."""
+    if len(tensors[0]) <= rows:
+        return [tensors]
+    return list(zip(*(each.split(max(1, rows)) for each in tensors), strict=True))
+
+
+def _at_own(matrix: Tensor, own: Tensor | None, value: float) -> Tensor:
     """Fill, in place, where a row's class is the column's."""
     return matrix.fill_diagonal_(value) if own is None else matrix.scatter_(1, own.unsqueeze(1), value)
 
@@ -427,13 +526,13 @@ def _total(
     count = len(target)
     if count == 0:
         return logits.sum() / (0 if reduction == "mean" else 1)
-    factor = logits.new_ones(()) if weight is None else weight.to(logits.dtype)
-    if reduction == "sum":
-        factor = factor * count
-    elif weight is not None:
-        factor = factor / factor[target].mean()
-    total: Tensor = _Total.apply(logits, target, factor.expand(logits.shape[1]), rule)
-    return total
+    factor = None
+    if weight is not None:
+        factor = weight.to(logits.dtype)
+        if reduction == "mean":
+            factor = factor / factor[target].mean()
+    total: Tensor = _Total.apply(logits, target, factor, rule)
+    return total * count if reduction == "sum" else total
 
 
 def _has_closed_form(logits: Tensor, weight: Tensor | None) -> bool:
@@ -447,7 +546,7 @@ def _has_closed_form(logits: Tensor, weight: Tensor | None) -> bool:
 
 class _Total(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, target: Tensor, factor: Tensor, rule: LGLINR) -> Tensor:
+    def forward(ctx: Any, logits: Tensor, target: Tensor, factor: Tensor | None, rule: LGLINR) -> Tensor:
         ctx.rule = rule
         ctx.save_for_backward(logits, target, factor)
         ctx.gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
@@ -455,10 +554,10 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None]:
-        logits, target, factor = ctx.saved_tensors
         if torch.is_grad_enabled():  # A second derivative is asked for.
+            logits, target, factor = ctx.saved_tensors
             shares = ctx.rule.shares(logits, target, None)
-            loss = (shares * factor[target]).sum() / len(target)
+            loss = (shares if factor is None else shares * factor[target]).mean()
             return torch.autograd.grad(loss, logits, grad_output, create_graph=True)[0], None, None, None
         return ctx.gradient * grad_output, None, None, None
 
@@ -555,7 +654,7 @@ def hs_lr_loss(
     References:
         dong2019, Eq. 5.
     """
-    return _loss(HSLR(m, beta, count), input, target, weight, ignore_index, reduction)
+    return _loss(HSLR(m=m, beta=beta, count=count), input, target, weight, ignore_index, reduction)
 
 
 def ss_lr_loss(
@@ -602,7 +701,7 @@ def ss_lr_loss(
     References:
         dong2019, Eq. 6.
     """
-    return _loss(SSLR(r, beta), input, target, weight, ignore_index, reduction)
+    return _loss(SSLR(r=r, beta=beta), input, target, weight, ignore_index, reduction)
 
 
 def lgl_inr_loss(
@@ -673,20 +772,22 @@ def lgl_inr_loss(
         )
     index, keep = class_indices(input, target, ignore_index)
     logits = autocast_logits(input)
-    rows = widened(logits).movedim(1, -1).flatten(0, -2)
+    rows, labels = widened(logits), index
+    if rows.ndim > 2:
+        rows, labels = rows.movedim(1, -1).flatten(0, -2), index.flatten()
     if reduction == "none" or not _has_closed_form(rows, weight):
-        shares = rule.shares(rows, index.flatten(), None if keep is None else keep.flatten())
+        shares = rule.shares(rows, labels, None if keep is None else keep.flatten())
         loss = reduce_loss(shares.view(index.shape), index, keep, weight, reduction)
     else:
-        loss = _total(rule, rows, index.flatten(), keep, weight, reduction)
+        loss = _total(rule, rows, labels, keep, weight, reduction)
     if class_reduction == "mean":
         loss = loss / input.shape[1]
     return loss.to(logits.dtype)
 
 
 def _check_class_reduction(class_reduction: str) -> None:
-    if class_reduction not in get_args(ClassReduction):
-        refuse("class_reduction", repr(class_reduction), f"be one of {', '.join(get_args(ClassReduction))}")
+    if class_reduction not in _CLASS_REDUCTIONS:
+        refuse("class_reduction", repr(class_reduction), f"be one of {', '.join(_CLASS_REDUCTIONS)}")
 
 
 class LRLoss(ClassificationLoss):
@@ -732,7 +833,7 @@ class HSLRLoss(ClassificationLoss):
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index, reduction)
-        HSLR(m, beta, count)
+        HSLR(m=m, beta=beta, count=count)
         self.m = m
         self.beta = beta
         self.count: Count = count
@@ -778,7 +879,7 @@ class SSLRLoss(ClassificationLoss):
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index, reduction)
-        SSLR(r, beta)
+        SSLR(r=r, beta=beta)
         self.r = r
         self.beta = beta
 
