@@ -235,14 +235,14 @@ class HSLR(OneVsRest):
         n = self.selected(classes)
         alpha, n = self.beta / n, min(n, classes - 1)
         behind = logits.gather(1, target).neg_()
-        others = logits.scatter(1, target, torch.finfo(logits.dtype).min)
+        out.copy_(logits).scatter_(1, target, torch.finfo(logits.dtype).min)
         if _partitions(classes):
-            out.copy_(others).numpy().partition(classes - n, 1)
+            out.numpy().partition(classes - n, 1)
             hardest = out[:, classes - n :].clone()
             if gradient:
-                _highest(others, hardest[:, :1], n, out).mul_(others.sigmoid_()).mul_(alpha)
+                _highest(logits, hardest[:, :1], n, out, target).mul_(torch.sigmoid(logits)).mul_(alpha)
         else:
-            hardest, index = others.topk(n, 1, sorted=False)
+            hardest, index = out.topk(n, 1, sorted=False)
             if gradient:
                 out.zero_().scatter_(1, index, torch.sigmoid(hardest).mul_(alpha))
         if gradient:
@@ -266,12 +266,19 @@ class HSLR(OneVsRest):
         return chosen.mul_(1 - target).mul_(self.beta / counts)
 
 
-def _highest(z: Tensor, least: Tensor, n: Tensor | int, out: Tensor) -> Tensor:
-    """Write 1 at the n highest entries of each row, of which ``least`` is the lowest, and 0 elsewhere."""
+def _highest(z: Tensor, least: Tensor, n: Tensor | int, out: Tensor, target: Tensor | None = None) -> Tensor:
+    """Write 1 at the n highest entries of each row, of which ``least`` is the lowest, and 0 elsewhere.
+
+    Those of ``target``, class indices ``[b, 1]``, are none of them.
+    """
     torch.ge(z, least, out=out)
+    if target is not None:
+        out.scatter_(1, target, 0)
     tied = (out.sum(1, keepdim=True) != n).squeeze(1).nonzero().squeeze(1)
     if len(tied):  # Of those equal to the lowest, the first ones that there is room for.
         rows, lowest = z[tied], least[tied]
+        if target is not None:
+            rows.scatter_(1, target[tied], -math.inf)
         above, level = rows > lowest, rows == lowest
         room = (n if isinstance(n, int) else n[tied]) - above.sum(1, keepdim=True)
         out[tied] = (above | (level & (level.cumsum(1) <= room))).to(out.dtype)
