@@ -281,8 +281,24 @@ def test_finite_differences_of_first_and_second_order(data, reduction, detach):
 def test_a_graph_can_be_used_again_if_kept(data):
     logits, target = data
     total = lgl_inr_loss(logits.requires_grad_(), target)
-    first, second = (torch.autograd.grad(total, logits, retain_graph=True)[0].clone() for _ in range(2))
-    assert torch.equal(first, second)
+    first, *more = (torch.autograd.grad(f * total, logits, retain_graph=True)[0].clone() for f in (1, 1, 3))
+    close(more[0], first, rtol=1e-14, atol=1e-16)
+    close(more[1], 3 * first, rtol=1e-14, atol=1e-16)
+    several = torch.tensor([1.0, -2.0], dtype=torch.float64)
+    for _ in range(2):
+        (rows,) = torch.autograd.grad(total, logits, several, is_grads_batched=True, retain_graph=True)
+        close(rows, torch.stack([first, -2 * first]))
+
+
+def test_gradients_add_up(data):
+    logits, target = data
+    leaf = logits.clone().requires_grad_()
+    for _ in range(2):
+        lgl_inr_loss(leaf, target).backward()
+    total = lgl_inr_loss(leaf, target)
+    total.backward(retain_graph=True)
+    total.backward()
+    close(leaf.grad, 4 * gradient(lgl_inr_loss, logits, target), rtol=1e-13, atol=1e-15)
 
 
 # --- what holds ---------------------------------------------------------------------------------------------

@@ -566,7 +566,14 @@ class _Total(torch.autograd.Function):
             shares = ctx.rule.shares(logits, target, None)
             loss = (shares if factor is None else shares * factor[target]).mean()
             return torch.autograd.grad(loss, logits, grad_output, create_graph=True)[0], None, None, None
-        return ctx.gradient * grad_output, None, None, None
+        gradient, ctx.gradient = ctx.gradient, None
+        if gradient is None:  # In a second backward pass through the same graph.
+            logits, target, factor = ctx.saved_tensors
+            gradient = torch.empty_like(logits)
+            ctx.rule.total(logits, target, factor, gradient)
+        # Many gradients at once, as for a Jacobian, do not fit in the place of one.
+        many = torch._C._functorch.is_legacy_batchedtensor(grad_output)
+        return (gradient * grad_output if many else gradient.mul_(grad_output)), None, None, None
 
 
 # --- the losses ---------------------------------------------------------------------------------------------
