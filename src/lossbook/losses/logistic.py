@@ -738,18 +738,18 @@ def lgl_inr_loss(
 
         L_k = -\frac{1}{N_k} \sum_{i \in S_k} \log p_{ik}
               - \sum_{j \ne k} \lambda_{jk} \frac{1}{N_j} \sum_{i \in S_j} \log(1 - p_{ik}), \quad
-        \lambda_{jk} = \frac{e^{\beta \bar p_{jk}}}{\sum_{i \ne k} e^{\beta \bar p_{ik}}}, \quad
+        \lambda_{jk} = \frac{e^{\beta \bar p_{jk}}}{\sum_{l \ne k} e^{\beta \bar p_{lk}}}, \quad
         \bar p_{jk} = \frac{1}{N_j} \sum_{i \in S_j} p_{ik}
 
-    The paper prints the loss of one class; the mean over examples here is :math:`\sum_k L_k`. Counts and
-    means are those of the batch. A class that is not in it drops out of all sums, and its own
-    :math:`L_k` keeps the term of the rest. A batch of one class has no rest for that class.
+    The paper prints the loss of one class. Here the loss of a batch is :math:`\sum_k L_k`, with counts and
+    means over the batch. A class that is not in it drops out of all sums over j, and its own :math:`L_k`
+    keeps the term of the rest alone. A batch of one class has no rest for that class.
 
-    Example :math:`i` has the share
+    :math:`\sum_k L_k` is the mean of one share for each example i of class y,
 
-    .. math:: \ell_i = \frac{B}{N_y} \Bigl(-\log p_{iy} - \sum_{k \ne y} \lambda_{yk} \log(1 - p_{ik})\Bigr)
+    .. math:: \ell_i = \frac{B}{N_y} \Bigl(-\log p_{iy} - \sum_{k \ne y} \lambda_{yk} \log(1 - p_{ik})\Bigr).
 
-    of it. So examples are no longer independent, and a batch must be evaluated as a whole.
+    A share depends on the whole batch, so a large batch cannot be evaluated in pieces.
 
     Args:
         input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2. With more dimensions each
@@ -758,9 +758,9 @@ def lgl_inr_loss(
             several classes would be positive and negative in the same mean.
         beta: How much more hard classes count; 0 for all alike. Finite and not negative.
         detach: Take :math:`\lambda` as constants in the gradient. The text does not say; the published code
-            lets the gradient flow through them, and so does the default.
-        class_reduction: ``"sum"`` of the L_k, as in the published code, or their ``"mean"``, a K-th of it.
-            The text does not say.
+            lets the gradient flow through them, and so does the default. The value is the same.
+        class_reduction: ``"sum"`` of the :math:`L_k`, as in the published code, or their ``"mean"``, a K-th
+            of it. The text does not say.
         weight: One weight a class, shape ``[K]``; it weighs an example's share by its target class.
         ignore_index: Target value whose examples count for nothing, neither in the counts nor in the means.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"`` of the shares.
