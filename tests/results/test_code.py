@@ -141,12 +141,21 @@ def test_names_of_other_packages_count_as_themselves(package):
     assert first != code.code_hash(["torch.nn:NLLLoss", "toy.a:x"])
 
 
-def test_the_real_package_one_loss_does_not_touch_another():
-    reached = {}
-    code._reach("lossbook.losses.softmax", "nllr_loss", reached)
+def test_a_field_named_as_a_function_of_the_module_is_not_that_function(package):
+    def hashed(body):
+        method = "def m(self):\n        return self.f"
+        package(a=f"def f():\n    return {body}\n\nclass C:\n    f: int\n    {method}\n")
+        return code.code_hash(["toy.a:C"])
+
+    assert hashed(1) == hashed(2)
+
+
+def test_nllr_does_not_reach_the_other_losses_of_its_kernel():
+    reached: dict[tuple[str, str], str] = {}
+    code._reach("lossbook.losses.softmax", "NLLRLoss", reached)
     names = {name for _, name in reached}
-    assert {"nllr_loss", "competitor_gap", "reduce_loss"} <= names
-    assert "softmax_bce_loss" not in names
+    assert {"NLLRLoss", "nllr_loss", "nllr_phi", "PhiLoss", "row_losses", "reduce_loss"} <= names
+    assert not names & {"gce_phi", "phi", "ceel_loss", "softmax_bce_loss", "SoftmaxBCE"}
 
 
 def test_module_closure_of_the_losses_is_small():

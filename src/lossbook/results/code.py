@@ -252,7 +252,8 @@ def _names(node: ast.AST) -> Iterator[tuple[str, ...]]:
         else:
             yield from _names(inner)
         return
-    if isinstance(node, ast.Name):
+    # A name that is given a value here, such as a field of a class, is not the module's.
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Store):
         yield (node.id,)
     for field, child in ast.iter_fields(node):
         if field not in ("annotation", "returns"):
