@@ -110,6 +110,15 @@ def test_narrow_targets_can_be_ignored(loss, batch, dtype, ignored):
     torch.testing.assert_close(expected, loss.function(logits[1::2], target[1::2]))
 
 
+@pytest.mark.parametrize("ignored", [0, 1, 3])
+def test_any_class_can_be_ignored(loss, batch, ignored):
+    """The first and the last too, whether or not others are there."""
+    logits, _ = batch(8, 4)
+    for target in (torch.tensor([0, 1, 2, 3, 3, 2, 1, 0]), torch.tensor([ignored] * 4 + [2] * 4)):
+        expected = loss.function(logits[target != ignored], target[target != ignored])
+        torch.testing.assert_close(loss.function(logits, target, ignore_index=ignored), expected)
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_all_ignored_is_as_in_pytorch(loss, batch, weighted):
     logits, target = batch(4, 3)
@@ -142,3 +151,11 @@ def test_weights_of_another_type_do_not_widen_the_loss(loss, batch):
         assert got.dtype == dtype
         torch.testing.assert_close(got.double(), expected, rtol=5e-3, atol=1e-3)
     torch.testing.assert_close(loss.function(logits, target, weight=weight.int()), expected)
+
+
+def test_weights_in_half_precision_are_summed_in_the_precision_of_the_losses(loss):
+    # bfloat16 counts to 256.
+    logits = torch.tensor([[0.5, 1.0, -1.0]]).expand(257, 3)
+    target = torch.zeros(257, dtype=torch.long)
+    got = loss.function(logits, target, weight=torch.ones(3, dtype=torch.bfloat16))
+    torch.testing.assert_close(got, loss.function(logits, target))
