@@ -34,7 +34,9 @@ class RowLoss(ABC):
         """
 
     @abstractmethod
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def evaluate(
+        self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """The loss of a block, and its gradient.
 
         Args:
@@ -44,7 +46,8 @@ class RowLoss(ABC):
             gradient: Whether the gradient is asked for.
 
         Returns:
-            Losses, shape ``[b]``.
+            Losses, shape ``[b]``; and what each row of ``out`` is still to be multiplied with to make the
+            gradient, shape ``[b, 1]``, or None for nothing. The backward pass goes over it anyway.
         """
 
 
@@ -84,12 +87,12 @@ def is_traced() -> bool:
 class _Blocks(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, rule: RowLoss) -> Tensor:
-        ctx.rule = rule
+        ctx.rule, ctx.dtype = rule, logits.dtype
         ctx.save_for_backward(logits, target)
         # In half precision the gradient could vanish before the backward pass scales it.
         keep = ctx.needs_input_grad[0] and widened(logits) is logits
         ctx.gradient = torch.empty_like(logits) if keep else None
-        losses = _evaluate(rule, logits, target, ctx.gradient)
+        losses, ctx.factor = _evaluate(rule, logits, target, ctx.gradient)
         # Autograd lets nobody change a view in place.
         return losses.clone() if losses._is_view() else losses
 
@@ -104,15 +107,18 @@ class _Blocks(torch.autograd.Function):
         if gradient is None:  # In half precision, or in a second backward pass through the same graph.
             logits, target = ctx.saved_tensors
             gradient = torch.empty_like(logits, dtype=grad_output.dtype)
-            _evaluate(ctx.rule, widened(logits), target, gradient)
-            return (gradient * scale).to(logits.dtype), None, None
+            _, ctx.factor = _evaluate(ctx.rule, widened(logits), target, gradient)
+        if ctx.factor is not None:
+            scale = scale * ctx.factor
         # Many gradients at once, as for a Jacobian, do not fit in the place of one.
         functorch = torch._C._functorch
         many = functorch.is_functorch_wrapped_tensor(scale) or functorch.is_legacy_batchedtensor(scale)
-        return (gradient * scale if many else gradient.mul_(scale)), None, None
+        return (gradient * scale if many else gradient.mul_(scale)).to(ctx.dtype), None, None
 
 
-def _evaluate(rule: RowLoss, logits: Tensor, target: Tensor, gradient: Tensor | None) -> Tensor:
+def _evaluate(
+    rule: RowLoss, logits: Tensor, target: Tensor, gradient: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
     """Evaluate a loss block by block, and its gradient if there is a place for it."""
     index = target.unsqueeze(1) if target.ndim == 1 else target
     rows, classes = logits.shape
@@ -122,8 +128,11 @@ def _evaluate(rule: RowLoss, logits: Tensor, target: Tensor, gradient: Tensor | 
     parts = zip(logits.split(block), index.split(block), strict=True)
     if gradient is None:
         scratch = torch.empty_like(widened(logits[:block]))
-        losses = [rule.evaluate(widened(z), y, scratch[: len(z)], gradient=False) for z, y in parts]
+        made = [rule.evaluate(widened(z), y, scratch[: len(z)], gradient=False) for z, y in parts]
     else:
         outs = gradient.split(block)
-        losses = [rule.evaluate(z, y, out, gradient=True) for (z, y), out in zip(parts, outs, strict=True)]
-    return losses[0] if len(losses) == 1 else torch.cat(losses)
+        made = [rule.evaluate(z, y, out, gradient=True) for (z, y), out in zip(parts, outs, strict=True)]
+    if len(made) == 1:
+        return made[0]
+    factors = [factor for _, factor in made if factor is not None]
+    return torch.cat([losses for losses, _ in made]), torch.cat(factors) if factors else None

@@ -111,10 +111,12 @@ class OneVsRest(RowLoss):
 
     weight: Tensor | None = None
 
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def evaluate(
+        self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """Evaluate the loss of a block, and its gradient."""
         if not target.is_floating_point():
-            return self.single(logits, target, out, gradient=gradient)
+            return self.single(logits, target, out, gradient=gradient), None
         sign = target.mul(-2).add_(1)
         terms = softplus(torch.mul(logits, sign, out=out))
         p = out.sigmoid_()  # of a label, 1 - p
@@ -133,7 +135,7 @@ class OneVsRest(RowLoss):
             out.mul_(sign)
             if steep is not None:
                 out.add_(steep)
-        return terms.sum(1)
+        return terms.sum(1), None
 
     @abstractmethod
     def single(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:

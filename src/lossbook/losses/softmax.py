@@ -225,14 +225,23 @@ class PhiLoss(RowLoss):
         """Evaluate the loss in differentiable form."""
         return self.phi.value(competitor_gap(logits, target))
 
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def evaluate(
+        self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
         """Evaluate the loss of a block, and its gradient, phi'(u) (q - e_y)."""
-        largest, total = _competitors(logits, target, out)
+        least = torch.finfo(out.dtype).tiny
+        largest = logits.amax(1, keepdim=True)
+        total = torch.sub(logits, largest, out=out).scatter_(1, target, -math.inf).exp_().sum(1, keepdim=True)
+        # Where the target is so far ahead that little is left of its competitors, take their own largest.
+        if len(total) and float(total.amin()) < least / torch.finfo(out.dtype).eps:
+            largest, total = _competitors(logits, target, out)
         gap = (largest - logits.gather(1, target)).add_(total.log())
+        factor = None
         if gradient:
-            slope = self.phi.slope(gap)
-            out.mul_(slope / total.clamp_(min=1)).scatter_(1, target, slope.neg_())
-        return self.phi.value(gap.squeeze(1))
+            total.clamp_(min=least)  # 0 where all competitors are -inf
+            factor = self.phi.slope(gap).div_(total)
+            out.scatter_(1, target, total.neg_())
+        return self.phi.value(gap.squeeze(1)), factor
 
 
 class SoftmaxBCE(RowLoss):
@@ -251,7 +260,9 @@ class SoftmaxBCE(RowLoss):
         at_target = at_top - logits.gather(1, index) + softplus(-odds)
         return at_target.squeeze(1) - log_rest.sum(1)
 
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def evaluate(
+        self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
         r"""Evaluate the loss of a block, and its gradient.
 
         With odds :math:`o_k = p_k / (1 - p_k)`, each :math:`-\log(1 - p_k)` has the gradient
@@ -276,7 +287,7 @@ class SoftmaxBCE(RowLoss):
             # At the top p_top comes in, and 1 goes out where it is the target: that leaves -rest.
             out.scatter_(1, top, p_top * (factor - 1) + torch.where(wrong > 0, 2 * p_top, -rest))
             out.scatter_add_(1, target, -wrong)
-        return loss.squeeze(1)
+        return loss.squeeze(1), None
 
 
 class MPCE(RowLoss):
@@ -290,7 +301,9 @@ class MPCE(RowLoss):
         # p_top - p_y without cancellation where the two are close.
         return at_top.exp() * torch.expm1(at_target - at_top) * at_target
 
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def evaluate(
+        self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
         r"""Evaluate the loss of a block, and its gradient, with lead M and top class t.
 
         The gradient is :math:`M (1 - \text{CE})\,p + \text{CE}\,p_t e_t - (\text{CE}\,p_y + M)\,e_y`; classes
@@ -307,7 +320,7 @@ class MPCE(RowLoss):
             out.mul_(lead * (1 - ce) / total)
             out.addcmul_(top.to(out.dtype), ce / (total * top.sum(1, keepdim=True)))
             out.scatter_add_(1, target, (ce * p_target + lead).neg_())
-        return (lead * ce).squeeze(1)
+        return (lead * ce).squeeze(1), None
 
 
 class ComplementEntropy(RowLoss):
@@ -322,7 +335,9 @@ class ComplementEntropy(RowLoss):
         log_q = log_q.masked_fill((log_q < _LOG_ZERO) | none, _LOG_ZERO)
         return (log_q.exp() * log_q).sum(1)
 
-    def evaluate(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
+    def evaluate(
+        self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
+    ) -> tuple[Tensor, Tensor | None]:
         r"""Evaluate the loss of a block, and its gradient, :math:`q_j (\log q_j - \sum_k q_k \log q_k)`."""
         behind = logits.scatter(1, target, -math.inf)
         behind.sub_(behind.amax(1, keepdim=True).clamp_(min=torch.finfo(out.dtype).min))
@@ -333,7 +348,7 @@ class ComplementEntropy(RowLoss):
         loss = (q * behind).sum(1, keepdim=True)
         if gradient:
             out.mul_(behind.sub_(loss))
-        return loss.squeeze(1)
+        return loss.squeeze(1), None
 
 
 def _loss(
