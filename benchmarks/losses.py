@@ -4,10 +4,11 @@
     .venv/bin/python benchmarks/losses.py --profile softmax_bce --shape 1024x1000
 
 Each row is a forward and a backward pass from float32 logits on the CPU. All contestants run in turn within
-one process, round after round; a time is the lower quartile of the rounds, and every ratio is of two times of
-the same rounds. Memory is the most that was allocated at once beyond the logits, gradient included, as
-PyTorch's allocator reports it. "Floor" is the time to read the logits and write the gradient once (8 bytes
-an element), measured as a copy of the same size. Leave the machine otherwise idle.
+one process, round after round, each twice with the second time counted; a time is the lower quartile of the
+rounds, and every ratio is of two times of the same rounds. Memory is the most that was allocated at once
+beyond the logits, gradient included, as PyTorch's allocator reports it. "Floor" is the time to copy the
+logits: 8 bytes an element, the least that reading logits and writing a gradient can cost. Leave the machine
+otherwise idle.
 """
 
 import argparse
@@ -212,10 +213,9 @@ def _times(
     for step in steps:
         step()
     taken: list[list[float]] = [[] for _ in steps]
-    turns = list(zip(steps, taken, strict=True))
     for _ in range(rounds):
-        turns.append(turns.pop(0))  # Who comes after whom decides which memory is at hand.
-        for step, times in turns:
+        for step, times in zip(steps, taken, strict=True):
+            step()  # Or the memory that the one before has left decides.
             start = time.perf_counter()
             step()
             times.append(time.perf_counter() - start)
