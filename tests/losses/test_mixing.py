@@ -408,3 +408,12 @@ def test_by_name():
     assert loss.schedule == MixingSchedule("0-0.5")
     with pytest.raises(UnknownNameError, match="did you mean '0-0.5'"):
         get("ceel", schedule="0-0,5")
+
+
+def test_the_last_phase_of_a_schedule_is_finite_where_cross_entropy_is_not():
+    loss = CEELLoss(alpha=0.0, beta=2.0)
+    logits = torch.tensor([[-torch.inf, 0.0, 1.0]], requires_grad=True)
+    value = loss(logits, torch.tensor([0]))
+    value.backward()
+    assert value.item() == 2.0
+    assert logits.grad.tolist() == [[0.0, 0.0, 0.0]]

@@ -269,7 +269,8 @@ class CEELLoss(ClassificationLoss):
         alpha, beta = self.mix.clone().unbind()
         ce, el = ce_phi(), expectation_phi()
         mixed = Phi(
-            lambda u: alpha * ce.value(u) + beta * el.value(u),
+            # Not 0 times cross-entropy, which may be infinite.
+            lambda u: torch.where(alpha > 0, alpha * ce.value(u), 0) + beta * el.value(u),
             lambda u: alpha * ce.slope(u) + beta * el.slope(u),
         )
         return _loss(PhiLoss(mixed), input, target, self.weight, self.ignore_index, self.reduction)
