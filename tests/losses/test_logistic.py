@@ -269,6 +269,17 @@ def test_a_class_ruled_out_costs_nothing(case, batch, selection):
     assert (gradient(case.function, logits, target)[:, 2] == 0).all()
 
 
+def test_a_label_that_is_certain_costs_nothing(case, batch, selection):
+    logits, target = batch(4, 7)
+    logits.scatter_(1, target[:, None], math.inf)
+    near = logits.clamp(max=1e4)
+    expected = case.function(near, target, reduction="none"), gradient(case.function, near, target)
+    close(
+        (case.function(logits, target, reduction="none"), gradient(case.function, logits, target)), expected
+    )
+    close(by_formula(case.function, logits, target), expected)
+
+
 # --- gradients ----------------------------------------------------------------------------------------------
 
 
@@ -480,6 +491,18 @@ def test_ends_of_the_options_meet(example, beta):
     # As the label is one of the K in the authors' code, its weight is beta / K.
     published = partial(all_hard, count="published", beta=(rest + 1) * beta / rest)
     same(published, partial(all_hard, beta=beta), *example)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("r", [5e-324, 1e-300, 1e-40, 1e-6])
+def test_next_to_no_focus_is_none(batch, r, dtype):
+    logits, target = batch(20, 7, scale=5.0)
+    logits = logits.to(dtype)
+    for of in (
+        lambda function: function(logits, target),
+        lambda function: gradient(function, logits, target),
+    ):
+        close(of(partial(losses.ss_lr_loss, r=r)), of(partial(losses.ss_lr_loss, r=0)), rtol=2e-4, atol=0)
 
 
 @given(examples())

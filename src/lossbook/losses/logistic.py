@@ -242,7 +242,8 @@ class HSLR(OneVsRest):
             out.numpy().partition(classes - n, 1)
             hardest = out[:, classes - n :].clone()
             if gradient:
-                _highest(logits, hardest[:, :1], n, out, target).mul_(torch.sigmoid(logits)).mul_(alpha)
+                chosen = _highest(logits, hardest[:, :1], n, out, target)
+                _product(chosen, torch.sigmoid(logits), alpha, out)
         else:
             hardest, index = out.topk(n, 1, sorted=False)
             if gradient:
@@ -285,6 +286,11 @@ def _highest(z: Tensor, least: Tensor, n: Tensor | int, out: Tensor, target: Ten
         room = (n if isinstance(n, int) else n[tied]) - above.sum(1, keepdim=True)
         out[tied] = (above | (level & (level.cumsum(1) <= room))).to(out.dtype)
     return out
+
+
+def _product(a: Tensor, b: Tensor, scale: float, out: Tensor) -> Tensor:
+    """Write ``scale * a * b`` in one pass."""
+    return torch.addcmul(a.new_zeros(()), a, b, value=scale, out=out)
 
 
 def _partitions(classes: int) -> bool:
@@ -340,17 +346,16 @@ class SSLR(OneVsRest):
         """
         alpha = self.beta / (logits.shape[1] - 1)
         behind = logits.gather(1, target).neg_()
-        torch.sigmoid(logits, out=out)
-        terms = softplus(logits)
-        share = self._power(out).scatter_(1, target, 0)
-        terms.mul_(share)
-        loss = softplus(behind).squeeze(1).add_(terms.sum(1), alpha=alpha)
+        terms = softplus(logits).scatter_(1, target, 0)
+        p = torch.sigmoid(logits, out=out)
+        share = self._power(p)
         if gradient:
-            share.mul_(out)
-            terms.addcmul_(terms, out, value=-1)
-            torch.add(share, terms, alpha=self.r, out=out).mul_(alpha)
+            # The bracket over r lies between log(1 + e^z) and 1 / r, at p. 1 / r is to be finite in float32.
+            r = max(self.r, 1e-30)
+            slope = torch.lerp(terms, logits.new_tensor(1 / r), p, out=out)
+            _product(share, slope, alpha * r, out)
             out.scatter_(1, target, torch.sigmoid(behind).neg_())
-        return loss
+        return softplus(behind).squeeze(1).add_(terms.mul_(share).sum(1), alpha=alpha)
 
     def share(self, logits: Tensor, target: Tensor) -> Tensor:
         """A part of beta for each class that is no label, times the power of its probability."""
