@@ -138,6 +138,19 @@ def test_a_half_precision_gradient_is_scaled_before_it_is_rounded(loss, dtype):
     close(logits.grad.double(), 2.0**14 * expected, rtol=4 * rounded, atol=2.0**14 * 1e-7)
 
 
+def test_any_gap_bears_a_loss_scale(in_family, gradient):
+    """Rows of very different gaps in one block, and incoming slopes as a gradient scaler has them."""
+    gaps = torch.tensor([-100.0, -72.0, -70.0, -60.0, -43.0, -20.0, 0.0, 20.0, 100.0])
+    logits = torch.stack([-gaps, torch.zeros(9), torch.full((9,), -3.0)], dim=1)
+    target = torch.zeros(9, dtype=torch.long)
+    expected = torch.cat([gradient(in_family.function, z[None], target[:1]) for z in logits])
+    for scale in (1.0, 2.0**24, 2.0**-24):
+        leaf = logits.clone().requires_grad_()
+        (scale * in_family.function(leaf, target, reduction="sum")).backward()
+        # Down to where numbers have no more digits.
+        close(leaf.grad / scale, expected, rtol=2e-5, atol=1e-30)
+
+
 # --- the graph ----------------------------------------------------------------------------------------------
 
 

@@ -138,6 +138,20 @@ def test_nan_logits_give_nan_to_their_example_alone(loss, batch, gradient, place
     assert loss.function(logits, target, reduction="sum").isnan() == seen
 
 
+@pytest.mark.parametrize("extra", [(), (1,)], ids=["kernel", "formula"])
+def test_nan_beside_a_target_far_ahead(variant, gradient, extra):
+    """Examples are evaluated together, and do not see each other."""
+    logits = torch.tensor([[200.0, 0.0, 1.0], [-200.0, 0.0, 1.0], [0.5, 0.0, 1.0], [math.nan, 0.0, 1.0]])
+    logits = logits.view(4, 3, *extra)
+    target = torch.zeros(4, *extra, dtype=torch.long)
+    got = variant.function(logits, target, reduction="none")
+    slopes = gradient(variant.function, logits, target)
+    for i in range(3):
+        alone = logits[i : i + 1], target[i : i + 1]
+        torch.testing.assert_close(got[i : i + 1], variant.function(*alone, reduction="none"))
+        torch.testing.assert_close(slopes[i : i + 1], gradient(variant.function, *alone))
+
+
 def test_logits_of_any_memory_layout(loss, batch):
     logits, target = batch(3, 4, 5, 6)
     expected = loss.function(logits, target, reduction="none")
