@@ -233,7 +233,7 @@ class PhiLoss(RowLoss):
         largest = logits.amax(1, keepdim=True)
         total = torch.sub(logits, largest, out=out).scatter_(1, target, -math.inf).exp_().sum(1, keepdim=True)
         # Where the target is so far ahead that little is left of its competitors, take their own largest.
-        if len(total) and float(total.amin()) < least / torch.finfo(out.dtype).eps:
+        if bool((total < least / torch.finfo(out.dtype).eps).any()):
             largest, total = _competitors(logits, target, out)
         gap = (largest - logits.gather(1, target)).add_(total.log())
         factor = None
