@@ -239,10 +239,15 @@ class HSLR(OneVsRest):
         behind = logits.gather(1, target).neg_()
         out.copy_(logits).scatter_(1, target, torch.finfo(logits.dtype).min)
         if _partitions(classes):
-            out.numpy().partition(classes - n, 1)
+            out.numpy().partition(classes - n - 1, 1)
             hardest = out[:, classes - n :].clone()
+            bound = out[:, classes - n - 1, None].clone()  # the highest of those not selected
             if gradient:
-                chosen = _highest(logits, hardest[:, :1], n, out, target)
+                chosen = torch.gt(logits, bound, out=out)
+                tied = (hardest.amin(1, keepdim=True) == bound).squeeze(1).nonzero().squeeze(1)
+                if len(tied):
+                    z = logits[tied].scatter_(1, target[tied], -math.inf)
+                    chosen[tied] = _highest(z, bound[tied], n)
                 _product(chosen, torch.sigmoid(logits), alpha, out)
         else:
             hardest, index = out.topk(n, 1, sorted=False)
@@ -265,27 +270,21 @@ class HSLR(OneVsRest):
         else:
             top = others.topk(most, 1).values.flip(1)
         least = top.gather(1, most - counts.long())
-        chosen = _highest(others, least, counts, torch.empty_like(others))
+        chosen = (others >= least).to(others.dtype)
+        tied = (chosen.sum(1, keepdim=True) != counts).squeeze(1).nonzero().squeeze(1)
+        if len(tied):
+            chosen[tied] = _highest(others[tied], least[tied], counts[tied])
         return chosen.mul_(1 - target).mul_(self.beta / counts)
 
 
-def _highest(z: Tensor, least: Tensor, n: Tensor | int, out: Tensor, target: Tensor | None = None) -> Tensor:
-    """Write 1 at the n highest entries of each row, of which ``least`` is the lowest, and 0 elsewhere.
+def _highest(z: Tensor, least: Tensor, n: Tensor | int) -> Tensor:
+    """Mark the n highest entries of each row, of which ``least`` is the lowest, with 1.
 
-    Those of ``target``, class indices ``[b, 1]``, are none of them.
+    Of those equal to it, they are the first that there is room for.
     """
-    torch.ge(z, least, out=out)
-    if target is not None:
-        out.scatter_(1, target, 0)
-    tied = (out.sum(1, keepdim=True) != n).squeeze(1).nonzero().squeeze(1)
-    if len(tied):  # Of those equal to the lowest, the first ones that there is room for.
-        rows, lowest = z[tied], least[tied]
-        if target is not None:
-            rows.scatter_(1, target[tied], -math.inf)
-        above, level = rows > lowest, rows == lowest
-        room = (n if isinstance(n, int) else n[tied]) - above.sum(1, keepdim=True)
-        out[tied] = (above | (level & (level.cumsum(1) <= room))).to(out.dtype)
-    return out
+    above, level = z > least, z == least
+    room = n - above.sum(1, keepdim=True)
+    return (above | (level & (level.cumsum(1) <= room))).to(z.dtype)
 
 
 def _product(a: Tensor, b: Tensor, scale: float, out: Tensor) -> Tensor:
