@@ -1,7 +1,7 @@
 """The papers' tables and figures as declared grids of runs, and how they are run."""
 
 from lossbook.errors import UnknownNameError
-from lossbook.experiments import yao2018
+from lossbook.experiments import li2020, yao2018
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.experiments.runner import PendingRuns, RunOutcome, pending_runs, run_experiment
 
@@ -17,7 +17,13 @@ __all__ = [
     "run",
 ]
 
-_EXPERIMENTS = {experiment.name: experiment for experiment in (*yao2018.EXPERIMENTS,)}
+_EXPERIMENTS = {
+    experiment.name: experiment
+    for experiment in (
+        *yao2018.EXPERIMENTS,
+        *li2020.EXPERIMENTS,
+    )
+}
 
 
 def names() -> list[str]:

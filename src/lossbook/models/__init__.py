@@ -6,12 +6,27 @@ from torch import nn
 
 from lossbook.errors import UnknownNameError
 from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
+from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
 
-__all__ = ["build", "builder", "keras_cifar10_cnn", "keras_mnist_cnn", "names"]
+__all__ = [
+    "build",
+    "builder",
+    "cnn2c",
+    "cnn5c",
+    "keras_cifar10_cnn",
+    "keras_mnist_cnn",
+    "mobilenet_v2",
+    "names",
+    "resnet18",
+]
 
 _BUILDERS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
     "keras_cifar10_cnn": keras_cifar10_cnn,
     "keras_mnist_cnn": keras_mnist_cnn,
+    "li2020_cnn2c": cnn2c,
+    "li2020_cnn5c": cnn5c,
+    "li2020_mobilenet_v2": mobilenet_v2,
+    "li2020_resnet18": resnet18,
 }
 
 

@@ -37,7 +37,34 @@ def keras_shift_flip(images: Tensor, generator: Generator) -> Tensor:
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-_AUGMENTATIONS: dict[str, Augmentation] = {"keras_shift_flip": keras_shift_flip, "none": none}
+def crop_flip(images: Tensor, generator: Generator, padding: int = 4) -> Tensor:
+    """Crop at random out of the image with a border of zeros, and flip half of the images left to right.
+
+    Shifts are whole pixels, up to the width of the border in each direction, all alike probable.
+
+    Args:
+        images: Float images, ``[B, C, H, W]``.
+        generator: A generator on the CPU.
+        padding: Width of the border in pixels.
+    """
+    count, _, height, width = images.shape
+    top = torch.randint(2 * padding + 1, (count, 1), generator=generator)
+    left = torch.randint(2 * padding + 1, (count, 1), generator=generator)
+    flip = torch.rand(count, 1, generator=generator) < 0.5
+    rows = top + torch.arange(height)
+    columns = left + torch.where(flip, torch.arange(width).flip(0), torch.arange(width))
+    padded = F.pad(images, (padding,) * 4)
+    which = torch.arange(count).view(-1, 1, 1)
+    index = [each.to(images.device) for each in (which, rows.unsqueeze(2), columns.unsqueeze(1))]
+    # Indexing puts the channels last, where the engine wants them in memory.
+    return padded.permute(0, 2, 3, 1)[index[0], index[1], index[2]].permute(0, 3, 1, 2)
+
+
+_AUGMENTATIONS: dict[str, Augmentation] = {
+    "crop_flip": crop_flip,
+    "keras_shift_flip": keras_shift_flip,
+    "none": none,
+}
 
 
 def get(name: str) -> Augmentation:
