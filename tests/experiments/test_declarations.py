@@ -22,7 +22,11 @@ def test_every_cell_resolves_and_no_two_runs_are_the_same(name):
 @pytest.mark.parametrize("name", experiments.names())
 def test_smoke_needs_embedded_data_only(name):
     cells = experiments.get(name).profiles["smoke"].cells
-    assert {cell.spec.dataset for cell in cells} == {"digits"}
+    assert all(dataset == "digits" or dataset.startswith("sklearn/") for dataset in _datasets(cells))
+
+
+def _datasets(cells):
+    return {cell.spec.dataset for cell in cells}
 
 
 def test_yao2018_table1_at_paper_scale_is_the_papers_protocol():
@@ -68,3 +72,33 @@ def test_unknown_names():
 )
 def test_durations_in_words(seconds, text):
     assert duration(seconds) == text
+
+
+def test_battash2021_table4_at_paper_scale_is_the_papers_protocol():
+    experiment = experiments.get("battash2021/table4")
+    profile = experiment.profiles["paper"]
+    assert profile.seeds == 2
+    assert len(profile.cells) == 121 * 2 * 6 * 3
+    assert len(_datasets(profile.cells)) == 121
+    methods = {}
+    for cell in profile.cells:
+        spec = cell.spec
+        assert (spec.batch_size, spec.epochs, spec.optimizer) == (8, 50, "sgd")
+        assert spec.dataset == f"uci121/{cell.labels['dataset']}"
+        assert spec.optimizer_options == {"lr": cell.labels["learning_rate"], "momentum": 0.9}
+        assert spec.model == cell.labels["classifier"]
+        methods.setdefault((cell.labels["loss"], cell.labels["schedule"]), set()).add(
+            (spec.loss, *sorted(spec.loss_options.items()))
+        )
+    assert methods == {
+        ("ce", ""): {("ce",)},
+        ("ceel", "0"): {("ceel", ("schedule", "0"))},
+        ("ceel", "0,0.5"): {("ceel", ("schedule", "0,0.5"))},
+        ("ceel", "0-0.5"): {("ceel", ("schedule", "0-0.5"))},
+        ("el", ""): {("el",)},
+        ("focal", ""): {("focal", ("alpha", 0.25), ("gamma", 2.0))},
+    }
+    assert {cell.labels["learning_rate"] for cell in profile.cells} == {0.01, 0.005, 0.001}
+    quick = _datasets(experiment.profiles["quick"].cells)
+    assert quick < _datasets(profile.cells)
+    assert len(quick) == 23

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tiny import tiny_experiment
 
 from lossbook import datasets
 from lossbook.errors import LossbookError, UnknownNameError
-from lossbook.experiments import Experiment, Profile, runner
+from lossbook.experiments import Cell, Experiment, Profile, jobs, runner
 from lossbook.experiments.runner import device_named, pending_runs, run_experiment
 
 
@@ -174,8 +175,7 @@ def test_embedded_data_stands_in_only_where_a_profile_allows_it(store, monkeypat
     monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)
     plain = tiny_experiment(losses=("ce",), seeds=1).profiles["smoke"]
     cells = tuple(
-        runner.Cell({"dataset": "mnist"}, runner.replace(cell.spec, dataset="mnist", epochs=1))
-        for cell in plain.cells
+        Cell({"dataset": "mnist"}, replace(cell.spec, dataset="mnist", epochs=1)) for cell in plain.cells
     )
     allowed = Experiment("toy/a", "", {"smoke": Profile("smoke", "", cells, 1, embedded_fallback=True)})
     outcome = run(allowed, store)
@@ -195,9 +195,9 @@ def test_a_set_that_cannot_be_had_is_an_error_elsewhere(store, monkeypatch, tmp_
 
 
 def test_subsets_are_spread_evenly():
-    assert runner._spread(10, 5).tolist() == [0, 2, 4, 6, 8]
-    assert runner._spread(4, None).tolist() == [0, 1, 2, 3]
-    assert runner._spread(4, 9).tolist() == [0, 1, 2, 3]
+    assert jobs.spread(10, 5).tolist() == [0, 2, 4, 6, 8]
+    assert jobs.spread(4, None).tolist() == [0, 1, 2, 3]
+    assert jobs.spread(4, 9).tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections import defaultdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,9 +17,13 @@ from lossbook import paths
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.results import Record, Store
 
+if TYPE_CHECKING:
+    from lossbook.experiments import PendingRuns
+
 results = typer.Typer(help="The records of runs: list, show, export.", no_args_is_help=True)
 
 FORMATS = ("csv", "jsonl")
+_MOST_LINES = 60
 
 
 def register(app: typer.Typer) -> None:
@@ -42,6 +46,7 @@ def run(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Train again what was made by code that has since changed.")
     ] = False,
+    shard: Annotated[str, typer.Option(help="Only part i of n of the runs, i/n.")] = "1/1",
     summary: Annotated[
         Path | None, typer.Option(help="Write what was run, and what a reader must know, to this JSON file.")
     ] = None,
@@ -56,6 +61,7 @@ def run(
         device=device,
         budget_minutes=budget,
         refresh=refresh,
+        shard=_shard(shard),
     )
     there = len(outcome.records)
     print(
@@ -96,15 +102,23 @@ def pending(
         print("nothing is pending")
         return
     table = Table("experiment", "profile", "cell", "runs", "cost here", "data")
+    groups: dict[tuple[str, str], list[PendingRuns]] = defaultdict(list)
     for cell in found:
-        table.add_row(
-            cell.experiment,
-            cell.profile,
-            _labels(cell.labels),
-            str(cell.count),
-            duration(cell.seconds),
-            "there" if cell.data_present else "to be downloaded",
-        )
+        groups[cell.experiment, cell.profile].append(cell)
+    for (name, scale), cells in groups.items():
+        # A grid of thousands gets a line for those with data, and one for the others.
+        parts = [[cell] for cell in cells]
+        if len(cells) > _MOST_LINES:
+            parts = [[c for c in cells if c.data_present is there] for there in (True, False)]
+        for part in filter(None, parts):
+            table.add_row(
+                name,
+                scale,
+                _labels(part[0].labels) if len(part) == 1 else f"{len(part)} cells",
+                str(sum(cell.count for cell in part)),
+                duration(sum(cell.seconds for cell in part)),
+                "there" if part[0].data_present else "to be downloaded",
+            )
     _print(table)
     print(f"in all: {sum(c.count for c in found)} runs, about {duration(sum(c.seconds for c in found))}")
 
@@ -173,6 +187,13 @@ def export_results(
     except OSError as error:
         raise LossbookError(f"cannot write {output}: {error.strerror}") from error
     print(f"{len(records)} records written to {output}")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    index, _, count = text.partition("/")
+    if not (index.isdecimal() and count.isdecimal()):
+        raise LossbookError(f"a shard is i/n, for example 1/8; got {text!r}")
+    return int(index), int(count)
 
 
 def _records() -> list[Record]:

@@ -4,6 +4,7 @@ from lossbook.datasets.download import get
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.loading import ImageData, load, present
 from lossbook.datasets.registry import DatasetInfo, info, names
+from lossbook.datasets.tables import get_table, is_table, load_table, table_present
 from lossbook.datasets.uci121 import (
     UciSet,
     UciSplit,
@@ -27,14 +28,18 @@ __all__ = [
     "VerifyReport",
     "embedded_uci_names",
     "get",
+    "get_table",
     "info",
+    "is_table",
     "load",
     "load_embedded_uci",
+    "load_table",
     "load_uci",
     "names",
     "present",
     "split",
     "standardise_files",
+    "table_present",
     "uci_absent",
     "uci_names",
     "verify",

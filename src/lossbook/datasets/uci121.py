@@ -100,6 +100,16 @@ def uci_names() -> list[str]:
     return list(_files(find(COLLECTION)))
 
 
+def is_there(name: str, root: Path) -> bool:
+    """Whether a set has all its files in a data root."""
+    return not _missing(find(COLLECTION), root, name)
+
+
+def has_two_scales(uci: UciSet) -> bool:
+    """Whether a set's training file and test file are on different scales, as published."""
+    return _SCALES in uci.notes
+
+
 def uci_absent(root: Path | None = None) -> list[str]:
     """The sets that lack a file, so cannot be loaded.
 

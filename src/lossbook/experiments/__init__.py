@@ -1,7 +1,7 @@
 """The papers' tables and figures as declared grids of runs, and how they are run."""
 
 from lossbook.errors import UnknownNameError
-from lossbook.experiments import li2020, yao2018
+from lossbook.experiments import battash2021, li2020, yao2018
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.experiments.runner import PendingRuns, RunOutcome, pending_runs, run_experiment
 
@@ -22,6 +22,7 @@ _EXPERIMENTS = {
     for experiment in (
         *yao2018.EXPERIMENTS,
         *li2020.EXPERIMENTS,
+        *battash2021.EXPERIMENTS,
     )
 }
 
@@ -50,6 +51,7 @@ def run(
     device: str = "auto",
     budget_minutes: float | None = None,
     refresh: bool = False,
+    shard: tuple[int, int] = (1, 1),
     progress: bool = True,
 ) -> RunOutcome:
     """Train what is missing of an experiment; see :func:`lossbook.experiments.runner.run_experiment`."""
@@ -60,6 +62,7 @@ def run(
         device=device,
         budget_minutes=budget_minutes,
         refresh=refresh,
+        shard=shard,
         progress=progress,
     )
 

@@ -32,6 +32,7 @@ class Profile:
         cells: The grid.
         seeds: How many seeds each cell is run with.
         embedded_fallback: Whether scikit-learn's digits stand in for a data set that cannot be had.
+        embedded_cells: What is run instead of the grid, all of it, where one of its tables cannot be had.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Profile:
     cells: tuple[Cell, ...]
     seeds: int
     embedded_fallback: bool = False
+    embedded_cells: tuple[Cell, ...] = ()
 
     def runs(self, seeds: int | None = None) -> list[tuple[Cell, RunSpec]]:
         """Every run of the grid, seed by seed, so that an unfinished experiment has whole seeds.

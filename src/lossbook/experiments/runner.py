@@ -6,44 +6,20 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from lossbook import datasets, paths
+from lossbook import datasets
 from lossbook.errors import LossbookError
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import Experiment, Profile
+from lossbook.experiments.jobs import Run, jobs, train_job
 from lossbook.experiments.progress import Progress
-from lossbook.results import Record, Store, code_hash, provenance
-from lossbook.training import RunPlan, RunSpec, TrainingResult, plan_run, train
-from lossbook.training.engine import Arrays, OutOfTimeError
+from lossbook.results import Record, Store, code_hash
+from lossbook.training import RunSpec, plan_run
+from lossbook.training.engine import OutOfTimeError
 
 EMBEDDED = "digits"
-
-
-@dataclass(frozen=True)
-class Run:
-    """A run of an experiment, ready to be trained.
-
-    Attributes:
-        experiment: ``<paper>/<item>``.
-        profile: Name of the profile.
-        cell: The cell it belongs to.
-        plan: The run itself.
-        code: Hash of the code it would be made by.
-    """
-
-    experiment: str
-    profile: str
-    cell: Cell
-    plan: RunPlan
-    code: str
-
-    @property
-    def spec(self) -> RunSpec:
-        """What defines the run."""
-        return self.plan.spec
 
 
 @dataclass(frozen=True)
@@ -93,33 +69,45 @@ def plan_experiment(
 ) -> tuple[list[Run], tuple[str, ...]]:
     """Resolve a profile's grid into runs, each once, with embedded data where a real set cannot be had.
 
-    Data sets that are missing are not downloaded here; see :func:`run`.
+    Data sets that are missing are downloaded only where embedded data may stand in for them.
     """
-    runs: dict[str, Run] = {}
+    reasons = _unobtainable(profile)
     notes: list[str] = []
-    substituted = _unobtainable(profile)
+    if reasons and profile.embedded_cells:
+        notes.append(
+            f"{', '.join(reasons)} could not be had, so sets that come with scikit-learn were run instead. "
+            f"{next(iter(reasons.values()))}"
+        )
+        profile = replace(profile, cells=profile.embedded_cells)
+        reasons = {}
+    runs: dict[str, Run] = {}
+    hashes: dict[tuple[str, ...], str] = {}
     for cell, spec in profile.runs(seeds):
-        if reason := substituted.get(spec.dataset):
+        if reason := reasons.get(spec.dataset):
             notes.append(
                 f"{datasets.info(spec.dataset).title} could not be had, so scikit-learn's digits stand in "
                 f"for it: the numbers labelled {spec.dataset} say nothing about {spec.dataset}. {reason}"
             )
             spec = replace(spec, dataset=EMBEDDED, train_size=None, test_size=None)
         plan = plan_run(spec)
-        runs[spec.key] = Run(experiment.name, profile.name, cell, plan, code_hash(plan.entry_points))
+        if plan.entry_points not in hashes:
+            hashes[plan.entry_points] = code_hash(plan.entry_points)
+        runs[spec.key] = Run(experiment.name, profile.name, cell, plan, hashes[plan.entry_points])
     return list(runs.values()), tuple(dict.fromkeys(notes))
 
 
 def _unobtainable(profile: Profile) -> dict[str, str]:
-    if not profile.embedded_fallback:
+    if not profile.embedded_fallback and not profile.embedded_cells:
         return {}
     reasons = {}
     for name in sorted({cell.spec.dataset for cell in profile.cells}):
-        if not datasets.present(name):
-            try:
+        try:
+            if datasets.is_table(name):
+                datasets.get_table(name)
+            elif not datasets.present(name):
                 datasets.get(name)
-            except datasets.DataUnavailableError as error:
-                reasons[name] = str(error)
+        except datasets.DataUnavailableError as error:
+            reasons[name] = str(error)
     return reasons
 
 
@@ -131,6 +119,7 @@ def run_experiment(
     device: str = "auto",
     budget_minutes: float | None = None,
     refresh: bool = False,
+    shard: tuple[int, int] = (1, 1),
     progress: bool = True,
     store: Store | None = None,
 ) -> RunOutcome:
@@ -146,6 +135,8 @@ def run_experiment(
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         budget_minutes: Stop after so many minutes, keeping the last checkpoint of the run in hand.
         refresh: Train again what was made by code that has since changed.
+        shard: Which part of how many to train, ``(i, n)`` with i from 1. Runs that are trained together
+            stay together. What is said of other parts' runs is then nothing.
         progress: Show progress on standard error.
         store: Where records are; the project's own if None.
 
@@ -159,10 +150,12 @@ def run_experiment(
     chosen = experiment.profile(profile)
     store = store or Store()
     runs, notes = plan_experiment(experiment, chosen, seeds)
+    runs = _part(runs, *shard)
     missing = _missing(runs, store, refresh)
     trained = 0
     if missing:
-        trained = _train_all(missing, store, where, deadline, refresh, progress)
+        trained, why_not = _train_all(missing, store, where, deadline, refresh, progress)
+        notes += why_not
     by_key = {record.key: record for record in store.records(experiment.name, profile)}
     records = [by_key[run.spec.key] for run in runs if run.spec.key in by_key]
     notes += tuple(
@@ -174,6 +167,12 @@ def run_experiment(
     )
     left = [run for run in runs if run.spec.key not in by_key]
     return RunOutcome(records, trained, left, [record for record in records if record.stale], notes)
+
+
+def _part(runs: list[Run], index: int, count: int) -> list[Run]:
+    if not 1 <= index <= count:
+        raise LossbookError(f"a shard is i/n with i from 1 to n; got {index}/{count}")
+    return [run for job in jobs(runs)[index - 1 :: count] for run in job]
 
 
 def _missing(runs: Sequence[Run], store: Store, refresh: bool) -> list[Run]:
@@ -190,47 +189,52 @@ def _missing(runs: Sequence[Run], store: Store, refresh: bool) -> list[Run]:
 
 
 def _train_all(
-    runs: Sequence[Run], store: Store, device: torch.device, deadline: float, refresh: bool, progress: bool
-) -> int:
+    runs: Sequence[Run],
+    store: Store,
+    device: torch.device,
+    deadline: float,
+    refresh: bool,
+    progress: bool,
+) -> tuple[int, tuple[str, ...]]:
+    """Train runs job by job; how many were trained, and why others could not be."""
     trained = 0
+    unavailable: dict[str, datasets.DataUnavailableError] = {}
     with Progress([run.spec for run in runs], device, enabled=progress) as shown:
-        for run in runs:
-            with _claimed(run) as claimed:
+        for job in jobs(runs):
+            with _claimed(job[0]) as claimed:
                 # Another process may have it in hand, or have finished it meanwhile.
-                if not claimed or not _missing([run], store, refresh):
-                    shown.skip(run.spec)
+                mine = _missing(job, store, refresh) if claimed else []
+                for run in job:
+                    if run not in mine:
+                        shown.skip(run.spec)
+                if not mine:
                     continue
-                data = datasets.load(run.spec.dataset)
                 try:
-                    result = train(
-                        run.plan,
-                        _arrays(data, run.spec, device),
-                        checkpoint=_checkpoint(run),
-                        code=run.code,
-                        deadline=deadline,
-                        on_epoch=shown.watch(run.spec),
-                    )
+                    for record in train_job(mine, device, deadline, [shown.watch(run.spec) for run in mine]):
+                        store.append(record)
+                        trained += 1
                 except OutOfTimeError:
                     shown.say("the time budget is used up; the same command goes on from here")
                     break
-                store.append(_record(run, result, data, device))
-                trained += 1
-    return trained
-
-
-def _checkpoint(run: Run) -> Path:
-    return paths.build_dir() / "checkpoints" / f"{run.spec.key}.pt"
+                except datasets.DataUnavailableError as error:
+                    # The others can be run all the same.
+                    unavailable[mine[0].spec.dataset] = error
+                    for run in mine:
+                        shown.skip(run.spec)
+    if unavailable and not trained:
+        raise next(iter(unavailable.values()))
+    return trained, tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
 
 
 @contextlib.contextmanager
 def _claimed(run: Run) -> Iterator[bool]:
-    """Hold a run's lock, so that no other process trains it; False when another one holds it."""
+    """Hold a job's lock, so that no other process trains it; False when another one holds it."""
     try:
         import fcntl
     except ImportError:  # Windows: one process at a time is up to the user.
         yield True
         return
-    path = _checkpoint(run).with_suffix(".lock")
+    path = run.checkpoint.with_suffix(".lock")
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -242,64 +246,6 @@ def _claimed(run: Run) -> Iterator[bool]:
         yield True
     finally:
         os.close(handle)
-
-
-def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Arrays:
-    train_index = _spread(len(data.train_labels), spec.train_size)
-    test_index = _spread(len(data.test_labels), spec.test_size)
-    return Arrays(
-        data.train_images[train_index].to(device),
-        data.train_labels[train_index].to(device),
-        data.test_images[test_index].to(device),
-        data.test_labels[test_index].to(device),
-        data.num_classes,
-    )
-
-
-def _spread(length: int, size: int | None) -> torch.Tensor:
-    # Evenly spaced: published sets are not always shuffled (MNIST's first 5,000 test digits are the easier).
-    if size is None or size >= length:
-        return torch.arange(length)
-    return torch.arange(size) * length // size
-
-
-def _record(run: Run, result: TrainingResult, data: datasets.ImageData, device: torch.device) -> Record:
-    commit, dirty = provenance.git_state()
-    curves = {name: [_plain(value) for value in values] for name, values in result.curves.items()}
-    return Record(
-        key=run.spec.key,
-        experiment=run.experiment,
-        profile=run.profile,
-        labels=dict(run.cell.labels),
-        config=run.spec.config,
-        seed=run.spec.seed,
-        status=result.status,
-        metrics={name: values[-1] for name, values in curves.items()},
-        curves=curves,
-        provenance={
-            "code": run.code,
-            "entry_points": list(run.plan.entry_points),
-            "git": commit,
-            "dirty": dirty,
-            "data": data.checksum,
-            "data_notes": list(data.notes),
-            "train_size": min(run.spec.train_size or len(data.train_labels), len(data.train_labels)),
-            "test_size": min(run.spec.test_size or len(data.test_labels), len(data.test_labels)),
-            "device": device.type,
-            "device_name": torch.cuda.get_device_name(device)
-            if device.type == "cuda"
-            else provenance.processor_name(),
-            "precision": "float32",
-            "threads": torch.get_num_threads(),
-            "versions": provenance.versions(),
-            "seconds": round(result.seconds, 2),
-            "finished": provenance.now(),
-        },
-    )
-
-
-def _plain(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -350,7 +296,11 @@ def pending_runs(
                     dict(cell.labels),
                     count,
                     count * estimate(cell.spec, where),
-                    datasets.present(cell.spec.dataset),
+                    _is_present(cell.spec.dataset),
                 )
             )
     return found
+
+
+def _is_present(dataset: str) -> bool:
+    return datasets.table_present(dataset) if datasets.is_table(dataset) else datasets.present(dataset)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -104,9 +105,12 @@ def records(
         if name == SMOKE and profile != SMOKE:
             continue
         stored = store.records(experiment, name)
+        by_labels: dict[str, list[Record]] = defaultdict(list)
+        for record in stored:
+            by_labels[_plain(record.labels)].append(record)
         current: list[Record] = []
-        for cell in definition.cells:
-            real, embedded = _of_cell(cell, stored)
+        for cell in (*definition.cells, *definition.embedded_cells):
+            real, embedded = _of_cell(cell, by_labels[_plain(cell.labels)])
             current += real or (embedded if definition.embedded_fallback else [])
             outdated -= len(real) + len(embedded)
         outdated += len(stored)
@@ -128,10 +132,9 @@ def substituted(record: Record) -> bool:
     return record.labels.get("dataset") not in (None, record.config.get("dataset"))
 
 
-def _of_cell(cell: experiments.Cell, stored: Iterable[Record]) -> tuple[list[Record], list[Record]]:
-    """The records of a cell on its own data, and those on the embedded stand-in."""
+def _of_cell(cell: experiments.Cell, mine: Sequence[Record]) -> tuple[list[Record], list[Record]]:
+    """Of the records with a cell's labels, those on its own data, and those on the embedded stand-in."""
     stand_in = replace(cell.spec, dataset=EMBEDDED, train_size=None, test_size=None)
-    mine = [record for record in stored if record.labels == dict(cell.labels)]
     real = [r for r in mine if _plain(r.config) == _plain(cell.spec.config)]
     return real, [r for r in mine if r not in real and _plain(r.config) == _plain(stand_in.config)]
 

@@ -1,5 +1,7 @@
 """The training loop."""
 
+from __future__ import annotations
+
 import hashlib
 import math
 import time
@@ -7,12 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from lossbook.training.plan import RunPlan
+if TYPE_CHECKING:
+    from lossbook.training.plan import RunPlan
 
 CURVES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "test_ce")
 _EVALUATION_BATCH = 1000

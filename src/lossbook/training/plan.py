@@ -9,7 +9,13 @@ from typing import Any
 from torch import nn
 
 from lossbook import losses, models
+from lossbook.errors import UnknownNameError
 from lossbook.training import augment, optim
+from lossbook.training.batched_losses import has_closed_form
+from lossbook.training.replicas import Replica
+
+#: Networks for tables: a linear classifier, and one hidden layer as wide as the input.
+TABLE_NETWORKS = ("linear", "hidden")
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,45 @@ class RunPlan:
     entry_points: tuple[str, ...]
 
 
-def plan_run(spec: RunSpec) -> RunPlan:
+@dataclass(frozen=True)
+class ReplicaPlan:
+    """A run on a table, which is trained together with others that share the table and the network.
+
+    Attributes:
+        spec: What defines the run.
+        replica: What it does not share with the others.
+        momentum: Of SGD.
+        entry_points: As for :class:`RunPlan`.
+    """
+
+    spec: RunSpec
+    replica: Replica
+    momentum: float
+    entry_points: tuple[str, ...]
+
+    @property
+    def group(self) -> str:
+        """The same for runs that can be trained as one batched program."""
+        spec = self.spec
+        shared = (spec.dataset, spec.model, spec.batch_size, self.momentum)
+        return hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
+
+    def hidden(self, num_features: int) -> int:
+        """Number of hidden units for a table with so many features; 0 for a linear classifier."""
+        return num_features if self.spec.model == "hidden" else 0
+
+
+def plan_run(spec: RunSpec) -> RunPlan | ReplicaPlan:
     """Resolve the names of a run.
 
     Raises:
         UnknownNameError: A model, loss, option, optimiser or augmentation there is not.
+        ValueError: A setting that a network for tables cannot be trained with.
     """
+    return _plan_replica(spec) if spec.model in TABLE_NETWORKS else _plan_images(spec)
+
+
+def _plan_images(spec: RunSpec) -> RunPlan:
     model = models.builder(spec.model)
     loss = losses.get(spec.loss, **spec.loss_options)
     optimizer = optim.get(spec.optimizer)
@@ -108,4 +147,37 @@ def plan_run(spec: RunSpec) -> RunPlan:
         optimizer,
         augmentation,
         ("lossbook.training.engine:train", *(f"{part.__module__}:{part.__qualname__}" for part in used)),
+    )
+
+
+def _plan_replica(spec: RunSpec) -> ReplicaPlan:
+    loss = losses.get(spec.loss, **spec.loss_options)
+    if spec.optimizer != "sgd":
+        raise UnknownNameError(f"optimizer for the network {spec.model!r}", spec.optimizer, ["sgd"])
+    options = {"lr", "momentum"}
+    for option in spec.optimizer_options:
+        if option not in options:
+            raise UnknownNameError("option of the optimizer 'sgd'", option, sorted(options))
+    if spec.augmentation != "none" or spec.train_size is not None or spec.test_size is not None:
+        raise ValueError("a run on a table takes the whole table, without augmentation")
+    # In closed form nothing of a loss's own code is run but its schedule.
+    used = getattr(loss, "schedule", None) if has_closed_form(loss) else loss
+    used_code = () if used is None else (f"{type(used).__module__}:{type(used).__qualname__}",)
+    replica = Replica(
+        spec.loss,
+        float(spec.optimizer_options["lr"]),
+        spec.epochs,
+        spec.seed,
+        dict(spec.loss_options),
+    )
+    return ReplicaPlan(
+        spec,
+        replica,
+        float(spec.optimizer_options.get("momentum", 0.0)),
+        (
+            "lossbook.datasets.tables:load_table",
+            "lossbook.datasets.uci121:split",
+            "lossbook.training.replicas:train_replicas",
+            *used_code,
+        ),
     )

@@ -1,0 +1,285 @@
+"""What is trained at one go: a single run, or the runs on a table that make one batched program."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lossbook import datasets, paths
+from lossbook.errors import LossbookError
+from lossbook.experiments.grid import Cell
+from lossbook.results import Record, provenance
+from lossbook.training import (
+    Replica,
+    ReplicaPlan,
+    ReplicaResult,
+    RunPlan,
+    RunSpec,
+    SplitArrays,
+    train,
+    train_replicas,
+)
+from lossbook.training.engine import Arrays
+from lossbook.training.replicas import Ties, select_epoch
+
+#: Called with the number of epochs done of a run.
+Watch = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of an experiment, ready to be trained.
+
+    Attributes:
+        experiment: ``<paper>/<item>``.
+        profile: Name of the profile.
+        cell: The cell it belongs to.
+        plan: The run itself.
+        code: Hash of the code it would be made by.
+    """
+
+    experiment: str
+    profile: str
+    cell: Cell
+    plan: RunPlan | ReplicaPlan
+    code: str
+
+    @property
+    def spec(self) -> RunSpec:
+        """What defines the run."""
+        return self.plan.spec
+
+    @property
+    def job(self) -> str:
+        """The same for runs that are trained together."""
+        return self.plan.group if isinstance(self.plan, ReplicaPlan) else self.spec.key
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the job it belongs to is saved now and then."""
+        return paths.build_dir() / "checkpoints" / f"{self.job}.pt"
+
+
+def jobs(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs that are trained together, side by side; in the order of their first."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.job, []).append(run)
+    return list(found.values())
+
+
+def train_job(
+    job: Sequence[Run], device: torch.device, deadline: float, watches: Sequence[Watch]
+) -> Iterator[Record]:
+    """Train the runs of a job, and give their records as they come.
+
+    Args:
+        job: Runs that are trained together.
+        device: Where.
+        deadline: ``time.monotonic()`` by which to stop.
+        watches: One a run.
+
+    Raises:
+        OutOfTimeError: The deadline came first; a checkpoint is kept.
+        DataUnavailableError: The data are not there and could not be downloaded.
+        LossbookError: There is not enough memory for a single run.
+    """
+    if isinstance(job[0].plan, ReplicaPlan):
+        yield from _train_table(job, device, deadline, watches)
+        return
+    for run, watch in zip(job, watches, strict=True):
+        assert isinstance(run.plan, RunPlan)
+        data = datasets.load(run.spec.dataset)
+        result = train(
+            run.plan,
+            _arrays(data, run.spec, device),
+            checkpoint=run.checkpoint,
+            code=run.code,
+            deadline=deadline,
+            on_epoch=watch,
+        )
+        curves = {name: [_plain(value) for value in values] for name, values in result.curves.items()}
+        sizes = {
+            "train_size": min(run.spec.train_size or len(data.train_labels), len(data.train_labels)),
+            "test_size": min(run.spec.test_size or len(data.test_labels), len(data.test_labels)),
+        }
+        metrics = {name: values[-1] for name, values in curves.items()}
+        made = _provenance(run, device, data.checksum, data.notes, sizes, result.seconds)
+        yield _record(run, result.status, metrics, curves, made)
+
+
+# --- images -------------------------------------------------------------------------------------------------
+
+
+def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Arrays:
+    train_index = spread(len(data.train_labels), spec.train_size)
+    test_index = spread(len(data.test_labels), spec.test_size)
+    return Arrays(
+        data.train_images[train_index].to(device),
+        data.train_labels[train_index].to(device),
+        data.test_images[test_index].to(device),
+        data.test_labels[test_index].to(device),
+        data.num_classes,
+    )
+
+
+def spread(length: int, size: int | None) -> torch.Tensor:
+    """Row numbers of a subset, evenly spaced; all of them for None."""
+    # Published sets are not always shuffled (MNIST's first 5,000 test digits are the easier).
+    if size is None or size >= length:
+        return torch.arange(length)
+    return torch.arange(size) * length // size
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+
+def _train_table(
+    job: Sequence[Run], device: torch.device, deadline: float, watches: Sequence[Watch]
+) -> Iterator[Record]:
+    table = datasets.load_table(job[0].spec.dataset)
+    arrays = split_arrays(table, device)
+    waiting = [(list(job), list(watches))]
+    while waiting:
+        runs, theirs = waiting.pop()
+        try:
+            results = _train_together(runs, table, arrays, deadline, theirs)
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            if len(runs) == 1:
+                raise LossbookError(
+                    f"{runs[0].spec.dataset} needs more memory than there is, even for one network alone"
+                ) from error
+            # A replica's result does not depend on its company, so half as many at a time give the same.
+            half = len(runs) // 2
+            waiting += [(runs[half:], theirs[half:]), (runs[:half], theirs[:half])]
+            continue
+        sizes = {f"{part}_size": len(arrays.part(part)[1]) for part in ("train", "validation", "test")}
+        for run, result in zip(runs, results, strict=True):
+            made = _provenance(run, device, table.checksum, table.notes, sizes, result.seconds)
+            made |= {"trained_together": len(runs), "gradient": result.gradient}
+            # Curves of thousands of small networks would be most of a store.
+            yield _record(run, result.status, _table_metrics(result), {}, made)
+
+
+def _train_together(
+    runs: Sequence[Run],
+    table: datasets.UciSet,
+    arrays: SplitArrays,
+    deadline: float,
+    watches: Sequence[Watch],
+) -> list[ReplicaResult]:
+    plan = runs[0].plan
+    assert isinstance(plan, ReplicaPlan)
+    replicas: list[Replica] = [run.plan.replica for run in runs if isinstance(run.plan, ReplicaPlan)]
+
+    def on_epoch(epochs: int) -> None:
+        for run, watch in zip(runs, watches, strict=True):
+            if epochs <= run.spec.epochs:
+                watch(epochs)
+
+    return train_replicas(
+        replicas,
+        arrays,
+        hidden=plan.hidden(table.num_features),
+        batch_size=plan.spec.batch_size,
+        momentum=plan.momentum,
+        ties="last",
+        checkpoint=runs[0].checkpoint,
+        code=" ".join([table.checksum, *sorted({run.code for run in runs})]),
+        deadline=deadline,
+        on_epoch=on_epoch,
+    )
+
+
+def split_arrays(table: datasets.UciSet, device: torch.device) -> SplitArrays:
+    """A table's training, validation and test part on a device; see :func:`lossbook.datasets.split`."""
+    rows = datasets.split(table)
+
+    def part(index: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return table.features[index].to(device), table.labels[index].to(device)
+
+    return SplitArrays(*part(rows.train), *part(rows.validation), *part(rows.test), table.num_classes)
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    # On a CPU, PyTorch has no exception of its own for it.
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+
+
+def _table_metrics(result: ReplicaResult) -> dict[str, float | None]:
+    """Values at the last epoch; at the one chosen on validation data; and at the one chosen as published."""
+    metrics = {name: _plain(values[-1]) for name, values in result.curves.items()}
+    pooled, batches = "validation_accuracy", "validation_batch_accuracy"
+    chosen: tuple[tuple[str, str, Ties, tuple[str, ...]], ...] = (
+        ("selected", pooled, "last", (pooled, "validation_ce", "test_accuracy", "test_ce")),
+        ("selected_first", pooled, "first", ("test_accuracy",)),
+        # battash2021 reads accuracies as means over batches, in validation too.
+        ("by_batches", batches, "last", (batches, "test_batch_accuracy")),
+    )
+    for name, by, ties, shown in chosen:
+        epoch = select_epoch(result.curves[by], ties)
+        metrics[f"{name}_epoch"] = epoch
+        for curve in shown:
+            metrics[f"{name}_{curve}"] = None if epoch is None else _plain(result.curves[curve][epoch])
+    return metrics
+
+
+# --- records ------------------------------------------------------------------------------------------------
+
+
+def _record(
+    run: Run,
+    status: str,
+    metrics: dict[str, float | None],
+    curves: dict[str, list[float | None]],
+    made: dict[str, Any],
+) -> Record:
+    return Record(
+        key=run.spec.key,
+        experiment=run.experiment,
+        profile=run.profile,
+        labels=dict(run.cell.labels),
+        config=run.spec.config,
+        seed=run.spec.seed,
+        status=status,
+        metrics=metrics,
+        curves=curves,
+        provenance=made,
+    )
+
+
+def _provenance(
+    run: Run,
+    device: torch.device,
+    checksum: str,
+    notes: Sequence[str],
+    sizes: dict[str, int],
+    seconds: float,
+) -> dict[str, Any]:
+    commit, dirty = provenance.git_state()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor_name()
+    return {
+        "code": run.code,
+        "entry_points": list(run.plan.entry_points),
+        "git": commit,
+        "dirty": dirty,
+        "data": checksum,
+        "data_notes": list(notes),
+        **sizes,
+        "device": device.type,
+        "device_name": name,
+        "precision": "float32",
+        "threads": torch.get_num_threads(),
+        "versions": provenance.versions(),
+        "seconds": float(f"{seconds:.4g}"),
+        "finished": provenance.now(),
+    }
+
+
+def _plain(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None
