@@ -78,8 +78,8 @@ def _table4(**changes: Any) -> tuple[Cell, ...]:
     )
 
 
-def _table5(dataset: str, betas: Iterable[int] = BETAS, **changes: Any) -> tuple[Cell, ...]:
-    return tuple(_cell(SMALL, dataset, "cnn2c", "lgl_inr", changes, beta) for beta in betas)
+def _table5(named: str, betas: Iterable[int] = BETAS, **changes: Any) -> tuple[Cell, ...]:
+    return tuple(_cell(SMALL, named, "cnn2c", "lgl_inr", changes, beta) for beta in betas)
 
 
 def _profiles(*profiles: Profile) -> dict[str, Profile]:
