@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from lossbook import datasets, paths
 from lossbook.errors import LossbookError
@@ -93,20 +94,22 @@ def train_job(
     for run, watch in zip(job, watches, strict=True):
         assert isinstance(run.plan, RunPlan)
         data = datasets.load(run.spec.dataset)
+        arrays = _arrays(data, run.spec, device)
+        plan, networks = _watched(run.plan)
         result = train(
-            run.plan,
-            _arrays(data, run.spec, device),
+            plan,
+            arrays,
             checkpoint=run.checkpoint,
             code=run.code,
             deadline=deadline,
             on_epoch=watch,
         )
         curves = {name: [_plain(value) for value in values] for name, values in result.curves.items()}
-        sizes = {
-            "train_size": min(run.spec.train_size or len(data.train_labels), len(data.train_labels)),
-            "test_size": min(run.spec.test_size or len(data.test_labels), len(data.test_labels)),
-        }
+        sizes = {"train_size": len(arrays.train_labels), "test_size": len(arrays.test_labels)}
         metrics = {name: values[-1] for name, values in curves.items()}
+        if run.plan.measure is not None:
+            measured = run.plan.measure(networks[-1], arrays)
+            metrics |= {name: _plain(value) for name, value in measured.items()}
         made = _provenance(run, device, data.checksum, data.notes, sizes, result.seconds)
         yield _record(run, result.status, metrics, curves, made)
 
@@ -114,14 +117,31 @@ def train_job(
 # --- images -------------------------------------------------------------------------------------------------
 
 
+def _watched(plan: RunPlan) -> tuple[RunPlan, list[nn.Module]]:
+    """A plan that keeps the network it builds, to be measured when it is trained."""
+    built: list[nn.Module] = []
+
+    def build(in_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
+        built.append(plan.build_model(in_shape, num_classes))
+        return built[-1]
+
+    return replace(plan, build_model=build), built
+
+
 def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Arrays:
-    train_index = spread(len(data.train_labels), spec.train_size)
-    test_index = spread(len(data.test_labels), spec.test_size)
+    images, labels = data.test_images, data.test_labels
+    rows = torch.arange(len(data.train_labels))
+    if spec.validation_size is not None:
+        held_out = spread(len(rows), spec.validation_size)
+        images, labels = data.train_images[held_out], data.train_labels[held_out]
+        rows = rows[~torch.isin(rows, held_out)]
+    train_index = rows[spread(len(rows), spec.train_size)]
+    test_index = spread(len(labels), spec.test_size)
     return Arrays(
         data.train_images[train_index].to(device),
         data.train_labels[train_index].to(device),
-        data.test_images[test_index].to(device),
-        data.test_labels[test_index].to(device),
+        images[test_index].to(device),
+        labels[test_index].to(device),
         data.num_classes,
     )
 

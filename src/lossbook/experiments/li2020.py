@@ -15,6 +15,8 @@ _CODE = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr", "lgl_inr": "lgl_inr"}
 # published code, or averaged, as PyTorch's binary cross-entropy is by default. Under SGD without weight
 # decay a K-th of the loss is a K-th of the learning rate.
 _SHARE = {"lgl_mean": 1 / CLASSES}
+# Each loss with its own probabilities: a softmax, or one sigmoid a class.
+_MEASURES = {"sml": "softmax", "lgl": "sigmoid", "lgl_mean": "sigmoid", "lgl_inr": "sigmoid"}
 
 BETAS = (0, 1, 2, 4, 8, 16)
 
@@ -50,6 +52,7 @@ def _cell(
     base: RunSpec, named: str, network: str, loss: str, changes: Mapping[str, Any], beta: float = 1
 ) -> Cell:
     spec = replace(base, **{"dataset": named, **changes}, model=f"li2020_{network}", loss=_CODE[loss])
+    spec = replace(spec, measures=_MEASURES[loss])
     labels: dict[str, Any] = {"dataset": named, "network": network, "loss": loss, "epochs": spec.epochs}
     if loss == "lgl_inr":
         labels["beta"] = beta

@@ -42,7 +42,7 @@ def keras_rmsprop(parameters: Iterable[Parameter], lr: float = 1e-3, decay: floa
 
 def sgd(
     parameters: Iterable[Parameter],
-    lr: float,
+    lr: float = 0.01,
     momentum: float = 0.0,
     weight_decay: float = 0.0,
     milestones: Sequence[int] = (),

@@ -10,12 +10,15 @@ from torch import nn
 
 from lossbook import losses, models
 from lossbook.errors import UnknownNameError
-from lossbook.training import augment, optim
+from lossbook.training import augment, measures, optim
 from lossbook.training.batched_losses import has_closed_form
 from lossbook.training.replicas import Replica
 
 #: Networks for tables: a linear classifier, and one hidden layer as wide as the input.
 TABLE_NETWORKS = ("linear", "hidden")
+
+
+_LATER_SETTINGS = ("validation_size", "measures")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,9 @@ class RunSpec:
         loss_options: Arguments of the loss.
         optimizer_options: Arguments of the optimiser.
         augmentation: Name of the augmentation.
+        validation_size: Train on all but so many of the training examples, evenly spaced, and measure on
+            those: to choose a setting without the test examples. None for none.
+        measures: Name of what is measured once, at the end; None for nothing.
         seed: Seeds the weights, the order of the data, dropout and augmentation. Two runs that differ in the
             loss alone start from the same weights and see the same batches.
     """
@@ -49,6 +55,8 @@ class RunSpec:
     loss_options: Mapping[str, Any] = field(default_factory=dict)
     optimizer_options: Mapping[str, Any] = field(default_factory=dict)
     augmentation: str = "none"
+    validation_size: int | None = None
+    measures: str | None = None
     seed: int = 0
 
     @property
@@ -56,7 +64,8 @@ class RunSpec:
         """The settings as plain values, without the seed."""
         content = asdict(self)
         del content["seed"]
-        return content
+        # As for the key: left out where a record from before these settings has none.
+        return {k: v for k, v in content.items() if k not in _LATER_SETTINGS or v is not None}
 
     @property
     def key(self) -> str:
@@ -86,6 +95,7 @@ class RunPlan:
         build_optimizer: From parameters to optimiser and learning-rate schedule.
         augmentation: From a batch and a generator to a batch.
         entry_points: The definitions whose code decides the result, for the record's code hash.
+        measure: What is measured at the end besides, from network and examples to named values.
     """
 
     spec: RunSpec
@@ -94,6 +104,7 @@ class RunPlan:
     build_optimizer: Callable[..., optim.Optimizer]
     augmentation: augment.Augmentation
     entry_points: tuple[str, ...]
+    measure: measures.Measure | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +150,8 @@ def _plan_images(spec: RunSpec) -> RunPlan:
     loss = losses.get(spec.loss, **spec.loss_options)
     optimizer = optim.get(spec.optimizer)
     augmentation = augment.get(spec.augmentation)
-    used: tuple[Any, ...] = (model, type(loss), optimizer, augmentation)
+    measure = measures.get(spec.measures) if spec.measures is not None else None
+    used: tuple[Any, ...] = (model, type(loss), optimizer, augmentation, *([measure] if measure else []))
     return RunPlan(
         spec,
         model,
@@ -147,6 +159,7 @@ def _plan_images(spec: RunSpec) -> RunPlan:
         optimizer,
         augmentation,
         ("lossbook.training.engine:train", *(f"{part.__module__}:{part.__qualname__}" for part in used)),
+        measure,
     )
 
 
@@ -158,8 +171,9 @@ def _plan_replica(spec: RunSpec) -> ReplicaPlan:
     for option in spec.optimizer_options:
         if option not in options:
             raise UnknownNameError("option of the optimizer 'sgd'", option, sorted(options))
-    if spec.augmentation != "none" or spec.train_size is not None or spec.test_size is not None:
-        raise ValueError("a run on a table takes the whole table, without augmentation")
+    sizes = (spec.train_size, spec.test_size, spec.validation_size)
+    if spec.augmentation != "none" or spec.measures is not None or sizes != (None, None, None):
+        raise ValueError("a run on a table takes the whole table, without augmentation or further measures")
     # In closed form nothing of a loss's own code is run but its schedule.
     used = getattr(loss, "schedule", None) if has_closed_form(loss) else loss
     used_code = () if used is None else (f"{type(used).__module__}:{type(used).__qualname__}",)
