@@ -122,7 +122,7 @@ def test_weights_come_from_the_global_seed(name):
 
 
 def test_names_and_an_unknown_one():
-    assert models.names() == sorted(SHAPES)
+    assert set(SHAPES) <= set(models.names())
     for build in (models.builder, lambda name: models.build(name, (1, 28, 28))):
         with pytest.raises(
             UnknownNameError, match="unknown model 'keras_mnist'; did you mean 'keras_mnist_cnn'"

@@ -134,3 +134,43 @@ def test_none_leaves_images_alone():
 def test_an_unknown_augmentation():
     with pytest.raises(UnknownNameError, match="augmentation 'shift_flip'; did you mean 'keras_shift_flip'"):
         augment.get("shift_flip")
+
+
+def numbered(count, height=6, width=5, channels=2):
+    """Images whose every pixel has a number of its own, from 1."""
+    size = channels * height * width
+    return torch.arange(1.0, size + 1).view(1, channels, height, width).expand(count, -1, -1, -1)
+
+
+def test_crops_are_shifted_by_whole_pixels_out_of_a_border_of_zeros():
+    images = numbered(2000)
+    out = augment.crop_flip(images, generator(), padding=2)
+    assert out.shape == images.shape
+    padded = torch.nn.functional.pad(images[0], (2, 2, 2, 2))
+    windows = [
+        padded[:, i : i + 6, j : j + 5].flip(2) if flip else padded[:, i : i + 6, j : j + 5]
+        for i in range(5)
+        for j in range(5)
+        for flip in (False, True)
+    ]
+    same = (out.unsqueeze(1) == torch.stack(windows)).flatten(2).all(2)
+    assert (same.sum(1) == 1).all()
+    # 50 windows, all alike probable: 40 each; 5 standard deviations of room.
+    assert (same.sum(0) - 40).abs().max() < 5 * 40**0.5
+
+
+def test_crops_depend_on_the_generator_alone_and_keep_channels_last_in_memory():
+    images = numbered(50)
+    first = augment.crop_flip(images, generator(5))
+    torch.manual_seed(99)
+    assert torch.equal(augment.crop_flip(images, generator(5)), first)
+    assert not torch.equal(augment.crop_flip(images, generator(6)), first)
+    assert first.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_no_border_leaves_flips_only():
+    images = numbered(40)
+    out = augment.crop_flip(images, generator(), padding=0)
+    kept = (out == images).flatten(1).all(1)
+    assert torch.equal(out[~kept], images[~kept].flip(3))
+    assert 5 < kept.sum() < 35

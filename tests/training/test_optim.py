@@ -76,3 +76,58 @@ def test_without_decay_there_is_no_schedule():
 def test_an_unknown_optimiser():
     with pytest.raises(UnknownNameError, match="unknown optimizer 'rmsprop'; did you mean 'keras_rmsprop'"):
         optim.get("rmsprop")
+
+
+class Momentum:
+    """v <- m v + g, w <- w - lr v; with weight decay g + d w in place of g."""
+
+    def __init__(self, lr=0.01, momentum=0.0, weight_decay=0.0, milestones=(), gamma=0.1):
+        self.lr, self.momentum, self.decay = lr, momentum, weight_decay
+        self.milestones, self.gamma, self.velocity, self.steps = milestones, gamma, 0.0, 0
+
+    def step(self, value, gradient):
+        lr = self.lr * self.gamma ** sum(self.steps >= m for m in self.milestones)
+        self.steps += 1
+        self.velocity = self.momentum * self.velocity + gradient + self.decay * value
+        return value - lr * self.velocity
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"lr": 0.01, "momentum": 0.5},
+        {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2, "milestones": [4, 9]},
+        {"lr": 0.1, "milestones": [0, 3], "gamma": 0.5},
+    ],
+)
+def test_sgd_takes_the_steps_it_says(options):
+    parameter = torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
+    expected, rule = parameter.detach().numpy().copy(), Momentum(**options)
+    optimizer, schedule = optim.get("sgd")([parameter], **options)
+    for step, gradient in enumerate(GRADIENTS):
+        if schedule is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = schedule(step)
+        parameter.grad = torch.from_numpy(gradient)
+        optimizer.step()
+        expected = rule.step(expected, gradient)
+        np.testing.assert_allclose(parameter.detach().numpy(), expected, rtol=1e-12)
+
+
+def test_a_loss_c_times_as_large_is_a_learning_rate_c_times_as_large():
+    made = []
+    for lr, scale in ((0.1, 1.0), (0.01, 10.0)):
+        parameter = torch.nn.Parameter(torch.ones(5, dtype=torch.float64))
+        optimizer, _ = optim.sgd([parameter], lr=lr, momentum=0.5)
+        for gradient in GRADIENTS[:, :4].mean(1):
+            parameter.grad = torch.full_like(parameter, scale * gradient)
+            optimizer.step()
+        made.append(parameter.detach())
+    torch.testing.assert_close(*made, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("milestones", [[5, 3], [3, 3]])
+def test_milestones_that_do_not_rise(milestones):
+    with pytest.raises(ValueError, match="milestones must be numbers of steps that rise"):
+        optim.sgd([torch.nn.Parameter(torch.zeros(1))], lr=0.1, milestones=milestones)

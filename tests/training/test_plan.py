@@ -28,6 +28,8 @@ CHANGES = {
     "loss_options": {"reduction": "sum"},
     "optimizer_options": {"lr": 0.5},
     "augmentation": "keras_shift_flip",
+    "validation_size": 10,
+    "measures": "softmax",
     "seed": 1,
 }
 
@@ -77,9 +79,14 @@ KEY = "7a180a78bd786e8d"
 
 
 def test_the_config_says_everything_but_the_seed():
-    config = replace(SPEC, seed=7).config
-    assert set(config) == {setting.name for setting in fields(RunSpec)} - {"seed"}
-    assert RunSpec(**config, seed=7) == replace(SPEC, seed=7)
+    spec = replace(SPEC, validation_size=10, measures="softmax", seed=7)
+    assert set(spec.config) == {setting.name for setting in fields(RunSpec)} - {"seed"}
+    assert RunSpec(**spec.config, seed=7) == spec
+
+
+def test_the_config_of_a_record_from_before_later_settings_is_that_of_todays_run():
+    assert not {"validation_size", "measures"} & set(SPEC.config)
+    assert RunSpec(**SPEC.config) == SPEC
 
 
 def test_names_become_code():

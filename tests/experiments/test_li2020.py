@@ -1,0 +1,156 @@
+"""The declared experiments of li2020 against what the paper says."""
+
+import pytest
+import torch
+from tiny import tiny_experiment
+
+from lossbook import datasets, experiments, losses
+from lossbook.errors import LossbookError
+from lossbook.experiments.jobs import _arrays
+from lossbook.experiments.li2020 import GRADIENT_SCALE
+from lossbook.experiments.runner import run_experiment
+from lossbook.results import published
+from lossbook.training import RunSpec
+
+CODE = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr", "lgl_inr": "lgl_inr"}
+
+
+def cells(name, profile="paper"):
+    return experiments.get(f"li2020/{name}").profiles[profile].cells
+
+
+def test_table3_at_paper_scale_is_the_papers_protocol():
+    found = {(c.labels["network"], c.labels["loss"], c.labels["dataset"]): c.spec for c in cells("table3")}
+    printed = {(r.network, r.loss, r.dataset) for r in published("li2020", "table3").itertuples()}
+    assert printed <= found.keys()
+    assert {loss for _, loss, _ in found.keys() - printed} == {"lgl_mean"}
+    for (network, loss, dataset), spec in found.items():
+        assert (spec.dataset, spec.model, spec.loss) == (dataset, f"li2020_{network}", CODE[loss])
+        assert (spec.batch_size, spec.epochs, spec.augmentation) == (64, 20, "none")
+        assert (spec.train_size, spec.test_size, spec.validation_size) == (None, None, None)
+        # The mean over ten classes is a tenth of the sum, hence a tenth of the learning rate.
+        lr = 0.001 if loss == "lgl_mean" else 0.01
+        assert spec.optimizer == "sgd"
+        assert spec.optimizer_options == {"lr": pytest.approx(lr), "momentum": 0.5}
+        assert spec.loss_options == ({"beta": 1} if loss == "lgl_inr" else {})
+        assert spec.measures == ("softmax" if loss == "sml" else "sigmoid")
+    assert experiments.get("li2020/table3").profiles["paper"].seeds >= 5
+
+
+def test_cnn2c_is_a_part_of_the_papers_protocol():
+    paper = {cell.spec.key for cell in cells("table3")}
+    part = {cell.spec.key for cell in cells("table3", "cnn2c")}
+    assert part < paper
+    assert len(part) == 8
+
+
+def test_table4_at_paper_scale_is_the_papers_protocol():
+    found = {(c.labels["network"], c.labels["loss"], c.labels["dataset"]): c.spec for c in cells("table4")}
+    assert found.keys() == {
+        (r.network, r.loss, r.dataset) for r in published("li2020", "table4").itertuples()
+    }
+    for (network, loss, _), spec in found.items():
+        assert (spec.model, spec.loss) == (f"li2020_{network}", CODE[loss])
+        assert (spec.batch_size, spec.epochs, spec.augmentation) == (64, 100, "crop_flip")
+        options = dict(spec.optimizer_options)
+        # 50,000 images make 782 steps an epoch; the rate drops after 50 and 75 of them.
+        assert options.pop("milestones") == [39_100, 58_650]
+        assert options == {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+    assert experiments.get("li2020/table4").profiles["paper"].seeds >= 3
+
+
+@pytest.mark.parametrize(("profile", "dataset"), [("paper", "kmnist"), ("fashion", "fashion_mnist")])
+def test_table5_has_the_papers_betas_and_those_it_only_discusses(profile, dataset):
+    shown = [cell for cell in cells("table5", profile) if not cell.labels["detach"]]
+    found = {cell.labels["beta"]: cell.spec for cell in shown}
+    assert found.keys() == {0, 1, 2, 4, 8, 16}
+    assert {int(r.beta) for r in published("li2020", "table5").itertuples()} <= found.keys()
+    for beta, spec in found.items():
+        assert (spec.dataset, spec.model, spec.epochs) == (dataset, "li2020_cnn2c", 20)
+        assert spec.loss_options == {"beta": beta}
+
+
+def test_a_validation_split_leaves_the_test_images_alone(monkeypatch):
+    data = datasets.load("digits")
+    spec = RunSpec("digits", "li2020_cnn2c", "ce", "sgd", 32, 1, validation_size=300, test_size=100)
+    arrays = _arrays(data, spec, torch.device("cpu"))
+    total = len(data.train_labels)
+    assert len(arrays.train_labels) == total - 300
+    assert len(arrays.test_labels) == 100
+    # Each image of the training set is in one part or in none, and no test image is in either.
+    rows = {tuple(image.flatten().tolist()) for image in arrays.train_images}
+    held_out = {tuple(image.flatten().tolist()) for image in arrays.test_images}
+    everything = {tuple(image.flatten().tolist()) for image in data.train_images}
+    assert held_out <= everything
+    assert rows <= everything
+    assert not rows & held_out
+    everyone = _arrays(data, RunSpec("digits", "li2020_cnn2c", "ce", "sgd", 32, 1), torch.device("cpu"))
+    assert torch.equal(everyone.test_labels, data.test_labels)
+    assert torch.equal(everyone.train_labels, data.train_labels)
+
+
+def test_measures_are_part_of_the_record_and_of_its_code(store):
+    plain = run_experiment(
+        tiny_experiment(seeds=1, losses=("ce",)), profile="smoke", store=store, progress=False
+    )
+    more = run_experiment(
+        tiny_experiment(seeds=1, losses=("ce",), measures="softmax"),
+        profile="smoke",
+        store=store,
+        progress=False,
+    )
+    (before,), (after,) = plain.records, more.records
+    assert before.key != after.key
+    assert before.curves == after.curves
+    assert "ece" not in before.metrics
+    assert before.metrics.items() <= after.metrics.items()
+    assert "lossbook.training.measures:softmax" in after.provenance["entry_points"]
+    assert len(before.provenance["entry_points"]) == len(after.provenance["entry_points"]) - 1
+    # The matrix of confusion has the test images of the run, and its diagonal is the accuracy.
+    count = {(i, j): after.metrics[f"count/{i}/{j}"] for i in range(10) for j in range(10)}
+    assert sum(count.values()) == after.provenance["test_size"] == 50
+    assert sum(count[i, i] for i in range(10)) / 50 == pytest.approx(after.metrics["test_accuracy"])
+
+
+def test_gradient_scales_are_those_of_the_losses_at_zero_logits():
+    """A balanced batch of ten classes, two examples each."""
+    target = torch.arange(10).repeat(2)
+    norms = {}
+    for loss, code in (("sml", "ce"), ("lgl", "lr"), ("lgl_inr", "lgl_inr")):
+        logits = torch.zeros(20, 10, dtype=torch.float64, requires_grad=True)
+        losses.get(code)(logits, target).backward()
+        norms[loss] = 20 * float(logits.grad[0].abs().sum())
+    assert {loss: norm / norms["sml"] for loss, norm in norms.items()} == pytest.approx(GRADIENT_SCALE)
+
+
+def test_equal_steps_are_learning_rates_over_the_scale_of_the_gradient():
+    for profile in ("paper", "subset", "quick"):
+        for cell in cells("scale", profile):
+            lr = cell.spec.optimizer_options["lr"]
+            assert lr * GRADIENT_SCALE[cell.labels["loss"]] == pytest.approx(cell.labels["step"])
+            held_out = 10_000 if cell.labels["split"] == "validation" else None
+            assert cell.spec.validation_size == held_out
+    # What is chosen on held-out images is compared on the test images: the same cells on both.
+    on = {
+        split: {
+            tuple(v for k, v in c.labels.items() if k != "split")
+            for c in cells("scale")
+            if c.labels["split"] == split
+        }
+        for split in ("validation", "test")
+    }
+    assert on["validation"] == on["test"]
+
+
+def test_the_gradient_through_the_weights_is_compared_at_equal_beta():
+    specs = {(c.labels["beta"], c.labels["detach"]): c.spec for c in cells("table5")}
+    for beta in (1, 4, 16):
+        assert specs[beta, True].loss_options == {"beta": beta, "detach": True}
+        assert specs[beta, False].loss_options == {"beta": beta}
+
+
+@pytest.mark.parametrize("size", [0, 1397, 10_000])
+def test_a_validation_split_that_leaves_nothing(size):
+    spec = RunSpec("digits", "li2020_cnn2c", "ce", "sgd", 32, 1, validation_size=size)
+    with pytest.raises(LossbookError, match="must leave some of the 1,397 training examples of digits"):
+        _arrays(datasets.load("digits"), spec, torch.device("cpu"))
