@@ -134,8 +134,8 @@ def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Ar
     if spec.validation_size is not None:
         if not 0 < spec.validation_size < len(rows):
             raise LossbookError(
-                f"validation_size must leave some of the {len(rows):,} training examples of {spec.dataset} and "
-                f"take some; got {spec.validation_size}"
+                f"validation_size must take some of the {len(rows):,} training examples of {spec.dataset} "
+                f"and leave some; got {spec.validation_size}"
             )
         held_out = spread(len(rows), spec.validation_size)
         images, labels = data.train_images[held_out], data.train_labels[held_out]
