@@ -166,7 +166,7 @@ def _plan_images(spec: RunSpec) -> RunPlan:
 def _plan_replica(spec: RunSpec) -> ReplicaPlan:
     loss = losses.get(spec.loss, **spec.loss_options)
     if spec.optimizer != "sgd":
-        raise UnknownNameError(f"optimizer for the network {spec.model!r}", spec.optimizer, ["sgd"])
+        raise ValueError(f"the network {spec.model!r} is trained with 'sgd'; got {spec.optimizer!r}")
     options = {"lr", "momentum"}
     for option in spec.optimizer_options:
         if option not in options:
