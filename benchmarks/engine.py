@@ -1,9 +1,10 @@
-"""Training many small networks: the replica engine beside the plain PyTorch loop.
+"""Training many small networks: the engine beside the plain PyTorch loop.
 
     .venv/bin/python benchmarks/engine.py [--shape 640x16x3] [--rounds 3] [--epochs 2]
+    .venv/bin/python benchmarks/engine.py --cnn [--device cuda]
 
-The grid is that of battash2021's study of the UCI sets: 6 losses, 3 learning rates and 2 seeds, so 36
-networks a data set, by SGD with momentum 0.9 in batches of 8, with accuracy and cross-entropy on training,
+**Tables.** The grid is that of battash2021's study of the UCI sets: 6 losses, 3 learning rates and 2 seeds,
+so 36 networks a data set, by SGD with momentum 0.9 in batches of 8, with accuracy and cross-entropy on training,
 validation and test data after every epoch. Data are random, in shapes like those of the sets: examples x
 features x classes, half of the examples for training and a quarter each to validate and to test. "Linear" is
 a linear classifier, "hidden" has one hidden layer as wide as the input.
@@ -13,7 +14,17 @@ functions, batches by indexing (a DataLoader would be slower). The two train in 
 after round; a time is the median of the rounds, for all 36 networks together and per step, measurement of the
 epochs included. "Floor" is a forward and a backward pass of one network in PyTorch at that batch size,
 without loss, optimiser and measurement; beside it stands what the engine takes per network and step, with
-all three. Leave the machine otherwise idle.
+all three.
+
+**Images.** 3 losses by 5 seeds of CNN2C, the small network of li2020, in batches of 64 of random images of
+MNIST's shape, one network after another. The plain loop is a DataLoader over a TensorDataset with
+`torch.optim.SGD`; the engine keeps the images on the device as bytes and measures on a test set after each
+epoch, which the plain loop does as well. "Floor" is a forward and a backward pass alone. "Of peak" is the
+network's multiplications and additions in the time of a step, over those of a product of two large matrices
+here; "of copy" is the bytes of weights, gradients and velocities read and written in a step, over what a copy
+moves in that time. Both say how far a network so small is from keeping the processor busy.
+
+Leave the machine otherwise idle.
 """
 
 import argparse
@@ -21,14 +32,19 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.flop_counter import FlopCounterMode
 
+from lossbook import losses, models
 from lossbook.losses import MixingSchedule
-from lossbook.training.replicas import Replica, SplitArrays, train_replicas
+from lossbook.training import Replica, RunPlan, RunSpec, SplitArrays, plan_run, train, train_replicas
+from lossbook.training.engine import Arrays, to_float
 
 SHAPES = ("640x6x3", "640x16x3", "640x16x26", "640x42x2", "640x100x9", "320x256x10")
 BATCH, MOMENTUM = 8, 0.9
@@ -50,8 +66,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--epochs", type=int, default=2, help="in a round (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of the plain loop; the engine uses one")
+    parser.add_argument("--cnn", action="store_true", help="images instead of tables")
+    parser.add_argument("--device", default="cpu", help="for --cnn: cpu or cuda (default: %(default)s)")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    if given.cnn:
+        _images(torch.device(given.device), given.rounds)
+        return
     replicas = [
         Replica(name, rate, given.epochs, seed, options)
         for name, options in LOSSES
@@ -168,6 +189,113 @@ def _times(contestants: list[Callable[[], object]], rounds: int) -> list[float]:
             contestant()
             times.append(time.perf_counter() - start)
     return [statistics.median(times) for times in taken]
+
+
+# --- images -------------------------------------------------------------------------------------------------
+
+CNN = RunSpec(
+    dataset="mnist",
+    model="li2020_cnn2c",
+    loss="ce",
+    optimizer="sgd",
+    optimizer_options={"lr": 0.01, "momentum": 0.5},
+    batch_size=64,
+    epochs=1,
+)
+CNN_LOSSES = ("ce", "lr", "lgl_inr")
+TRAIN, TEST = 64 * 30, 640
+
+
+def _images(device: torch.device, rounds: int) -> None:
+    noise = torch.Generator().manual_seed(0)
+
+    def part(size: int) -> tuple[Tensor, Tensor]:
+        images = torch.randint(0, 256, (size, 28, 28, 1), dtype=torch.uint8, generator=noise)
+        return images, torch.randint(10, (size,), generator=noise)
+
+    train_part, test_part = part(TRAIN), part(TEST)
+    there = [each.to(device) for each in (*train_part, *test_part)]
+    arrays = Arrays(there[0], there[1], there[2], there[3], num_classes=10)
+    specs = [replace(CNN, loss=loss, seed=seed) for loss in CNN_LOSSES for seed in range(5)]
+
+    def engine() -> None:
+        for spec in specs:
+            plan = plan_run(spec)
+            assert isinstance(plan, RunPlan)
+            train(plan, arrays)
+
+    def plain() -> None:
+        for spec in specs:
+            _plain_images(spec, train_part, test_part, device)
+
+    steps = len(specs) * TRAIN // CNN.batch_size
+    plain_time, engine_time = _times([plain, engine], rounds)
+    images = train_part[0][: CNN.batch_size].to(device)
+    target = train_part[1][: CNN.batch_size].to(device)
+    model = models.build(CNN.model, (1, 28, 28)).to(device)
+    floor = _median(lambda: _pass(model, to_float(images), target), device)
+    with FlopCounterMode(display=False) as counter:
+        _pass(model, to_float(images), target)
+    flops = counter.get_total_flops()
+    large = torch.randn(2048, 2048, device=device)
+    peak = 2 * 2048**3 / _median(lambda: large @ large, device)
+    source = torch.randn(2**25, device=device)
+    sink = torch.empty_like(source)
+    bandwidth = 8 * 2**25 / _median(lambda: sink.copy_(source), device)
+    # Weights, gradients and velocities are read; weights and velocities written; a gradient is written once.
+    moved = 6 * 4 * sum(each.numel() for each in model.parameters())
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    step = engine_time / steps
+    print(
+        f"{name}, torch {torch.__version__}, {torch.get_num_threads()} threads; {len(specs)} networks, "
+        f"batches of {CNN.batch_size}, {rounds} rounds of {TRAIN} images and a measurement on {TEST}"
+    )
+    print(
+        f"plain {1e3 * plain_time / steps:.3f} ms a step, engine {1e3 * step:.3f}, "
+        f"ratio {plain_time / engine_time:.2f}, floor {1e3 * floor:.3f} ms"
+    )
+    print(
+        f"{flops / 1e6:.1f} MFLOP a step: {100 * flops / step / peak:.1f} % of peak "
+        f"({peak / 1e9:.0f} GFLOP/s); "
+        f"{moved / 1e6:.2f} MB: {100 * moved / step / bandwidth:.2f} % of copy ({bandwidth / 1e9:.0f} GB/s)"
+    )
+
+
+def _pass(model: nn.Module, images: Tensor, target: Tensor) -> None:
+    F.cross_entropy(model(images), target).backward()
+
+
+def _plain_images(
+    spec: RunSpec, train_part: tuple[Tensor, Tensor], test_part: tuple[Tensor, Tensor], device: torch.device
+) -> None:
+    torch.manual_seed(spec.seed)
+    model = models.build(spec.model, (1, 28, 28)).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), **spec.optimizer_options)
+    loss = losses.get(spec.loss)
+
+    def loader(part: tuple[Tensor, Tensor], size: int, shuffle: bool) -> DataLoader[Any]:
+        images = part[0].permute(0, 3, 1, 2).float() / 255
+        return DataLoader(TensorDataset(images, part[1]), size, shuffle=shuffle)
+
+    for images, target in loader(train_part, spec.batch_size, True):
+        optimizer.zero_grad()
+        loss(model(images.to(device)), target.to(device)).backward()
+        optimizer.step()
+    model.eval()
+    with torch.no_grad():
+        for images, target in loader(test_part, 1000, False):
+            float((model(images.to(device)).argmax(1) == target.to(device)).float().mean())
+
+
+def _median(work: Callable[[], object], device: torch.device) -> float:
+    times = []
+    for _ in range(30):
+        start = time.perf_counter()
+        work()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
 
 
 if __name__ == "__main__":
