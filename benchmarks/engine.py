@@ -4,10 +4,10 @@
     .venv/bin/python benchmarks/engine.py --cnn [--device cuda]
 
 **Tables.** The grid is that of battash2021's study of the UCI sets: 6 losses, 3 learning rates and 2 seeds,
-so 36 networks a data set, by SGD with momentum 0.9 in batches of 8, with accuracy and cross-entropy on training,
-validation and test data after every epoch. Data are random, in shapes like those of the sets: examples x
-features x classes, half of the examples for training and a quarter each to validate and to test. "Linear" is
-a linear classifier, "hidden" has one hidden layer as wide as the input.
+so 36 networks a data set, by SGD with momentum 0.9 in batches of 8, with accuracy and cross-entropy on
+training, validation and test data after every epoch. Data are random, in shapes like those of the sets:
+examples x features x classes, half of the examples for training and a quarter each to validate and to test.
+"Linear" is a linear classifier, "hidden" has one hidden layer as wide as the input.
 
 The plain loop trains one network after another: `nn.Sequential`, `torch.optim.SGD`, losses from PyTorch's own
 functions, batches by indexing (a DataLoader would be slower). The two train in turn within one process, round
