@@ -47,6 +47,21 @@ def lossbook(tmp_path, monkeypatch, capfd):
     return call
 
 
+def test_shards_write_files_of_their_own_and_merge(lossbook, tmp_path):
+    run = ("run", "toy/table1", "--profile", "smoke", "--device", "cpu")
+    for shard in ("1/2", "2/2"):
+        status, out, _ = lossbook(*run, "--shard", shard)
+        assert (status, "1 runs trained now, 1 of 1 there" in out) == (0, True)
+    folder = tmp_path / "build" / "results" / "toy" / "table1"
+    assert sorted(p.name for p in folder.iterdir()) == [f"smoke.shard-{i}-of-2.jsonl" for i in (1, 2)]
+
+    assert lossbook("results", "merge", "toy/table2")[1] == "there are no shards to merge\n"
+    assert lossbook("results", "merge")[1] == "toy/table1 [smoke]: 2 records merged\n"
+    assert [p.name for p in folder.iterdir()] == ["smoke.jsonl"]
+    assert lossbook("results", "merge")[1] == "there are no shards to merge\n"
+    assert "0 runs trained now, 2 of 2 there" in lossbook(*run)[1]
+
+
 def test_run_show_export_and_run_again(lossbook, tmp_path):
     status, out, _ = lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1", "--device", "cpu")
     assert (status, "1 runs trained now, 1 of 1 there" in out) == (0, True)

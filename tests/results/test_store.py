@@ -137,6 +137,106 @@ def test_a_folder_that_cannot_be_written_is_reported(tmp_path):
         Store(working=blocked).append(make_record())
 
 
+@pytest.fixture
+def part(folder):
+    """The store of a shard."""
+    return lambda i, n=2: Store(folder.working, folder.published, shard=(i, n))
+
+
+def _names(folder):
+    return sorted(path.name for path in folder.working.rglob("*") if path.is_file())
+
+
+def test_a_shard_has_a_file_of_its_own_which_every_store_reads(folder, part):
+    folder.append(make_record(key="a" * 16))
+    path = part(2, 8).append(make_record(key="b" * 16))
+    assert path.name == "quick.shard-2-of-8.jsonl"
+    assert [r.key[0] for r in folder.records()] == ["a", "b"]
+
+
+def test_merging_moves_records_once_however_often(folder, part):
+    folder.append(make_record(key="a" * 16))
+    for i, key in ((1, "b"), (2, "c"), (2, "d")):
+        part(i).append(make_record(key=key * 16))
+    part(1).append(make_record(key="e" * 16, profile="paper"))
+    before = folder.records()
+    assert folder.shards() == [("yao2018/table1", "paper"), ("yao2018/table1", "quick")]
+    assert folder.merge("yao2018/table1", "quick") == 3
+    assert _names(folder) == ["paper.shard-1-of-2.jsonl", "quick.jsonl"]
+    assert folder.records() == before
+    once = (folder.working / "yao2018/table1/quick.jsonl").read_bytes()
+    assert once.count(b"\n") == 4
+
+    # A shard that is copied here once more, as from another machine.
+    part(2).append(make_record(key="c" * 16))
+    assert folder.merge("yao2018/table1", "quick") == 0
+    assert folder.merge("yao2018/table1", "quick") == 0
+    assert (folder.working / "yao2018/table1/quick.jsonl").read_bytes() == once
+    assert folder.records() == before
+
+
+@pytest.mark.parametrize("step", ["paths.atomic_write", "Path.unlink"])
+def test_a_merge_broken_off_loses_and_doubles_nothing(folder, part, monkeypatch, step):
+    folder.append(make_record(key="a" * 16))
+    for i in (1, 2):
+        part(i).append(make_record(key=f"{i}" * 16))
+    before = folder.records()
+
+    def failing(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"lossbook.results.store.{step}", failing)
+        with pytest.raises(LossbookError, match="Nothing was lost"):
+            folder.merge("yao2018/table1", "quick")
+    assert folder.records() == before
+    folder.merge("yao2018/table1", "quick")
+    assert folder.records() == before
+    assert _names(folder) == ["quick.jsonl"]
+    assert (folder.working / "yao2018/table1/quick.jsonl").read_text().count("\n") == 3
+
+
+def test_a_line_broken_off_in_a_shard_is_reported_and_left_out(folder, part):
+    path = part(1).append(make_record(key="a" * 16))
+    whole = path.read_bytes()
+    path.write_bytes(whole + whole[:-30])
+    with pytest.warns(UserWarning, match=r"quick\.shard-1-of-2\.jsonl has a line that was broken off"):
+        assert folder.merge("yao2018/table1", "quick") == 1
+    assert [r.key[0] for r in folder.records()] == ["a"]
+
+
+def test_records_written_while_shards_are_merged_are_not_lost(tmp_path, folder):
+    pytest.importorskip("fcntl")
+    script = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, sys.argv[3])
+        from test_store import make_record
+        from lossbook.results import Store
+        shard = (int(sys.argv[2]), 2) if sys.argv[2] < "3" else (1, 1)
+        store = Store(Path(sys.argv[1]), Path(sys.argv[1]) / "none", shard=shard)
+        for i in range(60):
+            store.append(make_record(key=f"{sys.argv[2]}{i:015d}", curves={"x": [0.5] * 1000}))
+        """
+    )
+    path = Path(__file__).parent
+    writers = [
+        subprocess.Popen([sys.executable, "-c", script, str(folder.working), number, str(path)])
+        for number in "1123"
+    ]
+    merges = 0
+    while any(writer.poll() is None for writer in writers):
+        merges += folder.merge("yao2018/table1", "quick") > 0
+    assert [writer.wait() for writer in writers] == [0] * 4
+    folder.merge("yao2018/table1", "quick")
+    assert merges
+    (left,) = folder.working.rglob("*.jsonl")
+    keys = [json.loads(line)["key"] for line in left.read_text().splitlines()]
+    # Two of the writers wrote the same lines, for which one is enough.
+    assert sorted(keys) == sorted(f"{n}{i:015d}" for n in "123" for i in range(60))
+
+
 def test_processes_writing_at_once_do_not_mix_their_lines(tmp_path):
     script = textwrap.dedent(
         """

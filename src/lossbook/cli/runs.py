@@ -189,6 +189,24 @@ def export_results(
     print(f"{len(records)} records written to {output}")
 
 
+@results.command("merge")
+def merge_results(
+    experiment: Annotated[str | None, typer.Argument(help="Only this experiment.")] = None,
+    profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
+) -> None:
+    """Move the records that shards wrote to their experiment's own file. It can be repeated at any time."""
+    store = Store()
+    found = [
+        (name, scale)
+        for name, scale in store.shards()
+        if experiment in (None, name) and profile in (None, scale)
+    ]
+    for name, scale in found:
+        print(f"{name} [{scale}]: {store.merge(name, scale)} records merged")
+    if not found:
+        print("there are no shards to merge")
+
+
 def _shard(text: str) -> tuple[int, int]:
     index, _, count = text.partition("/")
     if not (index.isdecimal() and count.isdecimal()):

@@ -20,6 +20,7 @@ from lossbook.training import (
     RunPlan,
     RunSpec,
     SplitArrays,
+    TrainingResult,
     train,
     train_replicas,
 )
@@ -73,7 +74,12 @@ def jobs(runs: Sequence[Run]) -> list[list[Run]]:
 
 
 def train_job(
-    job: Sequence[Run], device: torch.device, deadline: float, watches: Sequence[Watch]
+    job: Sequence[Run],
+    device: torch.device,
+    deadline: float,
+    watches: Sequence[Watch],
+    *,
+    train: Callable[..., TrainingResult] = train,
 ) -> Iterator[Record]:
     """Train the runs of a job, and give their records as they come.
 
@@ -82,6 +88,7 @@ def train_job(
         device: Where.
         deadline: ``time.monotonic()`` by which to stop.
         watches: One a run.
+        train: What trains a run on images; called as :func:`lossbook.training.train` is.
 
     Raises:
         OutOfTimeError: The deadline came first; a checkpoint is kept.

@@ -136,9 +136,10 @@ def run_experiment(
         budget_minutes: Stop after so many minutes, keeping the last checkpoint of the run in hand.
         refresh: Train again what was made by code that has since changed.
         shard: Which part of how many to train, ``(i, n)`` with i from 1. Runs that are trained together
-            stay together. What is said of other parts' runs is then nothing.
+            stay together. What is said of other parts' runs is then nothing. A part's records go to a file
+            of its own; see :meth:`lossbook.results.Store.merge`.
         progress: Show progress on standard error.
-        store: Where records are; the project's own if None.
+        store: Where records are, and go; the project's own, with a file for the shard, if None.
 
     Raises:
         LossbookError: Unknown profile or device, no data, a store that cannot be written.
@@ -148,7 +149,7 @@ def run_experiment(
     deadline = math.inf if budget_minutes is None else time.monotonic() + 60 * budget_minutes
     where = device_named(device)
     chosen = experiment.profile(profile)
-    store = store or Store()
+    store = store or Store(shard=shard)
     runs, notes = plan_experiment(experiment, chosen, seeds)
     runs = _part(runs, *shard)
     missing = _missing(runs, store, refresh)

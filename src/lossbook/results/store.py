@@ -1,8 +1,9 @@
 """The record store: one JSON line a run, written whole or not at all, read whatever lies between.
 
 Working records are under ``_build/results``; those worth publishing are committed under ``data/results``.
-Both hold ``<paper>/<item>/<profile>.jsonl``. The name of a file does not matter to the reader, so shards
-merge by lying side by side.
+Both hold ``<paper>/<item>/<profile>.jsonl``. A shard of a grid writes a file of its own beside it,
+``<profile>.shard-<i>-of-<n>.jsonl``. The name of a file does not matter to the reader, so records of a shard
+count as soon as they are there; :meth:`Store.merge` puts them where the others are.
 """
 
 import contextlib
@@ -96,15 +97,23 @@ def _current_hash(entry_points: tuple[str, ...]) -> str | None:
 class Store:
     """Reads published and working records together, and appends to the working ones."""
 
-    def __init__(self, working: Path | None = None, published: Path | None = None) -> None:
+    def __init__(
+        self,
+        working: Path | None = None,
+        published: Path | None = None,
+        *,
+        shard: tuple[int, int] = (1, 1),
+    ) -> None:
         """Open a store; nothing is read until asked.
 
         Args:
             working: Folder of working records; default ``_build/results``.
             published: Folder of committed records; default ``data/results`` of the checkout, if there is one.
+            shard: Part i of n, ``(i, n)``, whose file records are added to; ``(1, 1)`` for the common file.
         """
         self.working = working or paths.build_dir() / "results"
         self.published = published or paths.published_results()
+        self._ending = "" if shard == (1, 1) else f".shard-{shard[0]}-of-{shard[1]}"
 
     def records(self, experiment: str | None = None, profile: str | None = None) -> list[Record]:
         """All records, the newest of each key; a fresh one is preferred to a stale one.
@@ -140,7 +149,7 @@ class Store:
         Raises:
             LossbookError: The disk is full or the folder cannot be written; the store is as it was.
         """
-        path = self.working / record.experiment / f"{record.profile}.jsonl"
+        path = self.working / record.experiment / f"{record.profile}{self._ending}.jsonl"
         line = (record.to_json() + "\n").encode()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -153,6 +162,57 @@ class Store:
             ) from error
         return path
 
+    def shards(self) -> list[tuple[str, str]]:
+        """Experiments and profiles that have files of shards to merge, sorted."""
+        found = set()
+        for path in self.working.rglob("*.shard-*-of-*.jsonl"):
+            found.add((path.parent.relative_to(self.working).as_posix(), path.name.rpartition(".shard-")[0]))
+        return sorted(found)
+
+    def merge(self, experiment: str, profile: str) -> int:
+        """Move the records of an experiment's shards to the common file.
+
+        It may be done again, broken off, or done while shards are still being written: every record is in
+        exactly one of the files afterwards, or in both, and then the next merge counts it once. A line that a
+        killed process broke off is reported with a warning and left out.
+
+        Args:
+            experiment: ``<paper>/<item>``.
+            profile: The profile.
+
+        Returns:
+            How many records were moved.
+
+        Raises:
+            LossbookError: The folder cannot be written; the store is as it was.
+        """
+        common = self.working / experiment / f"{profile}.jsonl"
+        shards = shard_files(common)
+        if not shards:
+            return 0
+        try:
+            with contextlib.ExitStack() as held:
+                # Always in this order, so that two merges do not wait for each other for ever.
+                opened = {shard: held.enter_context(_held(shard)) for shard in shards}
+                handles = {shard: handle for shard, handle in opened.items() if handle is not None}
+                lines = [line for shard, handle in handles.items() for line in _whole_lines(shard, handle)]
+                held.enter_context(_held(common, create=True))
+                content = common.read_bytes()
+                known = set(content.splitlines())
+                new = [line for line in dict.fromkeys(lines) if line not in known]
+                if new:
+                    gap = b"" if content.endswith(b"\n") or not content else b"\n"
+                    paths.atomic_write(common, content + gap + b"".join(line + b"\n" for line in new))
+                    _sync(common)
+                for shard in handles:
+                    shard.unlink()
+        except OSError as error:
+            raise LossbookError(
+                f"cannot merge the shards of {experiment} into {common}: {error.strerror}. Nothing was lost; "
+                "make room and run this again."
+            ) from error
+        return len(new)
+
     def _read_all(self, experiment: str | None) -> Iterator[Record]:
         for folder, origin in ((self.published, "published"), (self.working, "working")):
             if folder is None:
@@ -162,23 +222,73 @@ class Store:
                 yield from _read_file(path, origin)
 
 
+def shard_files(common: Path) -> list[Path]:
+    """The files of shards that belong to a common file, sorted."""
+    return sorted(common.parent.glob(f"{common.stem}.shard-*-of-*.jsonl"))
+
+
 def _append(path: Path, line: bytes) -> None:
-    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-    try:
-        with _locked(handle):
-            size = os.fstat(handle).st_size
-            if size and os.pread(handle, 1, size - 1) != b"\n":
-                line = b"\n" + line  # A line broken off by a killed process stays damaged, alone.
-            written = 0
-            try:
-                while written < len(line):
-                    written += os.write(handle, line[written:])
-                os.fsync(handle)
-            except OSError:
-                os.ftruncate(handle, size)
+    with _held(path, create=True) as handle:
+        assert handle is not None
+        size = os.fstat(handle).st_size
+        if size and os.pread(handle, 1, size - 1) != b"\n":
+            line = b"\n" + line  # A line broken off by a killed process stays damaged, alone.
+        written = 0
+        try:
+            while written < len(line):
+                written += os.write(handle, line[written:])
+            os.fsync(handle)
+        except OSError:
+            os.ftruncate(handle, size)
+            raise
+
+
+def _sync(path: Path) -> None:
+    """Have a file on the disk before the ones it was made of are deleted."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _whole_lines(path: Path, handle: int) -> list[bytes]:
+    found = []
+    for line in os.pread(handle, os.fstat(handle).st_size, 0).splitlines():
+        try:
+            json.loads(line)
+        except ValueError:
+            if line.strip():
+                warnings.warn(f"{path} has a line that was broken off; it was left out", stacklevel=3)
+        else:
+            found.append(line)
+    return found
+
+
+@contextlib.contextmanager
+def _held(path: Path, *, create: bool = False) -> Iterator[int | None]:
+    """Open a file and hold its lock; None when it is not there and is not to be made."""
+    flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0)
+    while True:
+        try:
+            handle = os.open(path, flags, 0o666)
+        except FileNotFoundError:
+            if create:
                 raise
-    finally:
-        os.close(handle)
+            yield None
+            return
+        try:
+            with _locked(handle):
+                # A merge may have put another file in its place, or none, while this waited for the lock.
+                if _is_at(path, handle):
+                    yield handle
+                    return
+        finally:
+            os.close(handle)
+
+
+def _is_at(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
 
 
 @contextlib.contextmanager
