@@ -20,7 +20,7 @@ from torchvision.ops import sigmoid_focal_loss
 
 from lossbook import losses
 from lossbook.errors import UnknownNameError
-from lossbook.losses import _rowwise, logistic
+from lossbook.losses import _common, _rowwise, logistic, softmax
 
 close = torch.testing.assert_close
 
@@ -449,15 +449,17 @@ def test_exactly_as_many_where_classes_tie(logits, m, classes, selection):
 
 def test_without_numpy_the_selection_is_the_same(monkeypatch, batch):
     logits, target = batch(50, 100)
-    expected = gradient(losses.hs_lr_loss, logits, target)
+    chosen = losses.hs_lr_loss, losses.softmax_bce_loss
+    expected = [gradient(loss, logits, target) for loss in chosen]
 
     def unavailable(_):
         raise RuntimeError("Numpy is not available")
 
     monkeypatch.setattr(torch.Tensor, "numpy", unavailable)
-    assert not logistic._has_numpy()
+    assert not _common._has_numpy()
     monkeypatch.setattr(logistic, "_PARTITION_CLASSES", math.inf)
-    close(gradient(losses.hs_lr_loss, logits, target), expected, rtol=1e-14, atol=0)
+    monkeypatch.setattr(softmax, "HAS_NUMPY", False)
+    close([gradient(loss, logits, target) for loss in chosen], expected, rtol=1e-14, atol=0)
 
 
 # --- what holds between them --------------------------------------------------------------------------------

@@ -5,8 +5,6 @@ from typing import NoReturn
 import torch
 from torch import Tensor, nn
 
-from lossbook.losses._rowwise import is_traced
-
 REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -140,6 +138,24 @@ def countable_logits(input: Tensor, keep: Tensor | None) -> Tensor:
     """Logits for a loss under autocast, with 0 for examples that do not count, whatever they hold."""
     logits = autocast_logits(input)
     return logits if keep is None else logits.where(keep.unsqueeze(1), 0)
+
+
+def is_traced() -> bool:
+    """Whether ``torch.compile`` or a transform of ``torch.func`` is at work."""
+    return torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active()
+
+
+def _has_numpy() -> bool:
+    try:
+        torch.empty(0, device="cpu").numpy()
+    except RuntimeError:
+        return False
+    return True
+
+
+#: Whether torch has numpy at hand, which selects and compares with the processor's vector instructions where
+#: torch does not.
+HAS_NUMPY = _has_numpy()
 
 
 def refuse(option: str, value: object, wanted: str) -> NoReturn:

@@ -16,18 +16,20 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from lossbook.losses._common import (
+    HAS_NUMPY,
     ClassificationLoss,
     autocast_logits,
     check_logits,
     class_indices,
+    countable_logits,
+    is_traced,
     reduce_loss,
     refuse,
 )
-from lossbook.losses._rowwise import RowLoss, is_traced, row_losses, widened
+from lossbook.losses._rowwise import RowLoss, has_closed_form, scaled, total_loss, widened
 from lossbook.losses.softmax import softplus
 
 Count = Literal["paper", "published"]
@@ -296,17 +298,9 @@ def _partitions(classes: int) -> bool:
     return classes >= _PARTITION_CLASSES and torch.get_num_threads() <= _PARTITION_THREADS
 
 
-def _has_numpy() -> bool:
-    try:
-        torch.empty(0, device="cpu").numpy()
-    except RuntimeError:
-        return False
-    return True
-
-
-# Where torch has numpy at hand, its partition selects about five times faster than torch.topk, as it uses the
-# processor's vector instructions. But it runs on one thread, and takes a while to call.
-_PARTITION_CLASSES = 32 if _has_numpy() else math.inf
+# Numpy's partition selects about five times faster than torch.topk. But it runs on one thread, and takes a
+# while to call.
+_PARTITION_CLASSES = 32 if HAS_NUMPY else math.inf
 _PARTITION_THREADS = 4
 
 # Far above what rounding does to m times a number of classes, far below the steps of any m in use.
@@ -397,16 +391,18 @@ def _loss(
     if isinstance(rule, HSLR):
         rule.selected(input.shape[1])
     labels = _labels(input, target, ignore_index)
-    logits = autocast_logits(input)
     if labels is None:
         index, keep = class_indices(input, target, ignore_index)
-        losses = reduce_loss(row_losses(rule, logits, index), index, keep, weight, reduction)
+        logits = countable_logits(input, keep)
+        loss = total_loss(rule, logits, index, keep, weight, reduction)
     else:
+        logits = autocast_logits(input)
         rule = replace(rule, weight=weight)
-        alone = _has_closed_form(logits, weight)
-        losses = row_losses(rule, logits, labels) if alone else rule.formula(widened(logits), labels)
-        losses = reduce_loss(losses, labels, None, None, reduction)
-    return losses.to(logits.dtype)
+        if has_closed_form(logits, weight):
+            loss = total_loss(rule, logits, labels, reduction=reduction)
+        else:
+            loss = reduce_loss(rule.formula(widened(logits), labels), labels, None, None, reduction)
+    return loss.to(logits.dtype)
 
 
 # --- LGL-INR ------------------------------------------------------------------------------------------------
@@ -548,15 +544,6 @@ def _total(
     return total * count if reduction == "sum" else total
 
 
-def _has_closed_form(logits: Tensor, weight: Tensor | None) -> bool:
-    """Whether the gradient with respect to the logits is all that can be asked for, and on a CPU."""
-    if logits.device.type != "cpu" or is_traced() or forward_ad.unpack_dual(logits).tangent is not None:
-        return False
-    if weight is None:
-        return True
-    return not weight.requires_grad and forward_ad.unpack_dual(weight).tangent is None
-
-
 class _Total(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, factor: Tensor | None, rule: LGLINR) -> Tensor:
@@ -577,9 +564,7 @@ class _Total(torch.autograd.Function):
             logits, target, factor = ctx.saved_tensors
             gradient = torch.empty_like(logits)
             ctx.rule.total(logits, target, factor, gradient)
-        # Many gradients at once, as for a Jacobian, do not fit in the place of one.
-        many = torch._C._functorch.is_legacy_batchedtensor(grad_output)
-        return (gradient * grad_output if many else gradient.mul_(grad_output)), None, None, None
+        return scaled(gradient, grad_output), None, None, None
 
 
 # --- the losses ---------------------------------------------------------------------------------------------
@@ -795,7 +780,7 @@ def lgl_inr_loss(
     rows, labels = widened(logits), index
     if rows.ndim > 2:
         rows, labels = rows.movedim(1, -1).flatten(0, -2), index.flatten()
-    if reduction == "none" or not _has_closed_form(rows, weight):
+    if reduction == "none" or not has_closed_form(rows, weight):
         shares = rule.shares(rows, labels, None if keep is None else keep.flatten())
         loss = reduce_loss(shares.view(index.shape), index, keep, weight, reduction)
     else:

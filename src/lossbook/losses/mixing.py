@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from lossbook.errors import UnknownNameError
-from lossbook.losses._common import ClassificationLoss
+from lossbook.losses._common import ClassificationLoss, is_traced
 from lossbook.losses.softmax import Phi, PhiLoss, _loss, ce_phi, ceel_phi, expectation_phi
 
 # The paper's schedules: every F, and the share of the epochs that the first takes, as a ratio.
@@ -265,7 +265,11 @@ class CEELLoss(ClassificationLoss):
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        # A copy, as the epoch may change between here and the backward pass.
+        if self.mix.device.type == "cpu" and not is_traced():
+            rule = PhiLoss(ceel_phi(*self.mix.tolist()))
+            return _loss(rule, input, target, self.weight, self.ignore_index, self.reduction)
+        # Without asking for the values, which a change of the epoch would make anew in what is compiled. A
+        # copy, as the epoch may change between here and the backward pass.
         alpha, beta = self.mix.clone().unbind()
         ce, el = ce_phi(), expectation_phi()
         mixed = Phi(
