@@ -1,0 +1,286 @@
+"""The scale of the losses of li2020: how long their steps are, and what is left at equal ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lossbook import datasets, experiments, losses, models
+from lossbook.experiments.li2020 import GRADIENT_SCALE
+from lossbook.report import figures, stats, style, tables
+from lossbook.report.evidence import Evidence
+from lossbook.report.li2020 import DRAWN, NAMES, dataset_name
+from lossbook.report.page import Cell
+from lossbook.report.tables import Runs
+
+SCALE = "li2020/scale"
+BASELINE = "sml"
+PUBLISHED_RATE = 0.01
+_CODE = {"sml": "ce", "lgl": "lr", "lgl_inr": "lgl_inr"}
+
+
+# --- gradients ----------------------------------------------------------------------------------------------
+
+
+def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 640) -> pd.DataFrame:
+    """Return how large the gradient of each loss is before the first step.
+
+    Once for logits of zero and a balanced batch, where it follows from the formula; and for CNN2C with fresh
+    weights on real images, with respect to the logits and to the weights of the network.
+
+    Args:
+        dataset: A data set, of which evenly spaced training images are taken; digits where it is not there.
+        seeds: How many networks to average over.
+        batch: How many images.
+    """
+    data = datasets.load(dataset if datasets.present(dataset) else "digits")
+    rows = torch.arange(batch) * len(data.train_labels) // batch
+    images = data.train_images[rows].permute(0, 3, 1, 2).float() / 255
+    target = data.train_labels[rows]
+    norms: dict[str, list[tuple[float, float]]] = {loss: [] for loss in _CODE}
+    for seed in range(seeds):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            shape = (images.shape[1], images.shape[2], images.shape[3])
+            network = models.build("li2020_cnn2c", shape, data.num_classes)
+        for loss, code in _CODE.items():
+            logits = network(images)
+            logits.retain_grad()
+            network.zero_grad()
+            losses.get(code)(logits, target).backward()
+            weights = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+            norms[loss].append((float(logits.grad.abs().sum()), float(weights.norm())))
+    base = norms[BASELINE]
+    found = []
+    for loss, mine in norms.items():
+        ratios = [
+            float(np.mean([one[i] / other[i] for one, other in zip(mine, base, strict=True)])) for i in (0, 1)
+        ]
+        found.append(
+            {
+                "Loss": NAMES[loss],
+                "Logits zero, exact": f"{GRADIENT_SCALE[loss]:.2f}",
+                "Logits of CNN2C": f"{ratios[0]:.2f}",
+                "Weights of CNN2C": f"{ratios[1]:.2f}",
+            }
+        )
+    return pd.DataFrame(found)
+
+
+# --- equal rates, equal steps, own best ---------------------------------------------------------------------
+
+
+def rates(profile: str, dataset: str, loss: str) -> list[float]:
+    """Return the learning rates that a profile declares for a loss, rising."""
+    cells = experiments.get(SCALE).profiles[profile].cells
+    return sorted(
+        {c.labels["lr"] for c in cells if (c.labels["dataset"], c.labels["loss"]) == (dataset, loss)}
+    )
+
+
+def sets(profile: str) -> list[str]:
+    """Return the data sets that a profile declares."""
+    return list(dict.fromkeys(c.labels["dataset"] for c in experiments.get(SCALE).profiles[profile].cells))
+
+
+def step(loss: str, rate: float) -> float:
+    """Return the length of a first step: the learning rate times the scale of the gradient."""
+    return float(f"{rate * GRADIENT_SCALE[loss]:.2g}")
+
+
+def runs(evidence: Evidence, profile: str, dataset: str, loss: str, rate: float, split: str = "test") -> Runs:
+    """Return the runs of one loss at one learning rate."""
+    return evidence.runs(profile, dataset=dataset, loss=loss, lr=rate, split=split)
+
+
+def best_rate(evidence: Evidence, profile: str, dataset: str, loss: str) -> float | None:
+    """Return the learning rate with the highest mean accuracy on held-out training images, or None.
+
+    A run that diverged counts as an accuracy of zero. The test images have no part in the choice.
+    """
+    means: dict[float, float] = {}
+    for rate in rates(profile, dataset, loss):
+        found = runs(evidence, profile, dataset, loss, rate, "validation")
+        values = found.values("test_accuracy")
+        if found.records:
+            means[rate] = sum(values.values()) / len(found.records)
+    return max(means, key=lambda rate: (means[rate], -rate)) if means else None
+
+
+def three_ways(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the losses compared at the paper's learning rate, at equal steps, and each at its own best rate.
+
+    Args:
+        evidence: The records.
+        profile: Which of them.
+
+    Returns:
+        The table and the notes it needs.
+    """
+    rows: list[dict[str, Any]] = []
+    pairs: list[tuple[Runs, Runs] | None] = []
+    used: list[Runs] = []
+    for dataset in sets(profile):
+        for way, chosen in _ways(evidence, profile, dataset):
+            base = _found(evidence, profile, dataset, BASELINE, chosen)
+            for loss in _CODE:
+                mine = _found(evidence, profile, dataset, loss, chosen)
+                rate = chosen.get(loss)
+                if mine is None or rate is None:
+                    continue
+                used.append(mine)
+                pairs.append((mine, base) if base is not None and loss != BASELINE else None)
+                rows.append(
+                    {
+                        "Data": dataset_name(dataset, mine.records),
+                        "Compared at": way,
+                        "Loss": NAMES[loss],
+                        "Learning rate": f"{rate:g}",
+                        "First step": f"{step(loss, rate):g}",
+                        "Test accuracy, %": tables.mean_cell(mine, "test_accuracy", percent=True),
+                    }
+                )
+    frame = pd.DataFrame(rows)
+    differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+    frame = frame.assign(
+        **{
+            "Minus SML, points": pd.Series(differences, dtype=object),
+            "p (Holm)": pd.Series(p_values, dtype=object),
+        }
+    )
+    return frame, tables.notes(used)
+
+
+def _found(
+    evidence: Evidence, profile: str, dataset: str, loss: str, chosen: dict[str, float]
+) -> Runs | None:
+    if loss not in chosen:
+        return None
+    found = runs(evidence, profile, dataset, loss, chosen[loss])
+    return found if found.records else None
+
+
+def _ways(evidence: Evidence, profile: str, dataset: str) -> Iterable[tuple[str, dict[str, float]]]:
+    yield "the paper's learning rate", dict.fromkeys(_CODE, PUBLISHED_RATE)
+    common = set.intersection(
+        *({step(loss, rate) for rate in rates(profile, dataset, loss)} for loss in _CODE)
+    )
+    for length in sorted(common):
+        yield (
+            f"steps of {length:g}",
+            {
+                loss: next(r for r in rates(profile, dataset, loss) if step(loss, r) == length)
+                for loss in _CODE
+            },
+        )
+    best = {loss: best_rate(evidence, profile, dataset, loss) for loss in _CODE}
+    yield "each one's best rate", {loss: rate for loss, rate in best.items() if rate is not None}
+
+
+def rate_curves(evidence: Evidence, profile: str, dataset: str) -> Figure:
+    """Draw the test accuracy against the learning rate, and against the length of the first step.
+
+    A ring marks the rate chosen on held-out images.
+    """
+    figure = Figure(figsize=(6.0, 3.0), layout="constrained")
+    axes = figure.subplots(1, 2, sharey=True)
+    for loss in _CODE:
+        points = _points(evidence, profile, dataset, loss)
+        if not points:
+            continue
+        best = best_rate(evidence, profile, dataset, loss)
+        for ax, scale in zip(axes, (1.0, GRADIENT_SCALE[loss]), strict=True):
+            _draw(ax, loss, points, scale, best)
+    axes[0].set(xlabel="learning rate", ylabel="test accuracy, %", xscale="log")
+    axes[1].set(xlabel="learning rate × gradient scale", xscale="log")
+    figures.add_legend(figure, [DRAWN[loss] for loss in _CODE])
+    return figure
+
+
+def _points(
+    evidence: Evidence, profile: str, dataset: str, loss: str
+) -> list[tuple[float, stats.Interval, float, float]]:
+    """Learning rate, mean, lowest and highest test accuracy in percent."""
+    found = []
+    for rate in rates(profile, dataset, loss):
+        values = runs(evidence, profile, dataset, loss, rate).values("test_accuracy")
+        percent = [100 * v for v in values.values()]
+        if percent:
+            found.append((rate, stats.mean_interval(percent), min(percent), max(percent)))
+    return found
+
+
+def _draw(
+    ax: Axes,
+    loss: str,
+    points: Sequence[tuple[float, stats.Interval, float, float]],
+    scale: float,
+    best: float | None,
+) -> None:
+    look = style.loss_style(DRAWN[loss])
+    x = [scale * rate for rate, *_ in points]
+    ax.plot(x, [m.mean for _, m, _, _ in points], marker=look.marker, **look.line())
+    ax.fill_between(
+        x,
+        [low for *_, low, _ in points],
+        [high for *_, high in points],
+        color=look.color,
+        alpha=0.22,
+        linewidth=0,
+    )
+    for rate, mean, _, _ in points:
+        if rate == best:
+            ax.plot(scale * rate, mean.mean, marker="o", markersize=13, fillstyle="none", color=look.color)
+
+
+def rate_curves_alt(evidence: Evidence, profile: str, dataset: str) -> str:
+    """Return what the figure shows, in words and numbers."""
+    parts = []
+    for loss in _CODE:
+        points = _points(evidence, profile, dataset, loss)
+        each = ", ".join(f"{m.mean:.1f}% at {rate:g}" for rate, m, _, _ in points)
+        parts.append(f"{NAMES[loss]}: {each}")
+    return (
+        f"Test accuracy on {dataset_name(dataset)} against the learning rate, and against the learning rate "
+        f"times the scale of the gradient, one line per loss. {'. '.join(parts)}."
+    )
+
+
+def meaning(evidence: Evidence) -> list[str]:
+    """Return what the best runs there are say: the leads over SML at equal rates, and each at its best."""
+    sentences = []
+    for profile in evidence.by_profile:
+        for dataset in sets(profile):
+            ways = dict(_ways(evidence, profile, dataset))
+            for loss in ("lgl", "lgl_inr"):
+                found = []
+                for way in ("the paper's learning rate", "each one's best rate"):
+                    mine = _found(evidence, profile, dataset, loss, ways[way])
+                    base = _found(evidence, profile, dataset, BASELINE, ways[way])
+                    d = tables.difference(mine, base, "test_accuracy") if mine and base else None
+                    if d is not None:
+                        band = f" ± {100 * d.half:.2f}" if d.n > 1 and d.half == d.half else ""
+                        found.append(f"{tables.signed(100 * d.mean)}{band} points at {way}")
+                if found:
+                    sentences.append(
+                        f"**{NAMES[loss]} minus SML, {dataset_name(dataset)}, profile {profile}:** "
+                        f"{'; '.join(found)}."
+                    )
+    return sentences
+
+
+def costs(profile: str, device: str = "auto") -> Cell:
+    """Return what the missing runs of a profile would cost here, as a cell."""
+    pending = experiments.pending(profile, SCALE, device=device)
+    if not pending:
+        return Cell("all run")
+    from lossbook.experiments.progress import duration
+
+    seconds = sum(p.seconds for p in pending)
+    return Cell(f"{sum(p.count for p in pending)} runs not made; about {duration(seconds)} here")
