@@ -177,8 +177,8 @@ TABLE4 = Experiment(
         ),
         Profile(
             "quick",
-            "256 images of CIFAR-10 for 1 epoch, to see that everything runs",
-            _table4(train_size=256, test_size=200, epochs=1, optimizer_options=_CONSTANT),
+            "64 images of CIFAR-10 for 1 epoch, a single step, to see that everything runs",
+            _table4(train_size=64, test_size=100, epochs=1, optimizer_options=_CONSTANT),
             seeds=1,
             embedded_fallback=True,
         ),
@@ -209,8 +209,8 @@ TABLE5 = Experiment(
         ),
         Profile(
             "quick",
-            "2,000 images of Fashion-MNIST for 3 epochs",
-            _table5("fashion_mnist", train_size=2000, test_size=2000, epochs=3),
+            "2,000 images of Fashion-MNIST for 5 epochs",
+            _table5("fashion_mnist", train_size=2000, test_size=1000, epochs=5),
             seeds=2,
             embedded_fallback=True,
         ),

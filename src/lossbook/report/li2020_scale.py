@@ -154,7 +154,23 @@ def three_ways(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str
             "p (Holm)": pd.Series(p_values, dtype=object),
         }
     )
-    return frame, tables.notes(used)
+    return frame, [*tables.notes(used), *_at_the_edge(evidence, profile)]
+
+
+def _at_the_edge(evidence: Evidence, profile: str) -> list[str]:
+    found = []
+    for dataset in sets(profile):
+        names = []
+        for loss in _CODE:
+            declared = rates(profile, dataset, loss)
+            if best_rate(evidence, profile, dataset, loss) in (declared[0], declared[-1]):
+                names.append(NAMES[loss])
+        if names:
+            found.append(
+                f"{dataset_name(dataset)}: the chosen rate of {' and '.join(names)} is at the end of those "
+                "tried; a better one may lie beyond."
+            )
+    return found
 
 
 def _found(
