@@ -3,6 +3,7 @@
 The graph is in the ``Snakefile``; its rules call this module as ``python -m lossbook.workflow``. Everything
 made at a profile lies under ``_build/<profile>/``:
 
+- ``shards/``: stamps of the parts of an experiment that are done, until the whole is;
 - ``experiments/``: one stamp an experiment, saying which runs were there and what is to be noted about them;
 - ``notebooks/``: executed notebooks; a failed one stays as ``*.partial.ipynb``;
 - ``files/``: the CSV, SVG and PDF files of the pages;
@@ -28,7 +29,7 @@ import textwrap
 import threading
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,20 @@ import yaml
 from lossbook import paths
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.results.code import imported_modules, module_closure, module_closure_hash
+from lossbook.results.store import Store, shard_files
 
 PROFILES = ("smoke", "quick", "paper")
+
+#: Exit status of a shard that stopped before it was done: the same command goes on (EX_TEMPFAIL).
+UNFINISHED = 75
 
 
 class StepFailedError(Exception):
     """A notebook, or a build, stopped at an error; the message is what the user needs to see of it."""
+
+
+class UnfinishedError(Exception):
+    """A shard stopped before all of its runs were done."""
 
 
 # --- names and places ---------------------------------------------------------------------------------------
@@ -57,6 +66,69 @@ def check_profile(name: str) -> str:
     if name not in PROFILES:
         raise UnknownNameError("PROFILE", name, PROFILES)
     return name
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """What may be given to Snakemake's ``--config``.
+
+    Attributes:
+        profile: The book's profile.
+        shards: Into how many jobs each experiment is divided.
+        threads: Processor cores a shard.
+        device: Where a shard trains: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        refresh: Whether shards train again what was made by code that has since changed; by default at every
+            profile but the paper's.
+    """
+
+    profile: str = "quick"
+    shards: int = 1
+    threads: int = 1
+    device: str = "auto"
+    refresh: bool | None = None
+
+    def stamps(self, experiment: str) -> list[str]:
+        """The stamps that the shards of an experiment write; none if it is not divided."""
+        if self.shards == 1:
+            return []
+        return [f"shards/{experiment}/{i}-of-{self.shards}.json" for i in range(1, self.shards + 1)]
+
+    def options(self, runtime: int | None) -> str:
+        """Options of the step ``shard``.
+
+        Args:
+            runtime: Minutes that its job may run, so that it ends by itself before; None for no limit.
+        """
+        words = [f"--device {self.device}"]
+        if self.refresh is not None:
+            words.append("--refresh" if self.refresh else "--no-refresh")
+        if runtime is not None:
+            words.append(f"--budget {max(runtime - 10, runtime / 2):g}")
+        return " ".join(words)
+
+
+def read_settings(config: Mapping[str, Any]) -> Settings:
+    """Check what was given to ``--config``.
+
+    Raises:
+        UnknownNameError: A setting or a profile there is not.
+        LossbookError: A value of the wrong type.
+    """
+    known = [field.name for field in dataclasses.fields(Settings)]
+    for name, value in config.items():
+        if name not in known:
+            raise UnknownNameError("setting", name, known)
+        if name in ("shards", "threads"):
+            right, wanted = type(value) is int and value >= 1, "a whole number from 1"
+        elif name == "refresh":
+            right, wanted = isinstance(value, bool), "True or False"
+        else:
+            right, wanted = isinstance(value, str), "a name"
+        if not right:
+            raise LossbookError(f"setting {name!r} must be {wanted}; got {value!r}")
+    given = Settings(**config)
+    check_profile(given.profile)
+    return given
 
 
 def profile_dir(profile: str) -> Path:
@@ -282,7 +354,8 @@ def notebook_inputs(name: str, profile: str) -> str:
     for experiment in experiments_of(name):
         records.append(data / "results" / experiment)
         working = paths.build_dir() / "results" / experiment
-        records += [path for path in _files([working]) if path.name != f"{profile}.jsonl"]
+        # Of this profile the stamp tells.
+        records += [path for path in _files([working]) if path.name.partition(".")[0] != profile]
     return json.dumps(
         {
             "source": _hash_files([notebook_source(name)]),
@@ -330,7 +403,8 @@ def drop_outdated_stamps(profile: str) -> None:
 
 def _experiment_state(experiment: str, profile: str, notes: Sequence[str]) -> str:
     """What a stamp holds on to: the records, and, when there is a note, the data sets that are there."""
-    records = _hash_files([paths.build_dir() / "results" / experiment / f"{profile}.jsonl"])
+    common = paths.build_dir() / "results" / experiment / f"{profile}.jsonl"
+    records = _hash_files([common, *shard_files(common)])
     return _hash_text(records, *(_data_sets_there() if notes else []))
 
 
@@ -826,10 +900,46 @@ def _notes(folder: Path) -> list[str]:
 # --- the steps of the Snakefile -----------------------------------------------------------------------------
 
 
+def step_shard(
+    name: str, profile: str, shard: str, device: str, budget: float | None, refresh: bool | None
+) -> None:
+    """Train what a part of an experiment misses, and write the stamp of that part.
+
+    A run whose data cannot be had holds nothing up: whether that is an error is for the whole experiment.
+
+    Raises:
+        UnfinishedError: The budget is used up, or another process has some of the runs in hand.
+    """
+    from lossbook import datasets, experiments
+
+    index, _, count = shard.partition("-of-")
+    again = refresh if refresh is not None else profile != "paper"
+    try:
+        outcome = experiments.run(
+            name,
+            profile=profile,
+            device=device,
+            budget_minutes=budget,
+            refresh=again,
+            shard=(int(index), int(count)),
+        )
+    except datasets.DataUnavailableError as error:
+        print(error)
+    else:
+        left = [run for run in outcome.left if run.spec.dataset not in outcome.unavailable]
+        if left or (again and outcome.stale):
+            unfinished = len(left) + (len(outcome.stale) if again else 0)
+            raise UnfinishedError(
+                f"{unfinished} runs of shard {shard} of {name} are left; the same command goes on with them"
+            )
+    paths.atomic_write(profile_dir(profile) / "shards" / name / f"{shard}.json", "{}\n")
+
+
 def step_experiment(name: str, profile: str) -> None:
-    """Train what an experiment misses and write its stamp."""
+    """Merge what shards have trained of an experiment, train what it misses, and write its stamp."""
     from lossbook import experiments
 
+    Store().merge(name, profile)
     # At the paper's own profile a change of code asks for days of training: that is for the user to start.
     outcome = experiments.run(name, profile=profile, refresh=profile != "paper")
     runs = [f"{r.key} {r.provenance.get('code')} {r.provenance.get('finished')}" for r in outcome.records]
@@ -860,20 +970,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     steps = parser.add_subparsers(dest="step", required=True)
     for step, text in {
         "build": "build the whole book, or what is not up to date of it",
+        "shard": "train what a part of an experiment misses",
         "experiment": "train what an experiment misses",
         "notebook": "execute one notebook of the book",
         "book": "build the pages from executed notebooks",
     }.items():
         sub = steps.add_parser(step, help=text)
         sub.add_argument("--profile", default="quick")
-        if step in ("experiment", "notebook"):
+        if step in ("shard", "experiment", "notebook"):
             sub.add_argument("name")
+        if step == "shard":
+            sub.add_argument("shard", help="for example 1-of-8")
+            sub.add_argument("--device", default="auto")
+            sub.add_argument("--budget", type=float, help="stop after so many minutes")
+            sub.add_argument("--refresh", action=argparse.BooleanOptionalAction)
     given = parser.parse_args(arguments)
     try:
         check_profile(given.profile)
         match given.step:
             case "build":
                 build(given.profile)
+            case "shard":
+                step_shard(given.name, given.profile, given.shard, given.device, given.budget, given.refresh)
             case "experiment":
                 step_experiment(given.name, given.profile)
             case "notebook":
@@ -884,6 +1002,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.step == "build":
             print("Stopped. The same command goes on where it was.", file=sys.stderr)
         return 130
+    except UnfinishedError as error:
+        print(error, file=sys.stderr, flush=True)
+        return UNFINISHED
     except Exception as error:
         expected = isinstance(error, LossbookError | StepFailedError)
         text = str(error) if expected else traceback.format_exc()

@@ -32,6 +32,7 @@ class RunOutcome:
         left: The runs that have no record yet.
         stale: Records made by code that has since changed.
         notes: What a reader must know, for example that embedded data stood in for a data set.
+        unavailable: Data sets that could not be had, so that their runs are left.
     """
 
     records: list[Record]
@@ -39,6 +40,7 @@ class RunOutcome:
     left: list[Run]
     stale: list[Record]
     notes: tuple[str, ...]
+    unavailable: tuple[str, ...] = ()
 
 
 def device_named(name: str) -> torch.device:
@@ -153,10 +155,12 @@ def run_experiment(
     runs, notes = plan_experiment(experiment, chosen, seeds)
     runs = _part(runs, *shard)
     missing = _missing(runs, store, refresh)
-    trained = 0
+    trained, unavailable = 0, dict[str, datasets.DataUnavailableError]()
     if missing:
-        trained, why_not = _train_all(missing, store, where, deadline, refresh, progress)
-        notes += why_not
+        trained, unavailable = _train_all(missing, store, where, deadline, refresh, progress)
+        if unavailable and not trained and len(missing) == len(runs):
+            raise next(iter(unavailable.values()))
+        notes += tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
     by_key = {record.key: record for record in store.records(experiment.name, profile)}
     records = [by_key[run.spec.key] for run in runs if run.spec.key in by_key]
     notes += tuple(
@@ -167,7 +171,8 @@ def run_experiment(
         )
     )
     left = [run for run in runs if run.spec.key not in by_key]
-    return RunOutcome(records, trained, left, [record for record in records if record.stale], notes)
+    stale = [record for record in records if record.stale]
+    return RunOutcome(records, trained, left, stale, notes, tuple(unavailable))
 
 
 def _part(runs: list[Run], index: int, count: int) -> list[Run]:
@@ -196,8 +201,8 @@ def _train_all(
     deadline: float,
     refresh: bool,
     progress: bool,
-) -> tuple[int, tuple[str, ...]]:
-    """Train runs job by job; how many were trained, and why others could not be."""
+) -> tuple[int, dict[str, datasets.DataUnavailableError]]:
+    """Train runs job by job; how many were trained, and by data set why others could not be."""
     trained = 0
     unavailable: dict[str, datasets.DataUnavailableError] = {}
     with Progress([run.spec for run in runs], device, enabled=progress) as shown:
@@ -222,9 +227,7 @@ def _train_all(
                     unavailable[mine[0].spec.dataset] = error
                     for run in mine:
                         shown.skip(run.spec)
-    if unavailable and not trained:
-        raise next(iter(unavailable.values()))
-    return trained, tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
+    return trained, unavailable
 
 
 @contextlib.contextmanager

@@ -1,0 +1,179 @@
+"""An experiment divided into jobs, run by Snakemake here and by Slurm where there is one."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lossbook import workflow
+from lossbook.errors import LossbookError, UnknownNameError
+from lossbook.results import Store
+
+ROOT = Path(__file__).parents[2]
+EXPERIMENT = "li2020/table5"
+TARGET = f"experiments/{EXPERIMENT}.json"
+SLURM = ROOT / "workflow" / "profiles" / "slurm"
+
+
+def _environment(build):
+    known = {k: v for k, v in os.environ.items() if not k.startswith(("LOSSBOOK_", "SLURM_"))}
+    return known | {
+        "PYTHONPATH": str(ROOT / "src"),
+        "LOSSBOOK_BUILD": str(build),
+        "LOSSBOOK_DATA": str(build / "data"),
+        "XDG_CACHE_HOME": str(build / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def _python(build, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        env=_environment(build),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+
+
+def _snakemake(build, *options, target=TARGET):
+    folder = str(build / "smoke")
+    return [
+        *("snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder, target),
+        *("--config", "profile=smoke", "shards=2", "device=cpu", *options),
+    ]
+
+
+def _numbers(build):
+    """What the records of the experiment say, without when and where it was found."""
+    store = Store(build / "results", build / "none")
+    return {r.key: (r.seed, r.status, r.metrics, r.curves) for r in store.records(EXPERIMENT, "smoke")}
+
+
+def _lines(build):
+    """How many records there are, by file."""
+    folder = build / "results" / EXPERIMENT
+    return {path.name: path.read_text().count("\n") for path in folder.glob("*.jsonl")}
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """The numbers of an undivided run."""
+    build = tmp_path_factory.mktemp("plain")
+    done = _python(build, "lossbook.cli", "run", EXPERIMENT, "--profile", "smoke", "--device", "cpu")
+    assert done.returncode == 0, done.stdout
+    return _numbers(build)
+
+
+def test_shards_train_what_an_undivided_run_trains(tmp_path, plain):
+    done = _python(tmp_path, *_snakemake(tmp_path, "--cores", "2"))
+    assert done.returncode == 0, done.stdout
+    assert _numbers(tmp_path) == plain
+    assert _lines(tmp_path) == {"smoke.jsonl": len(plain)}
+    assert not list((tmp_path / "smoke" / "shards").rglob("*.json"))
+    # Nothing is done again, unless records change behind the workflow's back.
+    again = _snakemake(tmp_path, "--cores", "2", "--dry-run")
+    assert "Nothing to be done" in _python(tmp_path, *again).stdout
+    common = tmp_path / "results" / EXPERIMENT / "smoke.jsonl"
+    common.write_text("".join(common.read_text().splitlines(keepends=True)[1:]))
+    planned = _python(tmp_path, *again).stdout
+    assert all(f"output: {name}" in planned for name in (TARGET, f"shards/{EXPERIMENT}/1-of-2.json"))
+
+
+def test_shard_out_of_time_says_so_and_goes_on(tmp_path, plain):
+    step = ("lossbook.workflow", "shard", EXPERIMENT, "1-of-2", "--profile", "smoke", "--device", "cpu")
+    stamp = tmp_path / "smoke" / "shards" / EXPERIMENT / "1-of-2.json"
+    stopped = _python(tmp_path, *step, "--budget", "0.0001")
+    assert stopped.returncode == workflow.UNFINISHED == 75
+    assert "3 runs of shard 1-of-2 of li2020/table5 are left; the same command goes on" in stopped.stdout
+    assert not stamp.exists()
+    done = _python(tmp_path, *step)
+    assert done.returncode == 0, done.stdout
+    assert stamp.is_file()
+    assert _lines(tmp_path) == {"smoke.shard-1-of-2.jsonl": 3}
+    assert _numbers(tmp_path).items() < plain.items()
+
+
+def test_slurm_job_that_was_killed_goes_on(tmp_path, plain):
+    if shutil.which("sbatch") is None or subprocess.run(["squeue"], capture_output=True).returncode:
+        pytest.skip("no Slurm answers here")
+    pytest.importorskip("snakemake_executor_plugin_slurm")
+    options = [
+        "--profile",
+        str(SLURM),
+        "--slurm-no-account",
+        "--slurm-init-seconds-before-status-checks",
+        "2",
+    ]
+    options += ["--seconds-between-status-checks", "2", "--latency-wait", "20"]
+    options += ["--set-resources", "shard:mem_mb=1000", "experiment:mem_mb=1000"]
+    if subprocess.run(["sacct"], capture_output=True).returncode:
+        options += ["--slurm-status-command", "squeue"]  # A Slurm without accounting.
+    log = tmp_path / "log"
+    with log.open("w") as file:
+        command = [sys.executable, "-m", *_snakemake(tmp_path, *options)]
+        process = subprocess.Popen(command, env=_environment(tmp_path), stdout=file, stderr=file)
+    try:
+        jobs = _wait(
+            lambda: re.findall(r"submitted with SLURM jobid (\d+) \(log: \S+1-of-2/", log.read_text())
+        )
+        _wait(lambda: _lines(tmp_path).get("smoke.shard-1-of-2.jsonl"))
+        subprocess.run(["scancel", "--signal=KILL", "--full", *jobs], check=True)
+        assert process.wait(timeout=300) == 0, log.read_text()
+    finally:
+        process.kill()
+    submitted = re.findall(r"submitted with SLURM jobid \d+ \(log: \S+/([^/]+)/\d+\.log\)", log.read_text())
+    assert submitted.count(f"{EXPERIMENT.replace('/', '_')}_1-of-2") == 2, log.read_text()
+    assert _numbers(tmp_path) == plain
+    assert _lines(tmp_path) == {"smoke.jsonl": len(plain)}
+
+
+def _wait(found):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        if value := found():
+            return value
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def test_settings_say_what_a_shard_is_to_do():
+    settings = workflow.read_settings({"profile": "paper", "shards": 3, "refresh": False, "device": "cuda"})
+    assert settings.stamps("a/b") == [f"shards/a/b/{i}-of-3.json" for i in (1, 2, 3)]
+    assert settings.options(240) == "--device cuda --no-refresh --budget 230"
+    assert settings.options(4) == "--device cuda --no-refresh --budget 2"
+    assert workflow.read_settings({}).stamps("a/b") == []
+    assert workflow.read_settings({}).options(None) == "--device auto"
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "message"),
+    [
+        ({"shard": 3}, UnknownNameError, "unknown setting 'shard'; did you mean 'shards'"),
+        ({"profile": "smok"}, UnknownNameError, "did you mean 'smoke'"),
+        ({"shards": 0}, LossbookError, "setting 'shards' must be a whole number from 1; got 0"),
+        ({"shards": True}, LossbookError, "a whole number"),
+        ({"threads": "all"}, LossbookError, "a whole number"),
+        ({"refresh": 1}, LossbookError, "'refresh' must be True or False"),
+        ({"device": 0}, LossbookError, "'device' must be a name"),
+    ],
+)
+def test_wrong_settings_are_refused(config, error, message):
+    with pytest.raises(error, match=message):
+        workflow.read_settings(config)
+
+
+def test_slurm_profile_gives_every_rule_what_it_needs():
+    profile = yaml.safe_load((SLURM / "config.yaml").read_text())
+    assert profile["executor"] == "slurm"
+    assert profile["retries"] >= 1
+    assert {"runtime", "mem_mb"} <= set(profile["default-resources"])
+    rules = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(), re.MULTILINE))
+    assert set(profile["set-resources"]) <= rules
