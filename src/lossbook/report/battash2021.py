@@ -1,0 +1,677 @@
+"""The chapter on battash2021: Table 4 and Fig. 3, ours beside the paper's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
+
+from lossbook import datasets, experiments
+from lossbook.report import ranking, stats, style, tables
+from lossbook.report.battash2021_table4 import (
+    CE,
+    CLASSIFIERS,
+    EXPERIMENT,
+    GRADUAL,
+    METHODS,
+    POOLED,
+    READINGS,
+    STANDARDISED,
+    Reading,
+    Scores,
+    Study,
+)
+from lossbook.report.evidence import Evidence
+from lossbook.report.page import Cell
+from lossbook.results import published
+
+PAPER = "paper"
+#: Number of data sets in the paper.
+SETS = 121
+LEVEL = 0.05
+#: What counts as the paper's "very low p-value".
+VERY_LOW = 0.001
+NAMES = [method.name for method in METHODS]
+_COLORS = [style.loss_style(method.loss).color for method in METHODS]
+_SIZES = (3, 10, 30, 100, 300, 1000, 3000, 10_000)
+
+
+# --- what the page shows ------------------------------------------------------------------------------
+
+
+def studies(evidence: Evidence) -> list[Study]:
+    """Return what there is of each profile, the one to show first: that with the most complete data sets.
+
+    Of profiles with equally many, the better one comes first; one without a complete data set is not shown.
+
+    Raises:
+        ValueError: No data set is complete at any profile.
+    """
+    found = [Study(records) for records in evidence.by_profile.values()]
+    complete = [study for study in found if study.read()]
+    if not complete:
+        raise ValueError(
+            f"no data set has all of its runs yet; `lossbook run {EXPERIMENT} --profile quick` makes them"
+        )
+    return sorted(complete, key=lambda study: -min(len(each.datasets) for each in study.read()))
+
+
+def profile_text(study: Study) -> str:
+    """Return which profile a page's numbers are of, and what more there could be."""
+    description = experiments.get(EXPERIMENT).profiles[study.profile].description
+    if study.embedded:
+        description = "small sets that come with scikit-learn stand in for the paper's"
+    if study.profile == PAPER:
+        return f"All numbers below are of the profile paper: {description}."
+    return (
+        f"All numbers below are of the profile {study.profile}: {description}. They show that everything "
+        "works, and how the methods compare there; they are not the paper's experiment. "
+        f"`lossbook run {EXPERIMENT} --profile paper` makes the runs of that."
+    )
+
+
+def notes(every: Iterable[str]) -> list[str]:
+    """Return what is to be noted of the runs besides what :func:`data_text` says."""
+    return [note for note in every if STANDARDISED not in note]
+
+
+# --- Table 4 ------------------------------------------------------------------------------------------------
+
+
+def table_four(study: Study, reading: Reading = POOLED) -> tuple[pd.DataFrame, list[str]]:
+    """Return Table 4, the paper's numbers beside ours, on accuracies averaged over seeds.
+
+    Ranks are given in two ways: with no place left out after a tie (1, 1, 2), and as mid-ranks. See
+    :func:`conventions_table` for the others.
+
+    Args:
+        study: The runs.
+        reading: How rate and epoch are chosen, and which accuracy is read.
+
+    Returns:
+        The table and the notes it needs.
+    """
+    rows = []
+    for found in study.read(reading):
+        gains = ranking.mean_gains(100 * found.mean, CE)
+        won = ranking.wins(found.mean)
+        dense = ranking.ranks(found.mean, "dense").mean(axis=0)
+        middle = ranking.ranks(found.mean).mean(axis=0)
+        stale = tables.STALE if _stale(study) else ""
+        for j, method in enumerate(METHODS):
+            paper = printed()[found.classifier, method.loss, method.schedule]
+            keys = tuple(str(key) for key in found.runs[:, :, j].ravel())
+            rows.append(
+                {
+                    "Classifier": CLASSIFIERS[found.classifier],
+                    "Method": method.name,
+                    "Wins, paper": paper["wins"],
+                    "Wins, ours": Cell(f"{won[j]}{stale}", {"wins": won[j], "n": len(found.datasets)}, keys),
+                    "Minus CE, points, paper": paper["accuracy_gain_points"],
+                    "Minus CE, points, ours": _gain_cell(gains[j], found.mean, j),
+                    "Mean rank, paper": paper["mean_rank"],
+                    "Ours (1, 1, 2)": _number_cell(dense[j]),
+                    "Ours, mid-ranks": _number_cell(middle[j]),
+                }
+            )
+    notes = [_counted(study), *_left_out(study)]
+    if _stale(study):
+        notes.append(tables.STALE_NOTE)
+    return pd.DataFrame(rows), notes
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A way to come from accuracies to wins and mean ranks.
+
+    Attributes:
+        averaged: Average the accuracies over seeds first, not the counts afterwards.
+        ties: What tied methods get.
+    """
+
+    averaged: bool
+    ties: ranking.Ties
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        places = {"dense": "1, 1, 2", "min": "1, 1, 3", "average": "1.5, 1.5, 3"}[self.ties]
+        return f"{'accuracies averaged first' if self.averaged else 'seed by seed'}, ties {places}"
+
+    def wins(self, found: Scores) -> np.ndarray:
+        """Return the wins of each method, ``[K]``."""
+        return np.mean([ranking.wins(values) for values in self._tables(found)], axis=0)
+
+    def ranks(self, found: Scores) -> np.ndarray:
+        """Return the mean rank of each method, ``[K]``."""
+        return np.mean(
+            [ranking.ranks(values, self.ties).mean(axis=0) for values in self._tables(found)], axis=0
+        )
+
+    def distance(self, found: Scores) -> float:
+        """Return how far the mean ranks are from the paper's, averaged over methods."""
+        return float(np.abs(self.ranks(found) - _printed_column(found.classifier, "mean_rank")).mean())
+
+    def _tables(self, found: Scores) -> Sequence[np.ndarray]:
+        return [found.mean] if self.averaged else list(found.values)
+
+
+#: The ways that the paper's numbers do not exclude, and mid-ranks.
+CONVENTIONS = tuple(
+    Convention(averaged, ties) for ties in ("dense", "min", "average") for averaged in (True, False)
+)
+
+
+def conventions_table(study: Study) -> pd.DataFrame:
+    """Return wins and mean ranks under every convention, beside the paper's."""
+    rows = []
+
+    def add(found: Scores, title: str, won: np.ndarray, places: np.ndarray, distance: Cell) -> None:
+        rows.append(
+            {
+                "Classifier": CLASSIFIERS[found.classifier],
+                "How it is counted": title,
+                "Sum of wins": f"{won.sum():g}",
+                **{name: _number_cell(place) for name, place in zip(NAMES, places, strict=True)},
+                "Sum of ranks": _number_cell(places.sum()),
+                "Off the paper's ranks by": distance,
+            }
+        )
+
+    for found in study.read():
+        won, places = (_printed_column(found.classifier, column) for column in ("wins", "mean_rank"))
+        add(found, "the paper", won, places, Cell("–"))
+        for each in CONVENTIONS:
+            add(found, each.title, each.wins(found), each.ranks(found), _number_cell(each.distance(found)))
+    return pd.DataFrame(rows)
+
+
+def conventions_text(study: Study) -> str:
+    """Return which convention comes nearest to the paper's mean ranks, and what the wins say."""
+    read = study.read()
+    if not read:
+        return ""
+    off = {each: float(np.mean([each.distance(found) for found in read])) for each in CONVENTIONS}
+    first, second = sorted(off, key=lambda each: off[each])[:2]
+    won = {
+        averaged: " and ".join(f"{Convention(averaged, 'dense').wins(found).sum():g}" for found in read)
+        for averaged in (True, False)
+    }
+    paper = " and ".join(f"{_printed_column(found.classifier, 'wins').sum():g}" for found in read)
+    ties = []
+    for found in read:
+        single, averaged = _mean_seed(found, ranking.tied_pairs), ranking.tied_pairs(found.mean)
+        ties.append(
+            f"{CLASSIFIERS[found.classifier].lower()} {100 * single:.0f}% of the pairs of methods in a "
+            f"single run and {100 * averaged:.0f}% after averaging"
+        )
+    return (
+        f"In our runs, *{first.title}* comes nearest to the paper's mean ranks. "
+        f"It is off by {off[first]:.2f} on average, the next (*{second.title}*) by {off[second]:.2f}. "
+        f"The wins add up to {paper} in the paper, and in ours to {won[True]} with accuracies averaged "
+        f"first, {won[False]} seed by seed. Ties are many: {'; '.join(ties)}."
+    )
+
+
+# --- which methods differ -----------------------------------------------------------------------------------
+
+
+def friedman_table(study: Study) -> pd.DataFrame:
+    """Return Friedman's test for each classifier: on accuracies averaged over seeds, and seed by seed."""
+    rows = []
+    for found in study.read():
+        for title, values in views(found):
+            row: dict[str, object] = {"Classifier": CLASSIFIERS[found.classifier], "Accuracies": title}
+            test = friedman(values)
+            if test is None:
+                rows.append(row | {"Chi-square (df 5)": "no test: all tie, or one set"})
+                continue
+            freedom = f"5, {5 * (test.n - 1)}"
+            rows.append(
+                row
+                | {
+                    "Chi-square (df 5)": Cell(f"{test.chi_square:.1f}", {"value": test.chi_square}),
+                    "p": Cell(_p(test.p), {"value": test.p}),
+                    "Iman-Davenport F": Cell(f"{test.f:.2f}", {"value": test.f}),
+                    "df of F": freedom,
+                    "p of F": Cell(_p(test.f_p), {"value": test.f_p}),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def pairs_table(study: Study) -> pd.DataFrame:
+    """Return all pairs of methods: sets won and lost, Conover with Benjamini-Hochberg, Wilcoxon with Holm.
+
+    All on accuracies averaged over seeds.
+    """
+    rows = []
+    for found in study.read():
+        if friedman(found.mean) is None:
+            continue
+        middle = ranking.ranks(found.mean).mean(axis=0)
+        conover = ranking.by_pair(ranking.conover(found.mean))
+        for pair in ranking.wilcoxon(found.mean):
+            other = conover[frozenset((pair.first, pair.second))]
+            rows.append(
+                {
+                    "Classifier": CLASSIFIERS[found.classifier],
+                    "Pair": f"{NAMES[pair.first]} against {NAMES[pair.second]}",
+                    "Sets better / equal / worse": f"{pair.better} / {pair.equal} / {pair.worse}",
+                    "Mean ranks": f"{middle[pair.first]:.2f}, {middle[pair.second]:.2f}",
+                    "Conover, p (Benjamini-Hochberg)": _p_cell(other),
+                    "Wilcoxon, p (Holm)": _p_cell(pair),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def published_diagrams(study: Study) -> list[ranking.Diagram]:
+    """Return Fig. 3: mid-ranks for each classifier and seed, grouped by Conover's test as the paper did."""
+    return [
+        ranking.Diagram(
+            f"{CLASSIFIERS[found.classifier]}, {title}",
+            middle := ranking.ranks(values).mean(axis=0).tolist(),
+            ranking.groups(middle, ranking.conover(values), LEVEL),
+        )
+        for found in study.read()
+        for title, values in list(views(found))[1:]
+        if friedman(values) is not None
+    ]
+
+
+def mean_diagrams(study: Study) -> list[ranking.Diagram]:
+    """Return the same on accuracies averaged over seeds, grouped by Wilcoxon's test and Holm's method."""
+    return [
+        ranking.Diagram(
+            f"{CLASSIFIERS[found.classifier]}, mean of {seeds_text(found)}",
+            middle := ranking.ranks(found.mean).mean(axis=0).tolist(),
+            ranking.groups(middle, ranking.wilcoxon(found.mean), LEVEL),
+        )
+        for found in study.read()
+        if friedman(found.mean) is not None
+    ]
+
+
+def draw(diagrams: Sequence[ranking.Diagram]) -> Figure:
+    """Draw critical-difference diagrams of the six methods."""
+    return ranking.critical_difference(diagrams, NAMES, _COLORS)
+
+
+def diagrams_alt(diagrams: Sequence[ranking.Diagram]) -> str:
+    """Return critical-difference diagrams in words and numbers."""
+    return " ".join(ranking.describe(diagram, NAMES) for diagram in diagrams)
+
+
+# --- set by set ---------------------------------------------------------------------------------------------
+
+
+def scatter(study: Study) -> Figure:
+    """Draw the gradual mixture against CE, one point a data set; below, the gain by size of the test part.
+
+    The curves are 1.96 standard errors of the difference of two independent accuracies of 80% on so many test
+    examples. The two methods share a test part, so their difference varies less than that.
+    """
+    style.theme()
+    read = study.read()
+    figure = Figure(figsize=(6.0, 5.6), layout="constrained")
+    axes = figure.subplots(2, len(read), squeeze=False)
+    look = style.loss_style(METHODS[GRADUAL].loss)
+    for column, found in enumerate(read):
+        ce, mixture = 100 * found.mean[:, CE], 100 * found.mean[:, GRADUAL]
+        points = {"linestyle": "none", "marker": look.marker, "markersize": 4.5, "alpha": 0.65}
+        upper, lower = axes[0, column], axes[1, column]
+        floor = 5 * math.floor(min(ce.min(), mixture.min()) / 5)
+        upper.plot([floor, 100], [floor, 100], color=style.MUTED, linewidth=1)
+        upper.plot(ce, mixture, color=look.color, **points)
+        upper.set(title=CLASSIFIERS[found.classifier], xlabel="CE, accuracy, %", aspect="equal")
+        lower.axhline(0, color=style.MUTED, linewidth=1)
+        known = np.isfinite(found.test_sizes)
+        if known.any():
+            sizes = found.test_sizes[known]
+            lower.plot(sizes, (mixture - ce)[known], color=look.color, **points)
+            grid = np.geomspace(sizes.min(), sizes.max(), 100)
+            limit = [100 * stats.resolution(0.8, int(size)) for size in grid]
+            for sign in (1, -1):
+                lower.plot(
+                    grid, [sign * value for value in limit], color=style.INK, linewidth=1, linestyle="--"
+                )
+            lower.set_xscale("log")
+            lower.xaxis.set_minor_formatter(NullFormatter())
+            # The two panels are narrow: thirds of decades only where there are few decades.
+            inside = [mark for mark in _SIZES if sizes.min() <= mark <= sizes.max()]
+            marks = inside[-3:] if len(inside) < 4 else [m for m in inside if math.log10(m) % 1 == 0]
+            lower.set_xticks(marks, [str(mark) for mark in marks])
+        lower.set_yscale("symlog", linthresh=1)
+        largest = max(1.0, float(np.abs(mixture - ce).max()))
+        lower.set_ylim(-1.6 * largest, 1.6 * largest)
+        ticks = [tick for tick in (-30, -10, -3, -1, 0, 1, 3, 10, 30) if abs(tick) <= 1.6 * largest]
+        lower.set_yticks(ticks, [str(tick).replace("-", "−") for tick in ticks])
+        lower.yaxis.set_minor_formatter(NullFormatter())
+        lower.set_xlabel("test examples")
+    axes[0, 0].set_ylabel(f"{NAMES[GRADUAL]}, %")
+    axes[1, 0].set_ylabel(f"{NAMES[GRADUAL]} minus CE")
+    return figure
+
+
+def scatter_alt(study: Study) -> str:
+    """Return what the scatter plots show, in words and numbers."""
+    parts = []
+    for found in study.read():
+        gain = 100 * (found.mean[:, GRADUAL] - found.mean[:, CE])
+        pair = pair_of(ranking.wilcoxon(found.mean), GRADUAL, CE)
+        low, high = int(gain.argmin()), int(gain.argmax())
+        parts.append(
+            f"{CLASSIFIERS[found.classifier]}: the mixture is more accurate on {pair.better} data sets, "
+            f"equal on {pair.equal}, less accurate on {pair.worse}; gains from {tables.signed(gain[low])} "
+            f"points ({found.datasets[low]}) to {tables.signed(gain[high])} ({found.datasets[high]})."
+        )
+    return (
+        f"Above, accuracy of {NAMES[GRADUAL]} against that of CE, one point for each data set, with the "
+        "diagonal. Below, their difference against the number of test examples. " + " ".join(parts)
+    )
+
+
+def scatter_text(study: Study) -> str:
+    """Return how much of the set-by-set gains a test part of that size could show at all."""
+    parts = []
+    for found in study.read():
+        known = np.isfinite(found.test_sizes)
+        if not known.any():
+            continue
+        gain = 100 * np.abs(found.mean[:, GRADUAL] - found.mean[:, CE])[known]
+        limit = np.array(
+            [
+                100 * stats.resolution(float(p), int(n))
+                for p, n in zip(found.mean[known, CE], found.test_sizes[known], strict=True)
+            ]
+        )
+        parts.append(
+            f"{CLASSIFIERS[found.classifier]}: on {int((gain > limit).sum())} of {len(gain)} data sets the "
+            f"difference is larger than 1.96 standard errors of a difference of two accuracies."
+        )
+    sizes = np.concatenate([found.test_sizes for found in study.read()])
+    sizes = sizes[np.isfinite(sizes)]
+    if not sizes.size:
+        return ""
+    median = math.ceil(np.median(sizes))
+    return (
+        f"Half of the data sets have {median} test examples or fewer; there, one example is "
+        f"{100 / median:.2g} points or more. " + " ".join(parts)
+    )
+
+
+def largest_table(study: Study, number: int = 3) -> pd.DataFrame:
+    """Return the data sets on which the gradual mixture gains and loses most against CE.
+
+    Args:
+        study: The runs.
+        number: How many at either end.
+    """
+    rows = []
+    for found in study.read():
+        gain = found.mean[:, GRADUAL] - found.mean[:, CE]
+        order = np.argsort(-gain, kind="stable")
+        ends = dict.fromkeys((*order[:number], *order[-number:]))
+        for i in map(int, ends):
+            each = 100 * (found.values[:, i, GRADUAL] - found.values[:, i, CE])
+            rows.append(
+                {
+                    "Classifier": CLASSIFIERS[found.classifier],
+                    "Data": found.datasets[i],
+                    "Test examples": f"{found.test_sizes[i]:g}",
+                    "CE, %": _number_cell(100 * found.mean[i, CE]),
+                    f"{NAMES[GRADUAL]}, %": _number_cell(100 * found.mean[i, GRADUAL]),
+                    "Difference, points": _signed_cell(100 * gain[i]),
+                    "By seed": ", ".join(tables.signed(float(value)) for value in each),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+# --- seeds and choices --------------------------------------------------------------------------------------
+
+
+def seeds_table(study: Study) -> pd.DataFrame:
+    """Return how far the seeds agree, for each classifier; empty with a single seed."""
+    rows = []
+    for found in study.read():
+        if len(found.seeds) < 2:
+            continue
+        agreement = ranking.seed_agreement(found.values)
+        gain = found.values[:, :, GRADUAL] - found.values[:, :, CE]
+        moved = 100 * np.abs(found.values[0, :, CE] - found.values[1, :, CE])
+        rows.append(
+            {
+                "Classifier": CLASSIFIERS[found.classifier],
+                "Rank correlation": Cell(
+                    tables.number(agreement.rank_correlation, 2)
+                    if agreement.correlated
+                    else "no ranking without ties",
+                    {"mean": agreement.rank_correlation, "n": agreement.correlated},
+                ),
+                "Same winners, % of sets": _number_cell(100 * agreement.same_winners, 1),
+                "No common winner, %": _number_cell(100 * agreement.disjoint_winners, 1),
+                "Sign of mixture minus CE turns, %": _number_cell(100 * _turns(gain), 1),
+                "CE between seeds, mean change, points": _number_cell(float(moved.mean())),
+                "Mixture minus CE by seed, points": ", ".join(
+                    tables.signed(100 * float(value)) for value in gain.mean(axis=1)
+                ),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def sensitivity_table(study: Study) -> tuple[pd.DataFrame, list[str]]:
+    """Return mid-ranks and the gain of the gradual mixture under each reading of the records."""
+    rows = []
+    for classifier in CLASSIFIERS:
+        for reading in READINGS:
+            found = study.scores(classifier, reading)
+            if found is None or (not reading.two_scales and not study.frame["two_scales"].any()):
+                continue
+            middle = ranking.ranks(found.mean).mean(axis=0)
+            gain = ranking.mean_gains(100 * found.mean, CE)[GRADUAL]
+            p = ranking.signed_rank_p(found.mean[:, GRADUAL] - found.mean[:, CE])
+            rows.append(
+                {
+                    "Classifier": CLASSIFIERS[classifier],
+                    "How rate, epoch and accuracy are read": reading.title,
+                    "Sets": len(found.datasets),
+                    **{f"{name}, mid-rank": _number_cell(middle[j]) for j, name in enumerate(NAMES)},
+                    "Gradual minus CE, points": _gain_cell(gain, found.mean, GRADUAL),
+                    "p (Wilcoxon)": Cell(tables.p_text(p), {"value": p}),
+                }
+            )
+    notes = ["Mid-ranks of accuracies averaged over seeds. Here p is that of one comparison, not adjusted."]
+    return pd.DataFrame(rows), notes
+
+
+def sensitivity_text(study: Study) -> str:
+    """Return how far the choices move the gain of the gradual mixture."""
+    parts = []
+    for classifier in CLASSIFIERS:
+        read = [found for reading in READINGS if (found := study.scores(classifier, reading)) is not None]
+        if not read:
+            continue
+        gains = [float(100 * (found.mean[:, GRADUAL] - found.mean[:, CE]).mean()) for found in read]
+        p = [ranking.signed_rank_p(found.mean[:, GRADUAL] - found.mean[:, CE]) for found in read]
+        parts.append(
+            f"{CLASSIFIERS[classifier]}: the mean gain is between {tables.signed(min(gains))} and "
+            f"{tables.signed(max(gains))} points, and p is below {LEVEL} in {sum(x < LEVEL for x in p)} of "
+            f"{len(p)} rows."
+        )
+    return " ".join(parts)
+
+
+def batches_text(study: Study) -> str:
+    """Return how far the mean of per-batch accuracies is from the accuracy."""
+    parts = []
+    for classifier in CLASSIFIERS:
+        rows = study.frame[study.frame["classifier"] == classifier] if len(study.frame) else study.frame
+        if not len(rows):
+            continue
+        difference = 100 * (rows["test_batch_accuracy"] - rows["test_accuracy"]).astype(float).dropna()
+        if len(difference):
+            moved = difference.abs()
+            parts.append(
+                f"{CLASSIFIERS[classifier]}: at the last epoch the same predictions read {moved.mean():.2f} "
+                f"points apart on average, and {moved.max():.1f} at most."
+            )
+    return " ".join(parts)
+
+
+def rates_table(study: Study) -> pd.DataFrame:
+    """Return how often each learning rate was chosen, and how often a run diverged."""
+    rows = []
+    for found in study.read():
+        runs = study.frame[study.frame["classifier"] == found.classifier]
+        for j, method in enumerate(METHODS):
+            mine = runs[runs["method"] == j]
+            rates, counts = np.unique(found.rates[0, :, j], return_counts=True)
+            chosen = dict(zip(rates.tolist(), counts.tolist(), strict=True))
+            rows.append(
+                {
+                    "Classifier": CLASSIFIERS[found.classifier],
+                    "Method": method.name,
+                    **{
+                        f"Rate {rate:g}, sets": chosen.get(rate, 0)
+                        for rate in sorted(study.frame["learning_rate"].unique(), reverse=True)
+                    },
+                    "Runs": len(mine),
+                    "Diverged": int((mine["status"] != "finished").sum()),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def data_text(study: Study) -> str:
+    """Return on which data sets the runs were made, and what was done to those on two scales."""
+    if study.embedded:
+        return "These runs were made on sets that come with scikit-learn, not on the paper's."
+    frame = study.frame
+    names = set(frame["dataset"])
+    scales = sorted(frame.loc[frame["two_scales"], "dataset"].unique())
+    absent = sorted(set(datasets.uci_names()) - names)
+    parts = [f"The runs shown here are on {len(names)} of the {SETS} sets."]
+    if 0 < len(absent) <= 5:
+        parts.append(f"Not among them: {', '.join(absent)}.")
+    if scales:
+        number = "1 set" if len(scales) == 1 else f"{len(scales)} sets"
+        parts.append(f"Each file was standardised by itself in {number}: {', '.join(scales)}.")
+    return " ".join(parts)
+
+
+# --- small things -------------------------------------------------------------------------------------------
+
+
+def printed() -> Mapping[tuple[str, str, str], Mapping[str, str]]:
+    rows = published("battash2021", "table4").to_dict("records")
+    return {
+        (str(row["classifier"]), str(row["loss"]), str(row["schedule"])): {
+            str(name): str(value) for name, value in row.items()
+        }
+        for row in rows
+    }
+
+
+def _printed_column(classifier: str, column: str) -> np.ndarray:
+    return np.array([float(row[column]) for (name, _, _), row in printed().items() if name == classifier])
+
+
+def _mean_seed(found: Scores, statistic: Callable[[np.ndarray], float]) -> float:
+    return float(np.mean([statistic(values) for values in found.values]))
+
+
+def views(found: Scores) -> Iterator[tuple[str, np.ndarray]]:
+    """The accuracies averaged over seeds, then those of each seed."""
+    yield f"mean of {seeds_text(found)}", found.mean
+    for seed, values in zip(found.seeds, found.values, strict=True):
+        yield f"seed {seed}", values
+
+
+def friedman(values: np.ndarray) -> ranking.Friedman | None:
+    try:
+        return ranking.friedman(values)
+    except ValueError:  # One data set, or nothing but ties: a page at a small profile shows that much.
+        return None
+
+
+def pair_of(pairs: Sequence[ranking.Pair], first: int, second: int) -> ranking.Pair:
+    """The comparison of two methods, seen from the first."""
+    pair = ranking.by_pair(pairs)[frozenset((first, second))]
+    if pair.first == first:
+        return pair
+    return ranking.Pair(first, second, pair.p, pair.adjusted, pair.worse, pair.equal, pair.better)
+
+
+def _turns(gain: np.ndarray) -> float:
+    """Share of data sets where a difference ``[S, N]`` is positive with one seed, negative with another."""
+    above, below = (gain > ranking.EQUAL).any(axis=0), (gain < -ranking.EQUAL).any(axis=0)
+    return float((above & below).mean())
+
+
+def seeds_text(found: Scores) -> str:
+    return "1 seed" if len(found.seeds) == 1 else f"{len(found.seeds)} seeds"
+
+
+def _stale(study: Study) -> bool:
+    return any(record.stale is True for record in study.records)
+
+
+def _counted(study: Study) -> str:
+    sizes = ", ".join(
+        f"{CLASSIFIERS[found.classifier].lower()} {len(found.datasets)} sets and {seeds_text(found)}"
+        for found in study.read()
+    )
+    return (
+        f"Ours: {sizes}; the paper: {SETS} sets and 2 seeds. Ours are of accuracies averaged over seeds. "
+        "Methods that tie for the first place all win. ± is half of the 95% interval over data sets "
+        "(Student's t)."
+    )
+
+
+def _left_out(study: Study) -> list[str]:
+    reasons: dict[str, dict[str, None]] = {}
+    for found in study.read():
+        for name, why in found.left_out.items():
+            reasons.setdefault(why, {})[name] = None
+    return [f"Left out, as {why}: {', '.join(names)}." for why, names in reasons.items()]
+
+
+def _gain_cell(gain: stats.Interval, mean: np.ndarray, method: int) -> Cell:
+    values = {"mean": gain.mean, "low": gain.low, "high": gain.high, "n": gain.n}
+    values["median"] = float(np.median(100 * (mean[:, method] - mean[:, CE])))
+    return Cell("0" if method == CE else interval_text(gain), values)
+
+
+def interval_text(gain: stats.Interval) -> str:
+    half = "" if math.isnan(gain.half) else f" ± {gain.half:.2f}"
+    return f"{tables.signed(gain.mean)}{half}"
+
+
+def _number_cell(value: float, digits: int = 2) -> Cell:
+    return Cell(tables.number(float(value), digits), {"value": float(value)})
+
+
+def _signed_cell(value: float) -> Cell:
+    return Cell(tables.signed(float(value)), {"value": float(value)})
+
+
+def _p_cell(pair: ranking.Pair) -> Cell:
+    mark = " *" if pair.adjusted < LEVEL else ""
+    return Cell(f"{tables.p_text(pair.adjusted)}{mark}", {"adjusted": pair.adjusted, "unadjusted": pair.p})
+
+
+def _p(p: float) -> str:
+    return tables.p_text(p) if p >= VERY_LOW or p == 0 else f"{p:.0e}"
+
+
+def equals_text(p: float) -> str:
+    text = tables.p_text(p)
+    return text if text.startswith("<") else f"= {text}"
