@@ -36,7 +36,8 @@ rule shard:
         options=lambda w, resources: SETTINGS.options(resources.get("runtime")),
     threads: SETTINGS.threads
     shell:
-        "{RUN} shard {wildcards.paper}/{wildcards.item} {wildcards.part} --profile {PROFILE} {params.options} 2>&1"
+        "{RUN} shard {wildcards.paper}/{wildcards.item} {wildcards.part} --profile {PROFILE} --stamp {output:q}"
+        " {params.options} 2>&1"
 
 
 rule experiment:
@@ -46,9 +47,11 @@ rule experiment:
         "experiments/{paper}/{item}.json",
     params:
         inputs=lambda w: lossbook.experiment_inputs(f"{w.paper}/{w.item}"),
+        options=SETTINGS.options(),
     threads: CORES if SETTINGS.shards == 1 else 1
     shell:
-        "{RUN} experiment {wildcards.paper}/{wildcards.item} --profile {PROFILE} 2>&1"
+        "{RUN} experiment {wildcards.paper}/{wildcards.item} --profile {PROFILE} --stamp {output:q}"
+        " {params.options} 2>&1"
 
 
 rule notebook:

@@ -76,8 +76,8 @@ class Settings:
         profile: The book's profile.
         shards: Into how many jobs each experiment is divided.
         threads: Processor cores a shard.
-        device: Where a shard trains: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        refresh: Whether shards train again what was made by code that has since changed; by default at every
+        device: Where an experiment trains: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+        refresh: Whether to train again what was made by code that has since changed; by default at every
             profile but the paper's.
     """
 
@@ -93,11 +93,11 @@ class Settings:
             return []
         return [f"shards/{experiment}/{i}-of-{self.shards}.json" for i in range(1, self.shards + 1)]
 
-    def options(self, runtime: int | None) -> str:
-        """Options of the step ``shard``.
+    def options(self, runtime: int | None = None) -> str:
+        """Options of the steps ``shard`` and ``experiment``.
 
         Args:
-            runtime: Minutes that its job may run, so that it ends by itself before; None for no limit.
+            runtime: Minutes that a shard's job may run, so that it ends by itself before; None for no limit.
         """
         words = [f"--device {self.device}"]
         if self.refresh is not None:
@@ -901,7 +901,13 @@ def _notes(folder: Path) -> list[str]:
 
 
 def step_shard(
-    name: str, profile: str, shard: str, device: str, budget: float | None, refresh: bool | None
+    name: str,
+    profile: str,
+    shard: str,
+    stamp: Path,
+    device: str = "auto",
+    budget: float | None = None,
+    refresh: bool | None = None,
 ) -> None:
     """Train what a part of an experiment misses, and write the stamp of that part.
 
@@ -932,20 +938,23 @@ def step_shard(
             raise UnfinishedError(
                 f"{unfinished} runs of shard {shard} of {name} are left; the same command goes on with them"
             )
-    paths.atomic_write(profile_dir(profile) / "shards" / name / f"{shard}.json", "{}\n")
+    paths.atomic_write(stamp, "{}\n")
 
 
-def step_experiment(name: str, profile: str) -> None:
+def step_experiment(
+    name: str, profile: str, stamp: Path, device: str = "auto", refresh: bool | None = None
+) -> None:
     """Merge what shards have trained of an experiment, train what it misses, and write its stamp."""
     from lossbook import experiments
 
     Store().merge(name, profile)
     # At the paper's own profile a change of code asks for days of training: that is for the user to start.
-    outcome = experiments.run(name, profile=profile, refresh=profile != "paper")
+    again = refresh if refresh is not None else profile != "paper"
+    outcome = experiments.run(name, profile=profile, device=device, refresh=again)
     runs = [f"{r.key} {r.provenance.get('code')} {r.provenance.get('finished')}" for r in outcome.records]
     notes = list(outcome.notes)
-    stamp = {"notes": notes, "runs": sorted(runs), "state": _experiment_state(name, profile, notes)}
-    paths.atomic_write(profile_dir(profile) / "experiments" / f"{name}.json", json.dumps(stamp, indent=1))
+    content = {"notes": notes, "runs": sorted(runs), "state": _experiment_state(name, profile, notes)}
+    paths.atomic_write(stamp, json.dumps(content, indent=1))
 
 
 def step_notebook(name: str, profile: str) -> None:
@@ -979,11 +988,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sub.add_argument("--profile", default="quick")
         if step in ("shard", "experiment", "notebook"):
             sub.add_argument("name")
+        if step in ("shard", "experiment"):
+            sub.add_argument("--stamp", type=Path, required=True, help="the file that says it is done")
+            sub.add_argument("--device", default="auto")
+            sub.add_argument("--refresh", action=argparse.BooleanOptionalAction)
         if step == "shard":
             sub.add_argument("shard", help="for example 1-of-8")
-            sub.add_argument("--device", default="auto")
             sub.add_argument("--budget", type=float, help="stop after so many minutes")
-            sub.add_argument("--refresh", action=argparse.BooleanOptionalAction)
     given = parser.parse_args(arguments)
     try:
         check_profile(given.profile)
@@ -991,9 +1002,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "build":
                 build(given.profile)
             case "shard":
-                step_shard(given.name, given.profile, given.shard, given.device, given.budget, given.refresh)
+                step_shard(
+                    given.name,
+                    given.profile,
+                    given.shard,
+                    given.stamp,
+                    device=given.device,
+                    budget=given.budget,
+                    refresh=given.refresh,
+                )
             case "experiment":
-                step_experiment(given.name, given.profile)
+                step_experiment(given.name, given.profile, given.stamp, given.device, given.refresh)
             case "notebook":
                 step_notebook(given.name, given.profile)
             case "book":

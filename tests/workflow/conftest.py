@@ -46,7 +46,7 @@ from lossbook.toy import table
 
 NAMES = {table.NAME}
 
-def run(name, *, profile, refresh):
+def run(name, *, profile, device, refresh):
     record = types.SimpleNamespace(key="k", provenance={"code": table.VALUE, "finished": "t"})
     paths.atomic_write(paths.build_dir() / "results" / name / f"{profile}.jsonl", f"{table.VALUE}\\n")
     print("trained", name, profile, refresh)

@@ -88,8 +88,9 @@ def test_shards_train_what_an_undivided_run_trains(tmp_path, plain):
 
 
 def test_shard_out_of_time_says_so_and_goes_on(tmp_path, plain):
+    stamp = tmp_path / "stamps" / "1-of-2.json"
     step = ("lossbook.workflow", "shard", EXPERIMENT, "1-of-2", "--profile", "smoke", "--device", "cpu")
-    stamp = tmp_path / "smoke" / "shards" / EXPERIMENT / "1-of-2.json"
+    step += ("--stamp", str(stamp))
     stopped = _python(tmp_path, *step, "--budget", "0.0001")
     assert stopped.returncode == workflow.UNFINISHED == 75
     assert "3 runs of shard 1-of-2 of li2020/table5 are left; the same command goes on" in stopped.stdout
