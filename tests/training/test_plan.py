@@ -6,7 +6,7 @@ import pytest
 
 from lossbook import losses, models
 from lossbook.errors import UnknownNameError
-from lossbook.training import RunSpec, augment, optim, plan_run
+from lossbook.training import RunSpec, augment, measures, optim, plan_run
 
 SPEC = RunSpec(
     dataset="digits",
@@ -30,6 +30,9 @@ CHANGES = {
     "augmentation": "keras_shift_flip",
     "validation_size": 10,
     "measures": "softmax",
+    "epoch_measures": "balance_softmax",
+    "class_shares": (1, 0.5),
+    "class_weight": "inverse_frequency",
     "seed": 1,
 }
 
@@ -78,14 +81,20 @@ def test_keys_of_records_already_written_stay_valid():
 KEY = "7a180a78bd786e8d"
 
 
+LATER = {
+    name: CHANGES[name]
+    for name in ("validation_size", "measures", "epoch_measures", "class_shares", "class_weight")
+}
+
+
 def test_the_config_says_everything_but_the_seed():
-    spec = replace(SPEC, validation_size=10, measures="softmax", seed=7)
+    spec = replace(SPEC, **LATER, seed=7)
     assert set(spec.config) == {setting.name for setting in fields(RunSpec)} - {"seed"}
     assert RunSpec(**spec.config, seed=7) == spec
 
 
 def test_the_config_of_a_record_from_before_later_settings_is_that_of_todays_run():
-    assert not {"validation_size", "measures"} & set(SPEC.config)
+    assert not LATER.keys() & set(SPEC.config)
     assert RunSpec(**SPEC.config) == SPEC
 
 
@@ -113,6 +122,27 @@ def test_names_become_code():
     }
 
 
+def test_what_is_measured_and_weighed_is_code_too():
+    plain = plan_run(SPEC).entry_points
+    plan = plan_run(replace(SPEC, **LATER))
+    assert plan.entry_points[: len(plain)] == plain
+    assert plan.entry_points[len(plain) :] == (
+        "lossbook.training.measures:softmax",
+        "lossbook.training.measures:balance_softmax",
+        "lossbook.training.imbalance:class_rows",
+        "lossbook.training.imbalance:weighted_loss",
+    )
+    assert plan.epoch_measure is measures.balance_softmax
+
+
+@pytest.mark.parametrize("setting", ["class_shares", "class_weight", "measures", "epoch_measures"])
+def test_a_table_is_taken_as_it_is(setting):
+    spec = replace(SPEC, model="linear", optimizer="sgd", optimizer_options={"lr": 0.1})
+    plan_run(spec)
+    with pytest.raises(ValueError, match="takes the whole table"):
+        plan_run(replace(spec, **{setting: CHANGES[setting]}))
+
+
 @pytest.mark.parametrize(
     ("change", "nearest"),
     [
@@ -121,6 +151,8 @@ def test_names_become_code():
         ({"optimizer": "keras_adadleta"}, "keras_adadelta"),
         ({"augmentation": "nonne"}, "none"),
         ({"loss": "nllr", "loss_options": {"clipp": 0.1}}, "clip"),
+        ({"epoch_measures": "balance_sofmax"}, "balance_softmax"),
+        ({"class_weight": "inverse_frequenzy"}, "inverse_frequency"),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(change, nearest):

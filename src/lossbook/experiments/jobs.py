@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lossbook import datasets, paths
+from lossbook import datasets, losses, paths
 from lossbook.errors import LossbookError
 from lossbook.experiments.grid import Cell
 from lossbook.results import Record, provenance
@@ -25,6 +25,7 @@ from lossbook.training import (
     train_replicas,
 )
 from lossbook.training.engine import Arrays
+from lossbook.training.imbalance import class_rows, weighted_loss
 from lossbook.training.replicas import Ties, select_epoch
 
 #: Called with the number of epochs done of a run.
@@ -102,16 +103,18 @@ def train_job(
         assert isinstance(run.plan, RunPlan)
         data = datasets.load(run.spec.dataset)
         arrays = _arrays(data, run.spec, device)
-        plan, networks = _watched(run.plan)
+        plan, networks = _watched(run.plan, arrays)
         result = train(
             plan,
             arrays,
             checkpoint=run.checkpoint,
             code=run.code,
             deadline=deadline,
-            on_epoch=watch,
+            on_epoch=_measuring(plan, arrays, networks, watch),
         )
         curves = {name: [_plain(value) for value in values] for name, values in result.curves.items()}
+        if isinstance(networks[-1], _Measured):
+            curves |= networks[-1].curves()
         sizes = {"train_size": len(arrays.train_labels), "test_size": len(arrays.test_labels)}
         metrics = {name: values[-1] for name, values in curves.items()}
         if run.plan.measure is not None:
@@ -124,15 +127,59 @@ def train_job(
 # --- images -------------------------------------------------------------------------------------------------
 
 
-def _watched(plan: RunPlan) -> tuple[RunPlan, list[nn.Module]]:
-    """A plan that keeps the network it builds, to be measured when it is trained."""
+def _watched(plan: RunPlan, arrays: Arrays) -> tuple[RunPlan, list[nn.Module]]:
+    """A plan that keeps the network it builds, to be measured; its loss weighted, where it is to be."""
     built: list[nn.Module] = []
+    spec, loss = plan.spec, plan.loss
+    if spec.class_weight is not None:
+        each = losses.get(spec.loss, **spec.loss_options, reduction="none")
+        loss = weighted_loss(each, spec.class_weight, arrays.train_labels.cpu(), arrays.num_classes)
 
     def build(in_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-        built.append(plan.build_model(in_shape, num_classes))
+        network = plan.build_model(in_shape, num_classes)
+        built.append(network if plan.epoch_measure is None else _Measured(network))
         return built[-1]
 
-    return replace(plan, build_model=build), built
+    return replace(plan, build_model=build, loss=loss), built
+
+
+class _Measured(nn.Module):
+    """A network with what was measured of it after each epoch, which its checkpoints hold too."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.epochs: list[dict[str, float]] = []
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.network(images)
+        return logits
+
+    def get_extra_state(self) -> dict[str, Any]:
+        return {"epochs": list(self.epochs)}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        self.epochs = list(state["epochs"])
+
+    def curves(self) -> dict[str, list[float | None]]:
+        """What was measured, by name; one value an epoch."""
+        names = self.epochs[0] if self.epochs else ()
+        return {name: [_plain(values[name]) for values in self.epochs] for name in names}
+
+
+def _measuring(plan: RunPlan, arrays: Arrays, networks: list[nn.Module], watch: Watch) -> Watch:
+    """A watch that measures the network first, where that is asked for."""
+    measure = plan.epoch_measure
+    if measure is None:
+        return watch
+
+    def on_epoch(epochs: int) -> None:
+        network = networks[-1]
+        assert isinstance(network, _Measured)
+        network.epochs.append(measure(network, arrays))
+        watch(epochs)
+
+    return on_epoch
 
 
 def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Arrays:
@@ -147,7 +194,10 @@ def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Ar
         held_out = spread(len(rows), spec.validation_size)
         images, labels = data.train_images[held_out], data.train_labels[held_out]
         rows = rows[~torch.isin(rows, held_out)]
-    train_index = rows[spread(len(rows), spec.train_size)]
+    if spec.class_shares is None:
+        train_index = rows[spread(len(rows), spec.train_size)]
+    else:
+        train_index = rows[class_rows(data.train_labels[rows], spec.class_shares, spec.train_size)]
     test_index = spread(len(labels), spec.test_size)
     return Arrays(
         data.train_images[train_index].to(device),

@@ -22,6 +22,9 @@ def estimate_seconds(spec: RunSpec, device: torch.device) -> float:
         return _table_seconds(spec, device)
     info = datasets.info(spec.dataset)
     train = min(spec.train_size or info.train_size, info.train_size)
+    if spec.class_shares is not None:
+        # Of published sets all classes are about as large.
+        train = min(train, int(info.train_size * sum(spec.class_shares) / info.num_classes))
     test = min(spec.test_size or info.test_size, info.test_size)
     # The loss is a small part of a step, so one measurement serves all losses of a network.
     step = _step_seconds(

@@ -1,18 +1,22 @@
-"""What is measured of a network once, at the end of its training, by name."""
+"""What is measured of a network, by name: at the end of its training, or after every epoch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
+from lossbook.analysis import Link, confusion_balance, mean_confusion
 from lossbook.errors import UnknownNameError
 from lossbook.training.engine import Arrays, to_float
 
 Measure = Callable[[nn.Module, Arrays], dict[str, float]]
 
 BINS = 15
+#: T-shirt, pullover, coat and shirt of Fashion-MNIST: classes that are hard to tell apart.
+SIMILAR = (0, 2, 4, 6)
 _BATCH = 1000
+_MODALITY_IMAGES = 3000
 
 
 def softmax(model: nn.Module, arrays: Arrays) -> dict[str, float]:
@@ -82,13 +86,154 @@ def ece(confidence: Tensor, right: Tensor, bins: int = BINS) -> float:
     return gap / len(confidence)
 
 
+def modality_softmax(model: nn.Module, arrays: Arrays) -> dict[str, float]:
+    """The measures of :func:`modality`, probabilities by the softmax."""
+    return modality(model, arrays, lambda logits: logits.softmax(1))
+
+
+def modality_sigmoid(model: nn.Module, arrays: Arrays) -> dict[str, float]:
+    """The measures of :func:`modality`, probabilities by one sigmoid a class."""
+    return modality(model, arrays, torch.sigmoid)
+
+
+def modality(model: nn.Module, arrays: Arrays, probabilities: Callable[[Tensor], Tensor]) -> dict[str, float]:
+    r"""How the hardest of the wrong classes differs from the others, on training and on test images.
+
+    At most 3,000 images of each, evenly spaced. With :math:`\bar p_{j \to k}` the mean probability of class k
+    over the images of class j:
+
+    Args:
+        model: The network; it is evaluated, not trained.
+        arrays: The images and labels, of seven classes or more.
+        probabilities: From logits ``[N, K]`` to probabilities.
+
+    Returns:
+        For ``train`` and ``test`` in front of each name: ``hardest`` and ``rest``, as in :func:`predictions`.
+        ``hardest_class``: mean over the classes k of the highest :math:`\bar p_{j \to k}` among the other
+        classes j; ``other_classes``: mean of the remaining ones. For j and k among :data:`SIMILAR`,
+        ``probability/j/k``: :math:`\bar p_{j \to k}`; ``auc/j/k``, the area under the ROC curve: how often an
+        image of class k has a higher probability of class k than an image of class j, ties by half. For
+        ``other`` instead of j: the mean over the classes that are not similar; the area against all their
+        images.
+
+    Raises:
+        ValueError: Too few classes.
+    """
+    if arrays.num_classes <= max(SIMILAR):
+        raise ValueError(f"this measure needs {max(SIMILAR) + 1} classes or more; got {arrays.num_classes}")
+    found: dict[str, float] = {}
+    for part, images, labels in _parts(arrays):
+        size = min(len(labels), _MODALITY_IMAGES)
+        rows = torch.arange(size, device=labels.device) * len(labels) // size
+        p = probabilities(_logits(model, images[rows]))
+        values = _modality(p, labels[rows])
+        found |= {f"{part}_{name}": value for name, value in values.items()}
+    return found
+
+
+def _modality(p: Tensor, labels: Tensor) -> dict[str, float]:
+    classes = p.shape[1]
+    wrong = p.scatter(1, labels.unsqueeze(1), 0)
+    hardest = wrong.amax(1)
+    of = [p[labels == j] for j in range(classes)]
+    means = torch.stack([rows.mean(0) for rows in of])
+    others = means.masked_fill(torch.eye(classes, dtype=torch.bool, device=p.device), 0)
+    hardest_class = others.amax(0)
+    found = {
+        "hardest": float(hardest.mean()),
+        "rest": float((wrong.sum(1) - hardest).mean() / (classes - 2)),
+        "hardest_class": float(hardest_class.mean()),
+        "other_classes": float((others.sum(0) - hardest_class).mean() / (classes - 2)),
+    }
+    unlike = [j for j in range(classes) if j not in SIMILAR]
+    for k in SIMILAR:
+        for j in SIMILAR:
+            found[f"probability/{j}/{k}"] = float(means[j, k])
+            if j != k:
+                found[f"auc/{j}/{k}"] = auc(of[k][:, k], of[j][:, k])
+        found[f"probability/other/{k}"] = float(means[unlike, k].mean())
+        found[f"auc/other/{k}"] = auc(of[k][:, k], torch.cat([of[j][:, k] for j in unlike]))
+    return found
+
+
+def auc(positive: Tensor, negative: Tensor) -> float:
+    """Area under the ROC curve: how often a positive's score exceeds a negative's, ties counted by half.
+
+    Args:
+        positive: Scores of the positives, shape ``[N]``.
+        negative: Scores of the negatives, shape ``[M]``.
+    """
+    if not len(positive) or not len(negative):
+        return float("nan")
+    ordered = negative.sort().values
+    positive = positive.contiguous()
+    below = torch.searchsorted(ordered, positive) + torch.searchsorted(ordered, positive, right=True)
+    return float(below.double().mean() / (2 * len(ordered)))
+
+
+def balance_softmax(model: nn.Module, arrays: Arrays) -> dict[str, float]:
+    """The measures of :func:`balance_sides`, probabilities by the softmax."""
+    return balance_sides(model, arrays, "softmax")
+
+
+def balance_sigmoid(model: nn.Module, arrays: Arrays) -> dict[str, float]:
+    """The measures of :func:`balance_sides`, probabilities by one sigmoid a class."""
+    return balance_sides(model, arrays, "logistic")
+
+
+def balance_sides(model: nn.Module, arrays: Arrays, link: Link) -> dict[str, float]:
+    r"""Both sides of the balance for every class, on all training and all test images.
+
+    .. math::
+        1 - \bar p_{k \to k} \approx
+        \frac{1}{\lambda_k N_k} \sum_{j \ne k} \lambda_j N_j \, \bar p_{j \to k}
+
+    with :math:`N_k` the training images of class k, also where the probabilities are those of test images.
+
+    Args:
+        model: The network; it is evaluated, not trained.
+        arrays: The images and labels; every class must occur in both parts.
+        link: How logits become probabilities.
+
+    Returns:
+        For ``train`` and ``test`` in front of each name and every class k: ``lacking/k``, the left side;
+        ``received/k``, the right side for equal weights; ``received_inverse/k``, that for weights by inverse
+        frequency, :math:`\lambda_k = 1/N_k`.
+
+    References:
+        li2020, Eq. 9, divided by :math:`\lambda_k N_k`.
+    """
+    counts = torch.bincount(arrays.train_labels, minlength=arrays.num_classes).double()
+    found: dict[str, float] = {}
+    for part, images, labels in _parts(arrays):
+        confusion = mean_confusion(_logits(model, images), labels, link=link)
+        for name, size in (("received", counts), ("received_inverse", torch.ones_like(counts))):
+            sides = confusion_balance(confusion, size)
+            for k in range(arrays.num_classes):
+                found[f"{part}_lacking/{k}"] = float(sides.lacking[k] / size[k])
+                found[f"{part}_{name}/{k}"] = float(sides.received[k] / size[k])
+    return found
+
+
+def _parts(arrays: Arrays) -> Iterator[tuple[str, Tensor, Tensor]]:
+    yield "train", arrays.train_images, arrays.train_labels
+    yield "test", arrays.test_images, arrays.test_labels
+
+
 @torch.no_grad()
 def _logits(model: nn.Module, images: Tensor) -> Tensor:
     model.eval()
     return torch.cat([model(to_float(batch)) for batch in images.split(_BATCH)]).double()
 
 
-_MEASURES: dict[str, Measure] = {"sigmoid": sigmoid, "softmax": softmax}
+_MEASURES: dict[str, Measure] = {
+    "balance_sigmoid": balance_sigmoid,
+    "balance_softmax": balance_softmax,
+    "modality_sigmoid": modality_sigmoid,
+    "modality_softmax": modality_softmax,
+    "sigmoid": sigmoid,
+    "softmax": softmax,
+}
 
 
 def get(name: str) -> Measure:

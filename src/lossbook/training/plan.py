@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from typing import Any
 
@@ -10,7 +10,7 @@ from torch import nn
 
 from lossbook import losses, models
 from lossbook.errors import UnknownNameError
-from lossbook.training import augment, measures, optim
+from lossbook.training import augment, imbalance, measures, optim
 from lossbook.training.batched_losses import has_closed_form
 from lossbook.training.replicas import Replica
 
@@ -18,7 +18,7 @@ from lossbook.training.replicas import Replica
 TABLE_NETWORKS = ("linear", "hidden")
 
 
-_LATER_SETTINGS = ("validation_size", "measures")
+_LATER_SETTINGS = ("validation_size", "measures", "epoch_measures", "class_shares", "class_weight")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,11 @@ class RunSpec:
         validation_size: Train on all but so many of the training examples, evenly spaced, and measure on
             those: to choose a setting without the test examples. None for none.
         measures: Name of what is measured once, at the end; None for nothing.
+        epoch_measures: Name of what is measured after every epoch besides the usual curves; None for nothing.
+        class_shares: Size of each class in training relative to the largest, which has as many examples as
+            ``train_size`` or the data allow; None for the classes as they are.
+        class_weight: How examples are weighed by the frequency of their class, one of
+            :data:`lossbook.training.imbalance.WEIGHTINGS`; None for all alike.
         seed: Seeds the weights, the order of the data, dropout and augmentation. Two runs that differ in the
             loss alone start from the same weights and see the same batches.
     """
@@ -57,6 +62,9 @@ class RunSpec:
     augmentation: str = "none"
     validation_size: int | None = None
     measures: str | None = None
+    epoch_measures: str | None = None
+    class_shares: Sequence[float] | None = None
+    class_weight: str | None = None
     seed: int = 0
 
     @property
@@ -96,6 +104,7 @@ class RunPlan:
         augmentation: From a batch and a generator to a batch.
         entry_points: The definitions whose code decides the result, for the record's code hash.
         measure: What is measured at the end besides, from network and examples to named values.
+        epoch_measure: What is measured after every epoch besides, likewise.
     """
 
     spec: RunSpec
@@ -105,6 +114,7 @@ class RunPlan:
     augmentation: augment.Augmentation
     entry_points: tuple[str, ...]
     measure: measures.Measure | None = None
+    epoch_measure: measures.Measure | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +161,15 @@ def _plan_images(spec: RunSpec) -> RunPlan:
     optimizer = optim.get(spec.optimizer)
     augmentation = augment.get(spec.augmentation)
     measure = measures.get(spec.measures) if spec.measures is not None else None
-    used: tuple[Any, ...] = (model, type(loss), optimizer, augmentation, *([measure] if measure else []))
+    epoch_measure = measures.get(spec.epoch_measures) if spec.epoch_measures is not None else None
+    used: list[Any] = [model, type(loss), optimizer, augmentation]
+    used += [each for each in (measure, epoch_measure) if each is not None]
+    if spec.class_shares is not None:
+        used.append(imbalance.class_rows)
+    if spec.class_weight is not None:
+        if spec.class_weight not in imbalance.WEIGHTINGS:
+            raise UnknownNameError("class weight", spec.class_weight, imbalance.WEIGHTINGS)
+        used.append(imbalance.weighted_loss)
     return RunPlan(
         spec,
         model,
@@ -160,6 +178,7 @@ def _plan_images(spec: RunSpec) -> RunPlan:
         augmentation,
         ("lossbook.training.engine:train", *(f"{part.__module__}:{part.__qualname__}" for part in used)),
         measure,
+        epoch_measure,
     )
 
 
@@ -171,9 +190,13 @@ def _plan_replica(spec: RunSpec) -> ReplicaPlan:
     for option in spec.optimizer_options:
         if option not in options:
             raise UnknownNameError("option of the optimizer 'sgd'", option, sorted(options))
-    sizes = (spec.train_size, spec.test_size, spec.validation_size)
-    if spec.augmentation != "none" or spec.measures is not None or sizes != (None, None, None):
-        raise ValueError("a run on a table takes the whole table, without augmentation or further measures")
+    whole = ("train_size", "test_size", "validation_size", "class_shares", "class_weight")
+    if spec.augmentation != "none" or any(
+        getattr(spec, name) is not None for name in (*whole, "measures", "epoch_measures")
+    ):
+        raise ValueError(
+            "a run on a table takes the whole table, without augmentation, class weights or further measures"
+        )
     # In closed form nothing of a loss's own code is run but its schedule.
     used = getattr(loss, "schedule", None) if has_closed_form(loss) else loss
     used_code = () if used is None else (f"{type(used).__module__}:{type(used).__qualname__}",)
