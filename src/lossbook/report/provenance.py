@@ -11,6 +11,7 @@ import pandas as pd
 from lossbook.experiments.progress import duration
 from lossbook.results import Record
 
+_MOST_SETS = 6  # named in the one line; the details name all
 _LIBRARIES = ("python", "torch", "numpy", "torchvision")
 
 
@@ -29,7 +30,7 @@ class Provenance:
             f"seeds {facts['Seeds']}",
             f"code {self._code()}",
             f"git {facts['Git commit']}",
-            f"data {facts['Data']}",
+            f"data {self._data()}",
             f"on {facts['Device']}",
             facts["Computing time"],
         ]
@@ -38,6 +39,14 @@ class Provenance:
     def _code(self) -> str:
         hashes = list(dict.fromkeys(str(r.provenance.get("code") or "not recorded") for r in self.records))
         return hashes[0] if len(hashes) == 1 else f"{hashes[0]} and {len(hashes) - 1} more"
+
+    def _sets(self) -> list[str]:
+        sets = (f"{r.config.get('dataset')} {_short(r.provenance.get('data'))}" for r in self.records)
+        return list(dict.fromkeys(sets))
+
+    def _data(self) -> str:
+        sets = self._sets()
+        return ", ".join(sets) if len(sets) <= _MOST_SETS else f"of {len(sets)} sets"
 
     def facts(self) -> dict[str, str]:
         """Return every fact by its name, as text."""
@@ -51,7 +60,7 @@ class Provenance:
             code += f" (for {unknown} runs it cannot be told whether the code has changed)"
         origins = Counter(record.origin for record in self.records)
         origin = ", ".join(f"{n} {name}" for name, n in sorted(origins.items()))
-        data = _listed(f"{r.config.get('dataset')} {_short(r.provenance.get('data'))}" for r in self.records)
+        data = _listed(self._sets())
         facts = {
             "Runs": f"{_count(len(self.records), 'run')} ({origin})",
             "Diverged": str(sum(record.status == "diverged" for record in self.records)),
