@@ -291,11 +291,28 @@ def test_diagram_draws_ranks_and_bars() -> None:
     bars = [line.get_xdata() for line in ax.lines if line.get_linewidth() > 3]
     assert len(bars) == 1
     assert (bars[0][0] < 1.5, 1.75 < bars[0][1] < 2) == (True, True)
+    # All that there is lies between the whole ranks 1 and 3.
+    ticks = [text.get_text() for text in ax.texts if text.get_text().isdigit()]
+    assert ticks == ["1", "2", "3"]
     light, dark = style.svg(figure)
     assert light != dark
     assert ranking.describe(diagram, names) == (
         "Title: mean ranks A 1.50, B 1.75, C 2.75. Not told apart: A to B."
     )
+
+
+def test_diagrams_of_a_figure_share_an_axis() -> None:
+    first = ranking.Diagram("A", [2.5, 3.0, 3.5], [])
+    second = ranking.Diagram("B", [2.2, 3.3, 4.5], [])
+    figure = ranking.critical_difference([first, second], ["x", "y", "z"], ["#000000"] * 3)
+    spans = [ax.get_xlim() for ax in figure.axes]
+    assert spans[0] == spans[1]
+    ticks = [[t.get_text() for t in ax.texts if t.get_text().isdigit()] for ax in figure.axes]
+    assert ticks == [["2", "3", "4", "5"]] * 2
+    tied = ranking.critical_difference(
+        [ranking.Diagram("C", [2.0, 2.0, 2.0], [])], ["x", "y", "z"], ["k"] * 3
+    )
+    assert [t.get_text() for t in tied.axes[0].texts if t.get_text().isdigit()] == ["2", "3"]
 
 
 # --- what is refused ---

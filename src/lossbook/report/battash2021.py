@@ -14,11 +14,13 @@ from matplotlib.ticker import NullFormatter
 from lossbook import datasets, experiments
 from lossbook.report import ranking, stats, style, tables
 from lossbook.report.battash2021_table4 import (
+    BY_BATCHES,
     CE,
     CLASSIFIERS,
     EXPERIMENT,
     GRADUAL,
     METHODS,
+    PARTITIONED,
     POOLED,
     READINGS,
     STANDARDISED,
@@ -63,21 +65,48 @@ def studies(evidence: Evidence) -> list[Study]:
 
 def profile_text(study: Study) -> str:
     """Return which profile a page's numbers are of, and what more there could be."""
-    description = experiments.get(EXPERIMENT).profiles[study.profile].description
-    if study.embedded:
-        description = "small sets that come with scikit-learn stand in for the paper's"
-    if study.profile == PAPER:
-        return f"All numbers below are of the profile paper: {description}."
-    return (
-        f"All numbers below are of the profile {study.profile}: {description}. They show that everything "
-        "works, and how the methods compare there; they are not the paper's experiment. "
-        f"`lossbook run {EXPERIMENT} --profile paper` makes the runs of that."
+    numbers = (
+        f"Unless a caption says otherwise, all numbers below are of the profile {study.profile} "
+        f"({_description(study)})."
     )
+    if study.profile == PAPER:
+        return numbers
+    return (
+        f"{numbers} They show that everything works, and how the methods compare there; they are not the "
+        f"paper's experiment. `lossbook run {EXPERIMENT} --profile paper` makes the runs of that."
+    )
+
+
+def other_text(study: Study) -> str:
+    """Return what a profile is whose Table 4 stands below the one shown first, data sets included."""
+    names = ", ".join(sorted(set(study.frame["dataset"])))
+    return f"This page was made at profile {study.profile} ({_description(study)}: {names}). It gives:"
+
+
+def _description(study: Study) -> str:
+    if study.embedded:
+        return "small sets that come with scikit-learn, in place of the paper's"
+    return experiments.get(EXPERIMENT).profiles[study.profile].description
 
 
 def notes(every: Iterable[str]) -> list[str]:
     """Return what is to be noted of the runs besides what :func:`data_text` says."""
-    return [note for note in every if STANDARDISED not in note]
+    return [note for note in every if STANDARDISED not in note and PARTITIONED not in note]
+
+
+def by_classifier(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Divide a table by classifier, so that each part is narrow enough to read on a phone.
+
+    Args:
+        frame: A table with a column "Classifier".
+
+    Yields:
+        The classifier's name in records, its title, and its rows without that column.
+    """
+    for name, title in CLASSIFIERS.items():
+        rows = frame[frame["Classifier"] == title] if len(frame) else frame
+        if len(rows):
+            yield name, title, rows.drop(columns="Classifier").dropna(axis="columns", how="all")
 
 
 # --- Table 4 ------------------------------------------------------------------------------------------------
@@ -111,12 +140,12 @@ def table_four(study: Study, reading: Reading = POOLED) -> tuple[pd.DataFrame, l
                     "Classifier": CLASSIFIERS[found.classifier],
                     "Method": method.name,
                     "Wins, paper": paper["wins"],
-                    "Wins, ours": Cell(f"{won[j]}{stale}", {"wins": won[j], "n": len(found.datasets)}, keys),
-                    "Minus CE, points, paper": paper["accuracy_gain_points"],
-                    "Minus CE, points, ours": _gain_cell(gains[j], found.mean, j),
-                    "Mean rank, paper": paper["mean_rank"],
-                    "Ours (1, 1, 2)": _number_cell(dense[j]),
-                    "Ours, mid-ranks": _number_cell(middle[j]),
+                    "Ours": Cell(f"{won[j]}{stale}", {"wins": won[j], "n": len(found.datasets)}, keys),
+                    "Gain, paper": paper["accuracy_gain_points"],
+                    "Our gain": _gain_cell(gains[j], found.mean, j),
+                    "Rank, paper": paper["mean_rank"],
+                    "Our rank": _number_cell(dense[j]),
+                    "Mid-rank": _number_cell(middle[j]),
                 }
             )
     notes = [_counted(study), *_left_out(study)]
@@ -177,9 +206,9 @@ def conventions_table(study: Study) -> pd.DataFrame:
                 "Classifier": CLASSIFIERS[found.classifier],
                 "How it is counted": title,
                 "Sum of wins": f"{won.sum():g}",
-                **{name: _number_cell(place) for name, place in zip(NAMES, places, strict=True)},
                 "Sum of ranks": _number_cell(places.sum()),
-                "Off the paper's ranks by": distance,
+                "Off by": distance,
+                **{name: _number_cell(place) for name, place in zip(NAMES, places, strict=True)},
             }
         )
 
@@ -237,7 +266,7 @@ def friedman_table(study: Study) -> pd.DataFrame:
                 | {
                     "Chi-square (df 5)": Cell(f"{test.chi_square:.1f}", {"value": test.chi_square}),
                     "p": Cell(_p(test.p), {"value": test.p}),
-                    "Iman-Davenport F": Cell(f"{test.f:.2f}", {"value": test.f}),
+                    "F": Cell(f"{test.f:.2f}", {"value": test.f}),
                     "df of F": freedom,
                     "p of F": Cell(_p(test.f_p), {"value": test.f_p}),
                 }
@@ -254,7 +283,6 @@ def pairs_table(study: Study) -> pd.DataFrame:
     for found in study.read():
         if friedman(found.mean) is None:
             continue
-        middle = ranking.ranks(found.mean).mean(axis=0)
         conover = ranking.by_pair(ranking.conover(found.mean))
         for pair in ranking.wilcoxon(found.mean):
             other = conover[frozenset((pair.first, pair.second))]
@@ -262,10 +290,9 @@ def pairs_table(study: Study) -> pd.DataFrame:
                 {
                     "Classifier": CLASSIFIERS[found.classifier],
                     "Pair": f"{NAMES[pair.first]} against {NAMES[pair.second]}",
-                    "Sets better / equal / worse": f"{pair.better} / {pair.equal} / {pair.worse}",
-                    "Mean ranks": f"{middle[pair.first]:.2f}, {middle[pair.second]:.2f}",
-                    "Conover, p (Benjamini-Hochberg)": _p_cell(other),
-                    "Wilcoxon, p (Holm)": _p_cell(pair),
+                    "Better / equal / worse": f"{pair.better} / {pair.equal} / {pair.worse}",
+                    "Conover": _p_cell(other),
+                    "Wilcoxon": _p_cell(pair),
                 }
             )
     return pd.DataFrame(rows)
@@ -355,7 +382,7 @@ def scatter(study: Study) -> Figure:
         lower.yaxis.set_minor_formatter(NullFormatter())
         lower.set_xlabel("test examples")
     axes[0, 0].set_ylabel(f"{NAMES[GRADUAL]}, %")
-    axes[1, 0].set_ylabel(f"{NAMES[GRADUAL]} minus CE")
+    axes[1, 0].set_ylabel(f"{NAMES[GRADUAL]} minus CE, points")
     return figure
 
 
@@ -393,7 +420,7 @@ def scatter_text(study: Study) -> str:
         )
         parts.append(
             f"{CLASSIFIERS[found.classifier]}: on {int((gain > limit).sum())} of {len(gain)} data sets the "
-            f"difference is larger than 1.96 standard errors of a difference of two accuracies."
+            "gain or loss is larger than that."
         )
     sizes = np.concatenate([found.test_sizes for found in study.read()])
     sizes = sizes[np.isfinite(sizes)]
@@ -402,7 +429,9 @@ def scatter_text(study: Study) -> str:
     median = math.ceil(np.median(sizes))
     return (
         f"Half of the data sets have {median} test examples or fewer; there, one example is "
-        f"{100 / median:.2g} points or more. " + " ".join(parts)
+        f"{100 / median:.2g} points or more. By chance, two accuracies on independent test "
+        "parts of a data set's size differ by more than 1.96 standard errors one time in twenty. "
+        + " ".join(parts)
     )
 
 
@@ -424,10 +453,10 @@ def largest_table(study: Study, number: int = 3) -> pd.DataFrame:
                 {
                     "Classifier": CLASSIFIERS[found.classifier],
                     "Data": found.datasets[i],
-                    "Test examples": f"{found.test_sizes[i]:g}",
+                    "Tested on": f"{found.test_sizes[i]:g}",
                     "CE, %": _number_cell(100 * found.mean[i, CE]),
                     f"{NAMES[GRADUAL]}, %": _number_cell(100 * found.mean[i, GRADUAL]),
-                    "Difference, points": _signed_cell(100 * gain[i]),
+                    "Gain": _signed_cell(100 * gain[i]),
                     "By seed": ", ".join(tables.signed(float(value)) for value in each),
                 }
             )
@@ -455,13 +484,11 @@ def seeds_table(study: Study) -> pd.DataFrame:
                     else "no ranking without ties",
                     {"mean": agreement.rank_correlation, "n": agreement.correlated},
                 ),
-                "Same winners, % of sets": _number_cell(100 * agreement.same_winners, 1),
+                "Same winners, %": _number_cell(100 * agreement.same_winners, 1),
                 "No common winner, %": _number_cell(100 * agreement.disjoint_winners, 1),
-                "Sign of mixture minus CE turns, %": _number_cell(100 * _turns(gain), 1),
-                "CE between seeds, mean change, points": _number_cell(float(moved.mean())),
-                "Mixture minus CE by seed, points": ", ".join(
-                    tables.signed(100 * float(value)) for value in gain.mean(axis=1)
-                ),
+                "Sign turns, %": _number_cell(100 * _turns(gain), 1),
+                "CE moves by": _number_cell(float(moved.mean())),
+                "Gain by seed": ", ".join(tables.signed(100 * float(value)) for value in gain.mean(axis=1)),
             }
         )
     return pd.DataFrame(rows)
@@ -471,10 +498,7 @@ def sensitivity_table(study: Study) -> tuple[pd.DataFrame, list[str]]:
     """Return mid-ranks and the gain of the gradual mixture under each reading of the records."""
     rows = []
     for classifier in CLASSIFIERS:
-        for reading in READINGS:
-            found = study.scores(classifier, reading)
-            if found is None or (not reading.two_scales and not study.frame["two_scales"].any()):
-                continue
+        for reading, found in _readings(study, classifier):
             middle = ranking.ranks(found.mean).mean(axis=0)
             gain = ranking.mean_gains(100 * found.mean, CE)[GRADUAL]
             p = ranking.signed_rank_p(found.mean[:, GRADUAL] - found.mean[:, CE])
@@ -482,21 +506,34 @@ def sensitivity_table(study: Study) -> tuple[pd.DataFrame, list[str]]:
                 {
                     "Classifier": CLASSIFIERS[classifier],
                     "How rate, epoch and accuracy are read": reading.title,
+                    "Gain": _gain_cell(gain, found.mean, GRADUAL),
+                    "p": Cell(tables.p_text(p), {"value": p}),
                     "Sets": len(found.datasets),
-                    **{f"{name}, mid-rank": _number_cell(middle[j]) for j, name in enumerate(NAMES)},
-                    "Gradual minus CE, points": _gain_cell(gain, found.mean, GRADUAL),
-                    "p (Wilcoxon)": Cell(tables.p_text(p), {"value": p}),
+                    **{name: _number_cell(middle[j]) for j, name in enumerate(NAMES)},
                 }
             )
-    notes = ["Mid-ranks of accuracies averaged over seeds. Here p is that of one comparison, not adjusted."]
+    notes = [
+        f"Gain: {NAMES[GRADUAL]} minus CE, in points; p: Wilcoxon's test of this one comparison, not "
+        "adjusted. Under the methods' names are their mid-ranks. All on accuracies averaged over seeds."
+    ]
     return pd.DataFrame(rows), notes
+
+
+def _readings(study: Study, classifier: str) -> list[tuple[Reading, Scores]]:
+    """Every reading that has scores; leaving out the sets on two scales is one only if there are any."""
+    some = bool(len(study.frame)) and bool(study.frame["two_scales"].any())
+    return [
+        (reading, found)
+        for reading in READINGS
+        if (some or reading.two_scales) and (found := study.scores(classifier, reading)) is not None
+    ]
 
 
 def sensitivity_text(study: Study) -> str:
     """Return how far the choices move the gain of the gradual mixture."""
     parts = []
     for classifier in CLASSIFIERS:
-        read = [found for reading in READINGS if (found := study.scores(classifier, reading)) is not None]
+        read = [found for _, found in _readings(study, classifier)]
         if not read:
             continue
         gains = [float(100 * (found.mean[:, GRADUAL] - found.mean[:, CE]).mean()) for found in read]
@@ -510,7 +547,7 @@ def sensitivity_text(study: Study) -> str:
 
 
 def batches_text(study: Study) -> str:
-    """Return how far the mean of per-batch accuracies is from the accuracy."""
+    """Return how far the mean of per-batch accuracies is from the accuracy, and what it does to Table 4."""
     parts = []
     for classifier in CLASSIFIERS:
         rows = study.frame[study.frame["classifier"] == classifier] if len(study.frame) else study.frame
@@ -523,6 +560,17 @@ def batches_text(study: Study) -> str:
                 f"{CLASSIFIERS[classifier]}: at the last epoch the same predictions read {moved.mean():.2f} "
                 f"points apart on average, and {moved.max():.1f} at most."
             )
+        pooled, batches = study.scores(classifier), study.scores(classifier, BY_BATCHES)
+        if pooled is None or batches is None:
+            continue
+        gains = [100 * (each.mean - each.mean[:, [CE]]).mean(axis=0) for each in (pooled, batches)]
+        wins = [ranking.wins(each.mean) for each in (pooled, batches)]
+        parts.append(
+            f"In its table the gain of the gradual mixture changes from {tables.signed(gains[0][GRADUAL])} "
+            f"to {tables.signed(gains[1][GRADUAL])} points, that of any method by at most "
+            f"{np.abs(gains[1] - gains[0]).max():.2f}, and its wins by at most "
+            f"{np.abs(wins[1] - wins[0]).max():g}."
+        )
     return " ".join(parts)
 
 
@@ -540,7 +588,7 @@ def rates_table(study: Study) -> pd.DataFrame:
                     "Classifier": CLASSIFIERS[found.classifier],
                     "Method": method.name,
                     **{
-                        f"Rate {rate:g}, sets": chosen.get(rate, 0)
+                        f"Rate {rate:g}": chosen.get(rate, 0)
                         for rate in sorted(study.frame["learning_rate"].unique(), reverse=True)
                     },
                     "Runs": len(mine),
@@ -552,10 +600,13 @@ def rates_table(study: Study) -> pd.DataFrame:
 
 def data_text(study: Study) -> str:
     """Return on which data sets the runs were made, and what was done to those on two scales."""
-    if study.embedded:
-        return "These runs were made on sets that come with scikit-learn, not on the paper's."
     frame = study.frame
     names = set(frame["dataset"])
+    if study.embedded:
+        return (
+            f"These runs were made on sets that come with scikit-learn ({', '.join(sorted(names))}), not on "
+            "the paper's. Their parts were drawn by this package, the same for every run."
+        )
     scales = sorted(frame.loc[frame["two_scales"], "dataset"].unique())
     absent = sorted(set(datasets.uci_names()) - names)
     parts = [f"The runs shown here are on {len(names)} of the {SETS} sets."]
@@ -630,9 +681,10 @@ def _counted(study: Study) -> str:
         for found in study.read()
     )
     return (
-        f"Ours: {sizes}; the paper: {SETS} sets and 2 seeds. Ours are of accuracies averaged over seeds. "
-        "Methods that tie for the first place all win. ± is half of the 95% interval over data sets "
-        "(Student's t)."
+        f"Ours: {sizes}, on accuracies averaged over seeds; the paper: {SETS} sets and 2 seeds. Methods that "
+        "tie for the first place all win. Gain: mean of the accuracy minus that of CE, in points; ± is half "
+        "of the 95% interval over data sets (Student's t). Our rank leaves no place out after a tie (1, 1, "
+        "2). A mid-rank gives tied methods the mean of their places."
     )
 
 

@@ -20,6 +20,8 @@ from lossbook.results import Record
 EXPERIMENT = "battash2021/table4"
 #: What is said of a set whose two files were brought to one scale.
 STANDARDISED = "each data file was standardised by itself"
+#: What is said of a set that comes with scikit-learn.
+PARTITIONED = "with partitions made by this package"
 #: Classifiers by their name in records.
 CLASSIFIERS = {"linear": "Linear", "hidden": "One hidden layer"}
 

@@ -329,14 +329,17 @@ def critical_difference(
         columns: Diagrams side by side.
 
     Returns:
-        The figure, all lines from rank 1 to K, the best on the left.
+        The figure, with the best on the left. All axes run between the same whole ranks.
     """
     rows = -(-len(diagrams) // columns)
+    means = np.concatenate([diagram.mean_ranks for diagram in diagrams])
+    low = math.floor(means.min())
+    high = max(math.ceil(means.max()), low + 1)
     style.theme()
-    figure = Figure(figsize=(6.0, (0.25 * len(names) + 1.1) * rows), layout="constrained")
+    figure = Figure(figsize=(4.8 * columns, (0.25 * len(names) + 0.9) * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for ax, diagram in zip(axes, diagrams, strict=False):
-        _draw(ax, diagram, names, colors)
+        _draw(ax, diagram, names, colors, (low, high))
     for ax in axes[len(diagrams) :]:
         ax.remove()
     return figure
@@ -350,27 +353,30 @@ def describe(diagram: Diagram, names: Sequence[str]) -> str:
     return f"{diagram.title}: mean ranks {places}. Not told apart: {joined or 'none'}."
 
 
-def _draw(ax: Axes, diagram: Diagram, names: Sequence[str], colors: Sequence[str]) -> None:
-    k = len(names)
+def _draw(
+    ax: Axes, diagram: Diagram, names: Sequence[str], colors: Sequence[str], span: tuple[int, int]
+) -> None:
+    k, (low, high) = len(names), span
+    unit = (high - low) / 5  # lengths across are in fifths of the axis
     order = sorted(range(k), key=lambda j: diagram.mean_ranks[j])
     left = -(-k // 2)
     bars = len(diagram.groups)
     # Below the axis first the bars, then one line of text for each method of a side.
     top = -0.35 - 0.35 * bars
     for height, group in enumerate(diagram.groups):
-        ends = [diagram.mean_ranks[group[0]] - 0.04, diagram.mean_ranks[group[-1]] + 0.04]
+        ends = [diagram.mean_ranks[group[0]] - 0.04 * unit, diagram.mean_ranks[group[-1]] + 0.04 * unit]
         y = -0.35 - 0.35 * height
         ax.plot(ends, [y, y], color=style.INK, linewidth=3.2, solid_capstyle="butt")
     for position, j in enumerate(order):
         on_left = position < left
         row = position if on_left else k - 1 - position
         y, rank = top - 0.45 - 0.62 * row, diagram.mean_ranks[j]
-        edge = 0.9 if on_left else k + 0.1
+        edge = low - 0.1 * unit if on_left else high + 0.1 * unit
         ax.plot([rank, rank, edge], [0, y, y], color=colors[j], linewidth=1.3)
         ax.plot([rank], [0], color=colors[j], marker="o", markersize=5, clip_on=False, zorder=3)
         text = f"{names[j]}  {rank:.2f}" if on_left else f"{rank:.2f}  {names[j]}"
         ax.text(
-            edge + (-0.08 if on_left else 0.08),
+            edge + (-0.08 if on_left else 0.08) * unit,
             y,
             text,
             ha="right" if on_left else "left",
@@ -378,14 +384,14 @@ def _draw(ax: Axes, diagram: Diagram, names: Sequence[str], colors: Sequence[str
             fontsize=9.5,
             color=style.INK,
         )
-    ax.plot([1, k], [0, 0], color=style.MUTED, linewidth=1)
-    for tick in range(1, k + 1):
+    ax.plot([low, high], [0, 0], color=style.MUTED, linewidth=1)
+    for tick in range(low, high + 1):
         ax.plot([tick, tick], [0, 0.15], color=style.MUTED, linewidth=1)
         ax.text(tick, 0.25, str(tick), ha="center", va="bottom", fontsize=9.5, color=style.INK)
     ax.set_title(diagram.title, fontsize=10)
     # Room for the names, which are outside the axis.
-    room = 0.38 * k
-    ax.set_xlim(1 - room, k + room)
+    room = 2.6 * unit
+    ax.set_xlim(low - room, high + room)
     ax.set_ylim(top - 0.45 - 0.62 * (left - 1) - 0.3, 0.8)
     ax.axis("off")
 
