@@ -86,8 +86,7 @@ def confusion_figure(shown: Shown) -> Figure:
     k = len(shown.classes)
     off = ~np.eye(k, dtype=bool)
     top = max(float(m[off].max()) for m in matrices.values())
-    look = mpl.colormaps["viridis"].copy()
-    look.set_bad(style.GRID)
+    look = mpl.colormaps["viridis"].with_extremes(bad=style.GRID)
     for ax, (loss, matrix) in zip(axes, matrices.items(), strict=True):
         mistakes = np.ma.masked_where(~off, matrix)
         image = ax.imshow(mistakes, cmap=look, vmin=0, vmax=max(top, 1.0))

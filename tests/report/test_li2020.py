@@ -1,0 +1,342 @@
+"""The chapter's tables and figures on records whose answer is known."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossbook import experiments
+from lossbook.report import (
+    Evidence,
+    li2020,
+    li2020_confusion,
+    li2020_scale,
+    li2020_tables,
+    style,
+    tables,
+)
+from lossbook.results import Record, published
+
+K = 10
+
+
+def made(
+    experiment: str, profile: str, accuracy: float, *, seed: int = 0, status: str = "finished", **labels: Any
+) -> list[Record]:
+    """A record for every declared cell that has these labels."""
+    style.theme()
+    found = []
+    for cell in experiments.get(experiment).profiles[profile].cells:
+        if any(cell.labels.get(name) != value for name, value in labels.items()):
+            continue
+        spec = replace(cell.spec, seed=seed)
+        curve = [accuracy / 2, accuracy]
+        metrics = {"test_accuracy": accuracy, "test_ce": 0.3, "ece": 0.02, "hardest": 0.1, "rest": 0.01}
+        metrics |= counts(accuracy)
+        found.append(
+            Record(
+                key=spec.key,
+                experiment=experiment,
+                profile=profile,
+                labels=dict(cell.labels),
+                config=spec.config,
+                seed=seed,
+                status=status,
+                metrics=metrics,
+                curves={"train_accuracy": curve, "test_accuracy": curve},
+                provenance={
+                    "train_size": 60_000,
+                    "test_size": 10_000,
+                    "data_notes": [],
+                    "code": "0123456789ab",
+                    "git": "5a4ef87000000000",
+                    "data": "fedcba9876543210",
+                    "device": "cpu",
+                    "versions": {"torch": "2"},
+                    "seconds": 1.0,
+                },
+            )
+        )
+    assert found, "no cell has these labels"
+    return found
+
+
+def counts(accuracy: float) -> dict[str, float]:
+    """A thousand images a class; all mistakes go to the next class."""
+    found = {f"count/{i}/{j}": 0.0 for i in range(K) for j in range(K)}
+    for i in range(K):
+        found[f"count/{i}/{i}"] = 1000 * accuracy
+        found[f"count/{i}/{(i + 1) % K}"] = 1000 * (1 - accuracy)
+    return found
+
+
+def evidence(experiment: str, groups: Sequence[list[Record]]) -> Evidence:
+    records = [record for group in groups for record in group]
+    names = [p for p in experiments.get(experiment).profiles if any(r.profile == p for r in records)]
+    return Evidence(experiment, "quick", {p: [r for r in records if r.profile == p] for p in names})
+
+
+def column(frame: Any, name: str) -> list[str]:
+    return [str(value) for value in frame[name]]
+
+
+# --- networks ---
+
+
+def test_the_networks_of_table_2_and_4() -> None:
+    frame = li2020.network_table()
+    assert column(frame, "Network") == ["CNN2C", "CNN5C", "MobileNetV2", "ResNet-18"]
+    assert column(frame, "Parameters") == ["33,580", "1,573,834", "2,236,682", "11,173,962"]
+
+
+def test_the_diagram_shows_the_sizes_behind_each_layer() -> None:
+    sizes = li2020.layer_sizes("cnn5c")
+    assert sizes[0] == ("image", "1 × 28 × 28")
+    assert ("conv 3×3", "512 × 7 × 7") in sizes
+    assert sizes[-2:] == [("flatten", "512"), ("linear", "10")]
+    assert ("flatten", "800") in li2020.layer_sizes("cnn2c")
+    assert "512 × 7 × 7" in li2020.diagram_alt()
+    style.theme()
+    assert len(li2020.network_diagram().axes) == 2
+
+
+# --- Table 3 ---
+
+
+def test_table_3_without_runs_has_the_papers_numbers_and_its_leads() -> None:
+    frame, _ = li2020.table_three(evidence(li2020.TABLE3, []), "paper")
+    printed = published("li2020", "table3")
+    for row in printed.itertuples():
+        here = frame[
+            (frame["Network"] == li2020.NETWORK_NAMES[row.network])
+            & (frame["Data"] == li2020.dataset_name(row.dataset))
+            & (frame["Loss"] == li2020.NAMES[row.loss])
+        ]
+        assert here["Paper, %"].tolist() == [row.accuracy_percent]
+        assert [str(c) for c in here["Ours, %"]] == ["not run"]
+    kmnist = frame[(frame["Network"] == "CNN2C") & (frame["Data"] == "Kuzushiji-MNIST")]
+    assert kmnist["Paper minus SML"].tolist() == ["–", "-0.76", "-0.76", "+1.30"]
+
+
+def test_cells_of_the_papers_protocol_show_the_runs_that_were_made_as_a_part_of_it() -> None:
+    where = {"dataset": "fashion_mnist", "network": "cnn2c"}
+    found = evidence(
+        li2020.TABLE3,
+        [
+            made(li2020.TABLE3, "cnn2c", value + 0.002 * seed, seed=seed, loss=loss, **where)
+            for loss, value in (("sml", 0.89), ("lgl_inr", 0.90))
+            for seed in range(2)
+        ],
+    )
+    frame, notes = li2020.table_three(found, "paper")
+    frame = frame[frame["Network"] == "CNN2C"]
+    ours = dict(
+        zip(zip(column(frame, "Data"), column(frame, "Loss"), strict=True), frame["Ours, %"], strict=True)
+    )
+    assert str(ours["Fashion-MNIST", "SML"]).startswith("89.10 ± ")
+    assert str(ours["Fashion-MNIST", "LGL"]) == "not run"
+    assert str(ours["MNIST", "SML"]) == "not run"
+    difference = frame.loc[frame["Loss"] == "LGL-INR", "Ours minus SML, points"].map(str).tolist()
+    assert "+1.00 (n = 2, all equal)" in difference
+    assert any("two readings" in note for note in notes)
+    # Runs under the paper's own name come first.
+    more = evidence(li2020.TABLE3, [found.records, made(li2020.TABLE3, "paper", 0.95, loss="sml", **where)])
+    assert str(li2020.table_three(more, "paper")[0]["Ours, %"][4]) == "95.00 (1 run)"
+
+
+def test_what_it_means_says_whether_zero_is_among_the_differences() -> None:
+    where = {"dataset": "mnist", "network": "cnn2c"}
+    groups = [
+        made(li2020.TABLE3, "cnn2c", value, seed=seed, loss=loss, **where)
+        for loss, values in (
+            ("sml", (0.98, 0.98, 0.98)),
+            ("lgl", (0.981, 0.979, 0.98)),
+            ("lgl_inr", (0.990, 0.991, 0.992)),
+        )
+        for seed, value in enumerate(values)
+    ]
+    (sentence,) = li2020.meaning(evidence(li2020.TABLE3, groups))
+    assert "LGL-INR +1.10 points (95% interval +0.85 to +1.35);" in sentence
+    assert "LGL +0.00 points (95% interval -0.25 to +0.25, zero among them)" in sentence
+
+
+def test_fig_2_draws_one_line_a_loss_in_the_books_names() -> None:
+    groups = [made(li2020.TABLE3, "quick", 0.8, seed=s, dataset="mnist") for s in range(2)]
+    found = evidence(li2020.TABLE3, groups)
+    assert list(li2020.curve_groups(found, "quick", "mnist", "cnn2c")) == ["ce", "lr", "lr_mean", "lgl_inr"]
+    assert "CE 80.0%" in li2020.curves_alt(found, "quick", "mnist", "cnn2c")
+    assert len(li2020.learning_curves(found, "quick", "mnist", "cnn2c").axes) == 2
+    assert not li2020.curve_groups(found, "quick", "fashion_mnist", "cnn2c")
+
+
+# --- Fig. 1 ---
+
+
+def fig1(losses: dict[str, Sequence[float]], dataset: str = "fashion_mnist") -> li2020_confusion.Shown | None:
+    where = {"dataset": dataset, "network": "cnn2c"}
+    return li2020_confusion.choose(
+        evidence(
+            li2020.TABLE3,
+            [
+                made(li2020.TABLE3, "paper", value, seed=seed, loss=loss, **where)
+                for loss, values in losses.items()
+                for seed, value in enumerate(values)
+            ],
+        )
+    )
+
+
+def test_fig_1_takes_kmnist_where_it_can_and_seeds_that_all_losses_have() -> None:
+    shown = fig1({"lgl": (0.8, 0.8), "sml": (0.85,), "lgl_inr": (0.9, 0.9)})
+    assert shown is not None
+    assert not shown.on_the_papers_data
+    assert {len(each.records) for each in shown.runs.values()} == {1}
+    assert shown.classes[9] == "Ankle boot"
+    assert fig1({"lgl": (0.8,), "sml": (0.85,)}) is None
+    kmnist = fig1({"lgl": (0.8,), "sml": (0.85,), "lgl_inr": (0.9,)}, "kmnist")
+    assert kmnist is not None
+    assert kmnist.on_the_papers_data
+
+
+def test_fig_1_counts_and_compares_classes() -> None:
+    shown = fig1({"lgl": (0.80, 0.81, 0.82), "sml": (0.90, 0.90, 0.90), "lgl_inr": (0.85, 0.861, 0.872)})
+    assert shown is not None
+    matrix = li2020_confusion.confusion(shown, "lgl")
+    assert matrix.sum() == pytest.approx(10_000)
+    assert matrix[3, 4] == pytest.approx(190)
+    better, sure = li2020_confusion.wins(shown)
+    assert better == {"lgl": 10, "sml": 0}
+    assert sure == {"lgl": 10, "sml": 0}
+    frame, notes = li2020_confusion.class_table(shown)
+    assert str(frame["LGL-INR minus LGL"][0]).startswith("+51.0 ± ")
+    assert any("SML on 0 of 10 classes" in note for note in notes)
+    pairs = li2020_confusion.pairs_table(shown)
+    assert str(pairs["SML"][0]).startswith("100.0")
+    assert len(li2020_confusion.confusion_figure(shown).axes) == 4
+    probabilities, _ = li2020_confusion.probability_table(shown)
+    assert str(probabilities["Calibration error"][0]).startswith("0.0200")
+
+
+# --- scale ---
+
+
+def test_gradients_before_the_first_step() -> None:
+    frame = li2020_scale.gradient_table(seeds=2, batch=100)
+    assert column(frame, "Logits zero, exact") == ["1.00", "2.78", "5.56"]
+    near = [float(value) for value in frame["Logits of CNN2C"]]
+    assert near == pytest.approx([1, 25 / 9, 50 / 9], rel=0.05)
+
+
+def scale_runs(accuracy: Any) -> Evidence:
+    cells = experiments.get(li2020_scale.SCALE).profiles["subset"].cells
+    return evidence(
+        li2020_scale.SCALE,
+        [
+            made(
+                li2020_scale.SCALE, "subset", accuracy(**cell.labels) + 0.001 * seed, seed=seed, **cell.labels
+            )
+            for cell in cells
+            for seed in range(2)
+        ],
+    )
+
+
+def test_a_learning_rate_is_chosen_on_held_out_images_alone() -> None:
+    def accuracy(lr: float, split: str, **_: Any) -> float:
+        # Held-out images like 0.036 best, the test images the highest rate.
+        return 0.9 - abs(np.log10(lr / 0.036)) / 10 if split == "validation" else 0.5 + lr / 10
+
+    found = scale_runs(accuracy)
+    assert li2020_scale.best_rate(found, "subset", "fashion_mnist", "lgl") == 0.036
+    assert li2020_scale.best_rate(found, "subset", "fashion_mnist", "sml") == 0.03
+    frame, notes = li2020_scale.three_ways(found, "subset")
+    best = frame[frame["Compared at"] == "each one's best rate"]
+    assert best["Learning rate"].tolist() == ["0.03", "0.036", "0.054"]
+    assert not any("at the end of those" in note for note in notes)
+
+
+def test_equal_steps_compare_equal_steps() -> None:
+    found = scale_runs(lambda lr, loss, **_: 0.9 + li2020_scale.step(loss, lr) / 100)
+    frame, notes = li2020_scale.three_ways(found, "subset")
+    for way in dict.fromkeys(frame["Compared at"]):
+        rows = frame[frame["Compared at"] == way]
+        assert len(rows) == 3
+        if way.startswith("steps of"):
+            assert {f"steps of {s}" for s in rows["First step"]} == {way}
+            assert {str(c) for c in rows["Minus SML, points"]} == {"–", "+0.00 (n = 2, all equal)"}
+    same = frame[frame["Compared at"] == "the paper's learning rate"]
+    assert same["Learning rate"].tolist() == ["0.01"] * 3
+    assert str(same["Minus SML, points"].iloc[2]).startswith("+0.05")
+    assert any("at the end of those" in note for note in notes)
+    assert len(li2020_scale.rate_curves(found, "subset", "fashion_mnist").axes) == 2
+    assert "SML: 90.1% at 0.01" in li2020_scale.rate_curves_alt(found, "subset", "fashion_mnist")
+    assert any("LGL-INR minus SML" in sentence for sentence in li2020_scale.meaning(found))
+
+
+def test_a_diverged_run_is_not_the_best() -> None:
+    groups = [
+        made(li2020_scale.SCALE, "quick", 0.5, loss="sml", split="validation", lr=0.01),
+        made(li2020_scale.SCALE, "quick", 0.9, loss="sml", split="validation", lr=0.3, status="diverged"),
+    ]
+    assert (
+        li2020_scale.best_rate(evidence(li2020_scale.SCALE, groups), "quick", "fashion_mnist", "sml") == 0.01
+    )
+
+
+# --- Tables 4 and 5 ---
+
+
+def test_table_4_has_the_papers_numbers() -> None:
+    frame, _ = li2020_tables.table_four(evidence(li2020_tables.TABLE4, []), "paper")
+    assert frame["Paper, %"].tolist() == ["91.11", "92.40", "93.34", "91.32", "91.55", "93.68"]
+    assert frame["Paper minus SML"].tolist() == ["–", "+1.29", "+2.23", "–", "+0.23", "+2.36"]
+    found = evidence(li2020_tables.TABLE4, [made(li2020_tables.TABLE4, "quick", 0.25)])
+    frame, _ = li2020_tables.table_four(found, "quick")
+    assert set(column(frame, "Ours, %")) == {"25.00 (1 run)"}
+
+
+def test_table_5_compares_beta_with_1_and_constant_weights_at_equal_beta() -> None:
+    groups = [
+        made(
+            li2020_tables.TABLE5,
+            "fashion",
+            0.90 + beta / 1000 - 0.01 * detach,
+            seed=seed,
+            beta=beta,
+            detach=detach,
+        )
+        for beta, detach in ((0, False), (1, False), (4, False), (4, True))
+        for seed in range(2)
+    ]
+    frame, _ = li2020_tables.table_five(evidence(li2020_tables.TABLE5, groups), "fashion")
+    found = dict(
+        zip(
+            zip(frame["β"], frame["Gradient through λ"], strict=True),
+            column(frame, "Difference, points"),
+            strict=True,
+        )
+    )
+    assert found["0", "yes"].startswith("-0.10")
+    assert found["4", "yes"].startswith("+0.30")
+    assert found["4", "no"].startswith("-1.00")
+    assert found["1", "yes"] == "–"
+    paper, _ = li2020_tables.table_five(evidence(li2020_tables.TABLE5, []), "paper")
+    assert paper["Paper (KMNIST), %"].tolist()[:4] == ["–", "96.43", "96.29", "96.43"]
+    assert set(column(paper, "Ours, %")) == {"not run"}
+
+
+@pytest.mark.parametrize(("beta", "weight"), [(0, 1 / 9), (1, 0.2536), (1000, 1)])
+def test_the_largest_weight(beta: float, weight: float) -> None:
+    assert li2020_tables.largest_weight(beta) == pytest.approx(weight, abs=5e-5)
+
+
+def test_costs_name_the_cells_that_are_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pending = [
+        experiments.PendingRuns(li2020.TABLE3, "paper", {"loss": "sml", "dataset": "mnist"}, 5, 60.0, True)
+    ]
+    monkeypatch.setattr(experiments, "pending", lambda *_, **__: pending)
+    assert li2020.costs("paper") == {(("dataset", "mnist"), ("loss", "sml")): 60.0}
+    assert "5 runs not made; about 60 s here" in str(li2020_scale.costs("paper"))
+    assert tables.Runs() == evidence(li2020.TABLE3, []).runs("paper", loss="sml")
