@@ -12,6 +12,7 @@ from lossbook.experiments.li2020 import GRADIENT_SCALE
 from lossbook.experiments.runner import run_experiment
 from lossbook.training import RunSpec, engine, plan_run
 from lossbook.training.engine import OutOfTimeError
+from lossbook.training.imbalance import class_rows
 
 CODE = {"sml": "ce", "lgl": "lr", "lgl_inr": "lgl_inr"}
 
@@ -72,6 +73,20 @@ def test_imbalance_at_paper_scale_has_every_design_with_and_without_weights():
             assert shares[9] == pytest.approx(0.01)
             ratios = [b / a for a, b in pairwise(shares)]
             assert ratios == pytest.approx([0.01 ** (1 / 9)] * 9, rel=1e-3)
+
+
+def test_the_learning_rate_falls_for_the_last_three_of_ten_epochs():
+    """So the designs must have equally many steps an epoch, whatever is lost to rounding."""
+    labels = torch.arange(10).repeat(6000)
+    for cell in cells("imbalance", "subset"):
+        spec = cell.spec
+        shares = spec.class_shares or (1.0,) * 10
+        rows = class_rows(labels, shares, spec.train_size)
+        assert 8200 <= len(rows) <= 8250
+        assert spec.optimizer_options["milestones"] == [7 * -(-len(rows) // spec.batch_size)]
+        assert spec.epochs == 10
+        lr = spec.optimizer_options["lr"]
+        assert lr * GRADIENT_SCALE[cell.labels["loss"]] == pytest.approx(0.1, rel=1e-3)
 
 
 def test_training_sets_have_the_sizes_declared():
