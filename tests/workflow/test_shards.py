@@ -1,11 +1,9 @@
-"""An experiment divided into jobs, run by Snakemake here and by Slurm where there is one."""
+"""An experiment divided into jobs, run by Snakemake on this machine; test_slurm.py has those of a cluster."""
 
 import os
 import re
-import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -79,12 +77,15 @@ def test_shards_train_what_an_undivided_run_trains(tmp_path, plain):
     assert _lines(tmp_path) == {"smoke.jsonl": len(plain)}
     assert not list((tmp_path / "smoke" / "shards").rglob("*.json"))
     # Nothing is done again, unless records change behind the workflow's back.
-    again = _snakemake(tmp_path, "--cores", "2", "--dry-run")
+    again = _snakemake(tmp_path, "--cores", "2", "--dry-run", "--printshellcmds")
     assert "Nothing to be done" in _python(tmp_path, *again).stdout
     common = tmp_path / "results" / EXPERIMENT / "smoke.jsonl"
     common.write_text("".join(common.read_text().splitlines(keepends=True)[1:]))
     planned = _python(tmp_path, *again).stdout
     assert all(f"output: {name}" in planned for name in (TARGET, f"shards/{EXPERIMENT}/1-of-2.json"))
+    # The whole is trained where its parts are.
+    steps = re.findall(r"-m lossbook\.workflow (\w+) .*--device cpu", planned)
+    assert sorted(steps) == ["experiment", "shard", "shard"]
 
 
 def test_shard_out_of_time_says_so_and_goes_on(tmp_path, plain):
@@ -100,49 +101,6 @@ def test_shard_out_of_time_says_so_and_goes_on(tmp_path, plain):
     assert stamp.is_file()
     assert _lines(tmp_path) == {"smoke.shard-1-of-2.jsonl": 3}
     assert _numbers(tmp_path).items() < plain.items()
-
-
-def test_slurm_job_that_was_killed_goes_on(tmp_path, plain):
-    if shutil.which("sbatch") is None or subprocess.run(["squeue"], capture_output=True).returncode:
-        pytest.skip("no Slurm answers here")
-    pytest.importorskip("snakemake_executor_plugin_slurm")
-    options = [
-        "--profile",
-        str(SLURM),
-        "--slurm-no-account",
-        "--slurm-init-seconds-before-status-checks",
-        "2",
-    ]
-    options += ["--seconds-between-status-checks", "2", "--latency-wait", "20"]
-    options += ["--set-resources", "shard:mem_mb=1000", "experiment:mem_mb=1000"]
-    if subprocess.run(["sacct"], capture_output=True).returncode:
-        options += ["--slurm-status-command", "squeue"]  # A Slurm without accounting.
-    log = tmp_path / "log"
-    with log.open("w") as file:
-        command = [sys.executable, "-m", *_snakemake(tmp_path, *options)]
-        process = subprocess.Popen(command, env=_environment(tmp_path), stdout=file, stderr=file)
-    try:
-        jobs = _wait(
-            lambda: re.findall(r"submitted with SLURM jobid (\d+) \(log: \S+1-of-2/", log.read_text())
-        )
-        _wait(lambda: _lines(tmp_path).get("smoke.shard-1-of-2.jsonl"))
-        subprocess.run(["scancel", "--signal=KILL", "--full", *jobs], check=True)
-        assert process.wait(timeout=300) == 0, log.read_text()
-    finally:
-        process.kill()
-    submitted = re.findall(r"submitted with SLURM jobid \d+ \(log: \S+/([^/]+)/\d+\.log\)", log.read_text())
-    assert submitted.count(f"{EXPERIMENT.replace('/', '_')}_1-of-2") == 2, log.read_text()
-    assert _numbers(tmp_path) == plain
-    assert _lines(tmp_path) == {"smoke.jsonl": len(plain)}
-
-
-def _wait(found):
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        if value := found():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("waited in vain")
 
 
 def test_settings_say_what_a_shard_is_to_do():
