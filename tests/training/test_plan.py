@@ -33,6 +33,7 @@ CHANGES = {
     "epoch_measures": "balance_softmax",
     "class_shares": (1, 0.5),
     "class_weight": "inverse_frequency",
+    "precision": "bfloat16",
     "seed": 1,
 }
 
@@ -83,7 +84,7 @@ KEY = "7a180a78bd786e8d"
 
 LATER = {
     name: CHANGES[name]
-    for name in ("validation_size", "measures", "epoch_measures", "class_shares", "class_weight")
+    for name in ("validation_size", "measures", "epoch_measures", "class_shares", "class_weight", "precision")
 }
 
 
@@ -131,11 +132,14 @@ def test_what_is_measured_and_weighed_is_code_too():
         "lossbook.training.measures:balance_softmax",
         "lossbook.training.imbalance:class_rows",
         "lossbook.training.imbalance:weighted_loss",
+        "lossbook.training.precision:mixed",
     )
     assert plan.epoch_measure is measures.balance_softmax
 
 
-@pytest.mark.parametrize("setting", ["class_shares", "class_weight", "measures", "epoch_measures"])
+@pytest.mark.parametrize(
+    "setting", ["class_shares", "class_weight", "precision", "measures", "epoch_measures"]
+)
 def test_a_table_is_taken_as_it_is(setting):
     spec = replace(SPEC, model="linear", optimizer="sgd", optimizer_options={"lr": 0.1})
     plan_run(spec)
@@ -153,6 +157,7 @@ def test_a_table_is_taken_as_it_is(setting):
         ({"loss": "nllr", "loss_options": {"clipp": 0.1}}, "clip"),
         ({"epoch_measures": "balance_sofmax"}, "balance_softmax"),
         ({"class_weight": "inverse_frequenzy"}, "inverse_frequency"),
+        ({"precision": "bfloat61"}, "bfloat16"),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(change, nearest):

@@ -355,7 +355,7 @@ def _provenance(
         **sizes,
         "device": device.type,
         "device_name": name,
-        "precision": "float32",
+        "precision": run.spec.precision or "float32",
         "threads": torch.get_num_threads(),
         "versions": provenance.versions(),
         "seconds": float(f"{seconds:.4g}"),

@@ -10,7 +10,7 @@ from torch import nn
 
 from lossbook import losses, models
 from lossbook.errors import UnknownNameError
-from lossbook.training import augment, imbalance, measures, optim
+from lossbook.training import augment, imbalance, measures, optim, precision
 from lossbook.training.batched_losses import has_closed_form
 from lossbook.training.replicas import Replica
 
@@ -18,7 +18,14 @@ from lossbook.training.replicas import Replica
 TABLE_NETWORKS = ("linear", "hidden")
 
 
-_LATER_SETTINGS = ("validation_size", "measures", "epoch_measures", "class_shares", "class_weight")
+_LATER_SETTINGS = (
+    "validation_size",
+    "measures",
+    "epoch_measures",
+    "class_shares",
+    "class_weight",
+    "precision",
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,8 @@ class RunSpec:
             ``train_size`` or the data allow; None for the classes as they are.
         class_weight: How examples are weighed by the frequency of their class, one of
             :data:`lossbook.training.imbalance.WEIGHTINGS`; None for all alike.
+        precision: Number format of the network's products, one of
+            :data:`lossbook.training.precision.FORMATS`; None for float32.
         seed: Seeds the weights, the order of the data, dropout and augmentation. Two runs that differ in the
             loss alone start from the same weights and see the same batches.
     """
@@ -65,6 +74,7 @@ class RunSpec:
     epoch_measures: str | None = None
     class_shares: Sequence[float] | None = None
     class_weight: str | None = None
+    precision: str | None = None
     seed: int = 0
 
     @property
@@ -170,9 +180,15 @@ def _plan_images(spec: RunSpec) -> RunPlan:
         if spec.class_weight not in imbalance.WEIGHTINGS:
             raise UnknownNameError("class weight", spec.class_weight, imbalance.WEIGHTINGS)
         used.append(imbalance.weighted_loss)
+    build = model
+    if spec.precision is not None:
+        if spec.precision not in precision.FORMATS:
+            raise UnknownNameError("precision", spec.precision, precision.FORMATS)
+        build = precision.mixed(model, spec.precision)
+        used.append(precision.mixed)
     return RunPlan(
         spec,
-        model,
+        build,
         loss,
         optimizer,
         augmentation,
@@ -190,12 +206,13 @@ def _plan_replica(spec: RunSpec) -> ReplicaPlan:
     for option in spec.optimizer_options:
         if option not in options:
             raise UnknownNameError("option of the optimizer 'sgd'", option, sorted(options))
-    whole = ("train_size", "test_size", "validation_size", "class_shares", "class_weight")
+    whole = ("train_size", "test_size", "validation_size", "class_shares", "class_weight", "precision")
     if spec.augmentation != "none" or any(
         getattr(spec, name) is not None for name in (*whole, "measures", "epoch_measures")
     ):
         raise ValueError(
-            "a run on a table takes the whole table, without augmentation, class weights or further measures"
+            "a run on a table takes the whole table as it is, without augmentation, class weights, mixed "
+            "precision or further measures"
         )
     # In closed form nothing of a loss's own code is run but its schedule.
     used = getattr(loss, "schedule", None) if has_closed_form(loss) else loss
