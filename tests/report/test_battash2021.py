@@ -48,7 +48,7 @@ def _record(
             "schedule": METHODS[method].schedule,
             "learning_rate": rate,
         },
-        config={"dataset": f"{collection}/{name}"},
+        config={"dataset": f"{collection}/{name}", "epochs": 50},
         seed=seed,
         status="finished" if values else "diverged",
         metrics=every | metrics,
@@ -301,7 +301,9 @@ def test_a_second_profile_is_described() -> None:
     text = battash2021.other_text(quick)
     assert "profile quick (23 of the 121 tables, 50 epochs, two seeds: set0, set1)" in text
     embedded = _study(lambda *_: (0.5, 0.5), 1, profile="quick", collection="sklearn")
-    assert "come with scikit-learn, in place of the paper's: set0" in battash2021.other_text(embedded)
+    assert "come with scikit-learn, in place of the paper's, and 50 epochs: set0" in battash2021.other_text(
+        embedded
+    )
 
 
 # --- the tables ---
@@ -445,7 +447,7 @@ def test_text_names_the_nearest_convention() -> None:
     assert "ties 1, 1, 3* comes nearest" in text
     assert "The wins add up to 203 and 193 in the paper, and in ours to 6 and 6" in text
     # 6 of 15 pairs.
-    assert "linear 40% of the pairs of methods in a single run and 40% after averaging" in text
+    assert "pairs of methods tie: linear 40% with a single seed and 40% after averaging" in text
     dense = _study(_fixed([[0.6, 0.7, 0.8, 0.9, 0.5, 0.5]]), 1)
     assert "1, 1, 2" in battash2021.conventions_text(dense).split("comes nearest")[0]
     assert battash2021.conventions_text(Study([])) == ""
@@ -554,6 +556,22 @@ def test_claims_do_not_hold_where_the_runs_say_the_opposite() -> None:
 
 def test_half_of_the_classifiers_are_half_of_a_claim() -> None:
     assert _findings(_shifted(AS_CLAIMED, hidden_too=False)) == ["holds in part"] * 6
+
+
+def test_neither_a_mean_nor_an_unadjusted_p_is_enough() -> None:
+    # Differences of ranks 1 to 20 in size, the negative ones with ranks that add up to 49. So p is below 0.05
+    # for one pair, not for 15 of them. The largest loss puts zero inside the interval of the mean.
+    sizes = [*range(1, 20), 100]
+    gains = [-size if rank in (3, 5, 8, 13, 20) else size for rank, size in enumerate(sizes, start=1)]
+    table = np.full((20, 6), 0.5)
+    table[:, GRADUAL] += np.array(gains) / 1000
+    study = _study(_fixed(table.round(6).tolist()), 20)
+    pair = battash2021.pair_of(ranking.wilcoxon(_columns(study.scores("linear")).mean), GRADUAL, CE)
+    assert (pair.better, pair.worse) == (15, 5)
+    assert pair.p < 0.05 < pair.adjusted
+    assert np.mean(gains) > 0
+    assert _findings(study)[1] == "not settled"
+    assert "that test: none" in battash2021_table4_claims.meaning(study)[0]
 
 
 def test_differences_within_the_noise_settle_nothing() -> None:

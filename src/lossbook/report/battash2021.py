@@ -85,7 +85,8 @@ def other_text(study: Study) -> str:
 
 def _description(study: Study) -> str:
     if study.embedded:
-        return "small sets that come with scikit-learn, in place of the paper's"
+        epochs = " or ".join(str(n) for n in sorted({int(r.config["epochs"]) for r in study.records}))
+        return f"small sets that come with scikit-learn, in place of the paper's, and {epochs} epochs"
     return experiments.get(EXPERIMENT).profiles[study.profile].description
 
 
@@ -236,14 +237,14 @@ def conventions_text(study: Study) -> str:
     for found in read:
         single, averaged = _mean_seed(found, ranking.tied_pairs), ranking.tied_pairs(found.mean)
         ties.append(
-            f"{CLASSIFIERS[found.classifier].lower()} {100 * single:.0f}% of the pairs of methods in a "
-            f"single run and {100 * averaged:.0f}% after averaging"
+            f"{CLASSIFIERS[found.classifier].lower()} {100 * single:.0f}% with a single seed and "
+            f"{100 * averaged:.0f}% after averaging"
         )
     return (
         f"In our runs, *{first.title}* comes nearest to the paper's mean ranks. "
         f"It is off by {off[first]:.2f} on average, the next (*{second.title}*) by {off[second]:.2f}. "
         f"The wins add up to {paper} in the paper, and in ours to {won[True]} with accuracies averaged "
-        f"first, {won[False]} seed by seed. Ties are many: {'; '.join(ties)}."
+        f"first, {won[False]} seed by seed. So many pairs of methods tie: {'; '.join(ties)}."
     )
 
 
@@ -566,9 +567,9 @@ def batches_text(study: Study) -> str:
         gains = [100 * (each.mean - each.mean[:, [CE]]).mean(axis=0) for each in (pooled, batches)]
         wins = [ranking.wins(each.mean) for each in (pooled, batches)]
         parts.append(
-            f"In its table the gain of the gradual mixture changes from {tables.signed(gains[0][GRADUAL])} "
-            f"to {tables.signed(gains[1][GRADUAL])} points, that of any method by at most "
-            f"{np.abs(gains[1] - gains[0]).max():.2f}, and its wins by at most "
+            "In the table read by batches the gain of the gradual mixture changes from "
+            f"{tables.signed(gains[0][GRADUAL])} to {tables.signed(gains[1][GRADUAL])} points, that of any method "
+            f"by at most {np.abs(gains[1] - gains[0]).max():.2f}, and its wins by at most "
             f"{np.abs(wins[1] - wins[0]).max():g}."
         )
     return " ".join(parts)
