@@ -566,11 +566,11 @@ def batches_text(study: Study) -> str:
             continue
         gains = [100 * (each.mean - each.mean[:, [CE]]).mean(axis=0) for each in (pooled, batches)]
         wins = [ranking.wins(each.mean) for each in (pooled, batches)]
+        before, after = (tables.signed(each[GRADUAL]) for each in gains)
         parts.append(
-            "In the table read by batches the gain of the gradual mixture changes from "
-            f"{tables.signed(gains[0][GRADUAL])} to {tables.signed(gains[1][GRADUAL])} points, that of any method "
-            f"by at most {np.abs(gains[1] - gains[0]).max():.2f}, and its wins by at most "
-            f"{np.abs(wins[1] - wins[0]).max():g}."
+            f"In the table read by batches the gain of the gradual mixture changes from {before} to {after} "
+            f"points, that of any method by at most {np.abs(gains[1] - gains[0]).max():.2f}, and its wins by at "
+            f"most {np.abs(wins[1] - wins[0]).max():g}."
         )
     return " ".join(parts)
 
