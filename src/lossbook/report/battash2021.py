@@ -569,8 +569,8 @@ def batches_text(study: Study) -> str:
         before, after = (tables.signed(each[GRADUAL]) for each in gains)
         parts.append(
             f"In the table read by batches the gain of the gradual mixture changes from {before} to {after} "
-            f"points, that of any method by at most {np.abs(gains[1] - gains[0]).max():.2f}, and its wins by at "
-            f"most {np.abs(wins[1] - wins[0]).max():g}."
+            f"points, that of any method by at most {np.abs(gains[1] - gains[0]).max():.2f}, and its wins by "
+            f"at most {np.abs(wins[1] - wins[0]).max():g}."
         )
     return " ".join(parts)
 
