@@ -15,6 +15,7 @@ import yaml
 
 from lossbook import __version__, datasets, experiments, paths, workflow
 from lossbook.cli import app, notebook
+from lossbook.experiments import parallel
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
@@ -43,7 +44,7 @@ def spans(page: Path) -> list[str]:
 
 def commands(page: Path) -> Iterator[list[str]]:
     """Every command on the page, as words; pipes and lists of commands taken apart."""
-    lines = "\n".join(blocks(page, *SHELL)).splitlines()
+    lines = "\n".join(blocks(page, *SHELL)).replace("\\\n", " ").splitlines()
     for line in [*lines, *spans(page)]:
         try:
             words = shlex.split(line, comments=True)
@@ -170,6 +171,35 @@ def test_workflow_commands_name_a_step(page):
             assert words[3] == "build"
             assert words[4] == "--profile"
             assert words[5] in workflow.PROFILES
+
+
+@each(PAGES)
+def test_snakemake_gets_settings_experiments_and_folders_that_are_there(page):
+    for words in commands(page):
+        if words[0] == "snakemake":
+            config = dict(word.split("=") for word in words if re.fullmatch(r"[a-z]+=\w+", word))
+            given = workflow.read_settings({name: yaml.safe_load(value) for name, value in config.items()})
+            if "--directory" in words:
+                assert words[words.index("--directory") + 1] == f"_build/{given.profile}"
+            for word in words:
+                if word.startswith("experiments/"):
+                    name = word.removeprefix("experiments/").removesuffix(".json")
+                    assert given.profile in experiments.get(name).profiles
+
+
+@each(PAGES)
+def test_torchrun_commands_parse(page, capsys, monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    for words in commands(page):
+        within = [
+            shlex.split(word) for word in words if word.startswith("torchrun ")
+        ]  # In sbatch --wrap "...".
+        for part in (words, *within):
+            if part[0] == "torchrun" and len(part) > 1:
+                given = part[part.index("lossbook.experiments.parallel") + 1 :]
+                assert parallel.main(given) == 2
+                assert "start this so" in capsys.readouterr().err
+                assert given[0] in experiments.names()
 
 
 @each(PAGES)
@@ -352,7 +382,7 @@ def test_the_cost_of_the_paper_profile_is_counted_right():
     profile = experiments.get("yao2018/table1").profiles["paper"]
     runs = profile.runs()
     totals = {d: sum(s.epochs for _, s in runs if s.dataset == d) for d in ("mnist", "cifar10")}
-    text = (ROOT / "book" / "reproduce.md").read_text()
+    text = (ROOT / "book" / "running.md").read_text()
     assert f"has {len(runs)} runs: {len(profile.cells)} cells with {profile.seeds} seeds each" in text
     assert f"{totals['mnist']:,} epochs of MNIST and {totals['cifar10']:,} of CIFAR-10" in text
     keras12 = experiments.get("yao2018/table1").profiles["keras12"].runs()
