@@ -267,6 +267,17 @@ def test_runs_that_do_not_belong_are_refused() -> None:
         Study([record])
 
 
+def test_stand_ins_and_the_papers_sets_never_share_a_table() -> None:
+    real = _study(lambda *_: (0.5, 0.6), 2, profile="quick")
+    stand_ins = _study(lambda *_: (0.5, 0.9), 3, profile="quick", collection="sklearn")
+    both = Study([*stand_ins.records, *real.records])
+    assert both.records == real.records
+    assert not both.embedded
+    assert _columns(both.scores("linear")).datasets == ("set0", "set1")
+    assert _columns(both.scores("linear")).mean.tolist() == [[0.6] * 6] * 2
+    assert stand_ins.embedded
+
+
 def _evidence(*found: Study) -> Evidence:
     return Evidence(table4.EXPERIMENT, "quick", {study.profile: study.records for study in found})
 

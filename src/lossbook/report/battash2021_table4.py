@@ -146,7 +146,7 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
                 "seed": record.seed,
                 "status": record.status,
                 "key": record.key,
-                "embedded": str(record.config.get("dataset", "")).startswith("sklearn/"),
+                "embedded": _is_embedded(record),
                 "two_scales": any(STANDARDISED in note for note in notes),
                 "test_size": record.provenance.get("test_size", math.nan),
                 **record.metrics,
@@ -157,6 +157,10 @@ def tidy(records: Iterable[Record]) -> pd.DataFrame:
     if len(frame) and (twice := frame.duplicated(cell)).any():
         raise ValueError(f"two runs of one cell and seed: {frame.loc[twice, cell].iloc[0].to_dict()}")
     return frame
+
+
+def _is_embedded(record: Record) -> bool:
+    return str(record.config.get("dataset", "")).startswith("sklearn/")
 
 
 def scores(frame: pd.DataFrame, classifier: str, reading: Reading = POOLED) -> Scores | None:
@@ -255,7 +259,11 @@ def _left_out(
 
 
 class Study:
-    """The records of one profile, and the scores read from them."""
+    """The records of one profile, and the scores read from them.
+
+    Runs on scikit-learn's sets and on the paper's never share a table. Where there are both, as when a
+    profile was run first without the paper's data and then with them, those on the paper's sets are taken.
+    """
 
     def __init__(self, records: Sequence[Record]) -> None:
         """Take the records.
@@ -265,8 +273,9 @@ class Study:
         """
         if len({record.profile for record in records}) > 1:
             raise ValueError("runs of different profiles do not belong in one table")
-        self.records = tuple(records)
-        self.frame = tidy(records)
+        real = tuple(record for record in records if not _is_embedded(record))
+        self.records = real or tuple(records)
+        self.frame = tidy(self.records)
         self._known: dict[tuple[str, Reading], Scores | None] = {}
 
     @property
