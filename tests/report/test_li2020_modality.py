@@ -1,0 +1,234 @@
+"""The page on multi-modality neglect, on records whose answer is known."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lossbook import experiments
+from lossbook.report import Evidence, style
+from lossbook.report import li2020_modality as modality
+from lossbook.results import Record
+
+SIMILAR = (0, 2, 4, 6)
+
+
+def curves(
+    area: float, own: float = 0.6, similar: float = 0.1, other: float = 0.01
+) -> dict[str, list[float]]:
+    """Two epochs; at the end, each similar class gets ``similar`` of the shirt, each other one ``other``."""
+    found: dict[str, list[float]] = {"test_accuracy": [0.5, 0.8]}
+    for part in ("train", "test"):
+        found |= {f"{part}_hardest": [0.4, 0.2], f"{part}_rest": [0.05, 0.01]}
+        found |= {f"{part}_hardest_class": [0.3, 0.12], f"{part}_other_classes": [0.05, 0.02]}
+        for k in SIMILAR:
+            for j in SIMILAR:
+                found[f"{part}_probability/{j}/{k}"] = [0.1, own if j == k else similar]
+                if j != k:
+                    found[f"{part}_auc/{j}/{k}"] = [0.5, area]
+            found[f"{part}_probability/other/{k}"] = [0.1, other]
+            found[f"{part}_auc/other/{k}"] = [0.5, 0.99]
+    return found
+
+
+def counts(right: int) -> dict[str, float]:
+    """Of 1,000 images of a similar class so many right, 30 taken for an ankle boot, the rest for the next."""
+    found = {f"count/{i}/{j}": 0.0 for i in range(10) for j in range(10)}
+    for row, k in enumerate(SIMILAR):
+        found[f"count/{k}/{k}"] = float(right)
+        found[f"count/{k}/9"] = 30.0
+        found[f"count/{k}/{SIMILAR[(row + 1) % 4]}"] = 970.0 - right
+    return found
+
+
+def evidence(
+    area: Callable[[str, str, int], float],
+    *,
+    profile: str = "subset",
+    seeds: int = 3,
+    losses: Sequence[str] = modality.LOSSES,
+    status: str = "finished",
+    right: Callable[[str, int], int] = lambda loss, seed: 700,
+) -> Evidence:
+    style.theme()
+    records = []
+    for cell in experiments.get(modality.MODALITY).profiles[profile].cells:
+        loss, rate = cell.labels["loss"], cell.labels["rate"]
+        for seed in range(seeds if loss in losses else 0):
+            spec = replace(cell.spec, seed=seed)
+            measured: dict[str, Any] = curves(area(loss, rate, seed))
+            metrics = {"test_accuracy": 0.8} | counts(right(loss, seed))
+            source = {"train_size": 12_000, "test_size": 5000, "data_notes": [], "code": "0", "seconds": 1.0}
+            records.append(
+                Record(
+                    spec.key,
+                    modality.MODALITY,
+                    profile,
+                    dict(cell.labels),
+                    spec.config,
+                    seed,
+                    status,
+                    metrics,
+                    measured,
+                    source,
+                )
+            )
+    return modality.derived(Evidence(modality.MODALITY, profile, {profile: records}))
+
+
+def same(loss: str, rate: str, seed: int) -> float:
+    return 0.9 + seed / 1000
+
+
+def test_what_is_derived_by_hand() -> None:
+    record = evidence(same).by_profile["subset"][0]
+    # Three similar classes at 0.1 and six others at 0.01.
+    assert record.metrics["train_target_lacking"] == pytest.approx(0.4)
+    assert record.metrics["train_target_received"] == pytest.approx(0.36)
+    assert record.metrics["train_target_similar_share"] == pytest.approx(0.30 / 0.36)
+    assert record.metrics["test_similar_auc"] == pytest.approx(0.9)
+    assert record.metrics["test_other_auc"] == pytest.approx(0.99)
+    assert record.metrics["similar_accuracy"] == pytest.approx(0.7)
+    assert record.metrics["similar_confusions"] == pytest.approx(27.0)
+    assert record.curves["test_similar_auc"] == pytest.approx([0.5, 0.9])
+    # What was there stays.
+    assert record.metrics["count/0/0"] == 700
+    assert record.curves["test_accuracy"] == [0.5, 0.8]
+
+
+def test_a_missing_value_stays_missing() -> None:
+    found = evidence(same)
+    record = found.by_profile["subset"][0]
+    broken = {name: [*values[:-1], None] for name, values in record.curves.items()}
+    again = modality.derived(
+        replace(found, by_profile={"subset": [replace(record, curves=broken, status="diverged")]})
+    )
+    assert again.by_profile["subset"][0].metrics["test_similar_auc"] is None
+    assert again.by_profile["subset"][0].curves["test_similar_auc"][0] == 0.5
+
+
+def lead(loss: str, rate: str, seed: int) -> float:
+    extra = {"paper": 0.04, "equal": 0.01}[rate] if loss == "lgl_inr" else 0.0
+    return 0.9 + extra + seed / 1000 * (1 if loss == "lgl" else 1.1)
+
+
+def test_the_outcome_compares_with_lgl_at_each_rate() -> None:
+    frame, notes = modality.outcome_table(evidence(lead), "subset")
+    assert frame["Compared at"].tolist() == ["the paper's learning rate"] * 3 + ["equal first steps"] * 3
+    assert frame["Loss"].tolist() == ["SML", "LGL", "LGL-INR"] * 2
+    difference = [str(cell) for cell in frame["Area, similar, minus LGL"]]
+    assert difference[1] == difference[4] == "–"
+    assert difference[2].startswith("+0.0401")
+    assert difference[5].startswith("+0.0101")
+    assert str(frame["Similar classes, %"][0]).startswith("70.00")
+    assert not notes
+
+
+def test_the_balance_of_the_shirt() -> None:
+    frame, _ = modality.balance_table(evidence(same), "subset")
+    assert list(frame.columns[2:7]) == [
+        "Lacks",
+        "From T-shirt/top",
+        "From Pullover",
+        "From Coat",
+        "From six others",
+    ]
+    row = [str(cell) for cell in frame.iloc[0]][2:]
+    assert [cell.partition(" ")[0] for cell in row] == [
+        "0.400",
+        "0.100",
+        "0.100",
+        "0.100",
+        "0.060",
+        "0.360",
+        "83.3",
+    ]
+
+
+def test_the_levels_at_the_end() -> None:
+    frame, _ = modality.levels_table(evidence(same), "subset")
+    row = [str(cell).partition(" ")[0] for cell in frame.iloc[5]][2:]
+    assert row == ["0.200", "0.0100", "0.120", "0.0200", "6.0"]
+
+
+def test_sentences_say_how_much_of_the_lead_is_left() -> None:
+    said = " ".join(modality.meaning(evidence(lead), "subset"))
+    assert "Of the probability of Shirt that LGL gives" in said
+    assert "83% at the paper's learning rate and 83% at equal first steps" in said
+    assert "if all nine were alike, it would be 33%. So the balance is filled by hard classes" in said
+    assert (
+        "At the paper's learning rate**, area of similar classes against LGL: SML +0.0001 (95% interval"
+        in said
+    )
+    assert "LGL-INR +0.0401 (95% interval" in said
+    assert "lead over LGL at the paper's learning rate, 25% is left at equal first steps." in said
+    assert "What is left is not zero" in said
+
+
+def test_sentences_on_other_outcomes() -> None:
+    def turned(loss: str, rate: str, seed: int) -> float:
+        return 0.9 + {"paper": 0.02, "equal": -0.01}[rate] * (loss == "lgl_inr")
+
+    said = " ".join(modality.meaning(evidence(turned), "subset"))
+    assert "-50% (a lead of LGL) is left at equal first steps" in said
+
+    def behind(loss: str, rate: str, seed: int) -> float:
+        return 0.9 - 0.01 * (loss == "lgl_inr")
+
+    said = " ".join(modality.meaning(evidence(behind), "subset"))
+    assert "no better than LGL at the paper's learning rate" in said
+    assert "is left" not in said
+
+
+def test_a_lead_that_cannot_be_told_from_zero() -> None:
+    def uncertain(loss: str, rate: str, seed: int) -> float:
+        extra = 0.05 if rate == "paper" else 0.001 + (seed - 1) / 100
+        return 0.9 + extra * (loss == "lgl_inr") + (seed / 1000 if rate == "paper" and loss == "lgl" else 0)
+
+    said = " ".join(modality.meaning(evidence(uncertain), "subset"))
+    assert "2% is left at equal first steps. What is left cannot be told from zero" in said
+
+
+def test_easy_classes_that_fill_the_balance_are_not_called_hard() -> None:
+    found = evidence(same)
+    easy = [
+        replace(r, curves=r.curves | curves(0.9, similar=0.01, other=0.1)) for r in found.by_profile["subset"]
+    ]
+    said = " ".join(modality.meaning(modality.derived(replace(found, by_profile={"subset": easy})), "subset"))
+    assert "have 5% at the paper's learning rate" in said
+    assert "filled by hard classes" not in said
+
+
+def test_an_interval_with_zero_says_so() -> None:
+    def scattered(loss: str, rate: str, seed: int) -> float:
+        return 0.9 + (seed - 1) / 100 * (loss == "sml")
+
+    said = " ".join(modality.meaning(evidence(scattered), "subset"))
+    assert "SML +0.0000 (95% interval -0.0248 to +0.0248, zero among them)" in said
+
+
+def test_without_some_runs_the_page_stands() -> None:
+    only = evidence(same, losses=("sml",), seeds=1)
+    assert modality.meaning(only, "subset") == []
+    assert len(modality.outcome_table(only, "subset")[0]) == 2
+    assert len(modality.hardest_figure(only, "subset", "paper").axes) == 4
+
+
+def test_figures_have_their_panels_and_words() -> None:
+    found = evidence(same)
+    assert len(modality.hardest_figure(found, "subset", "equal").axes) == 4
+    figure = modality.target_figure(found, "subset", "paper")
+    assert [ax.get_title(loc="left") for ax in figure.axes] == [
+        "p(Shirt) on Shirt",
+        "p(Shirt) on T-shirt/top",
+        "p(Shirt) on Pullover",
+        "p(Shirt) on Coat",
+        "p(Shirt) on the six others",
+        "Area under ROC, similar",
+    ]
+    assert "LGL 0.200 and 0.0100" in modality.hardest_alt(found, "subset", "equal")
+    assert (
+        "LGL-INR: T-shirt/top 0.10, Pullover 0.10, Coat 0.10, Shirt 0.60, others 0.010; area 0.901"
+        in modality.target_alt(found, "subset", "paper")
+    )
