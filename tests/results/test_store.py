@@ -58,6 +58,12 @@ def test_of_two_records_of_a_run_the_newer_counts(folder):
     assert [r.metrics["m"] for r in folder.records()] == [0.7]
 
 
+def test_a_run_that_two_profiles_share_has_a_record_in_each(folder):
+    for profile, value in (("quick", 0.6), ("paper", 0.7)):
+        folder.append(make_record(profile=profile, metrics={"m": value}))
+    assert {r.profile: r.metrics["m"] for r in folder.records()} == {"quick": 0.6, "paper": 0.7}
+
+
 def test_a_record_of_todays_code_counts_before_a_newer_one_of_other_code(folder, monkeypatch):
     monkeypatch.setattr(store, "_current_hash", lambda entry_points: "now")
     for code, time in (("now", "2026-01-01T00:00:00Z"), ("then", "2026-02-01T00:00:00Z")):

@@ -108,12 +108,15 @@ def records(
         by_labels: dict[str, list[Record]] = defaultdict(list)
         for record in stored:
             by_labels[_plain(record.labels)].append(record)
-        current: list[Record] = []
-        for cell in (*definition.cells, *definition.embedded_cells):
-            real, embedded = _of_cell(cell, by_labels[_plain(cell.labels)])
-            current += real or (embedded if definition.embedded_fallback else [])
-            outdated -= len(real) + len(embedded)
         outdated += len(stored)
+        current: list[Record] = []
+        for cells in (definition.cells, definition.embedded_cells):
+            found: list[Record] = []
+            for cell in cells:
+                real, embedded = _of_cell(cell, by_labels[_plain(cell.labels)])
+                found += real or (embedded if definition.embedded_fallback else [])
+                outdated -= len(real) + len(embedded)
+            current = current or found
         if outcome is not None and name == profile:
             current = list(outcome.records)
         if current:

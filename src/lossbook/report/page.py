@@ -34,6 +34,7 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .lossbook-links {font-size: .85em}
 .table-wrapper {font-size: .92em} .table-wrapper caption {text-align: left}
 .table-wrapper td, .table-wrapper th {white-space: nowrap}
+.table-wrapper thead th {white-space: normal; vertical-align: bottom}
 .table-wrapper .lossbook-prose {white-space: normal; min-width: 15em}
 </style>"""
 

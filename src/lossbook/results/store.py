@@ -116,15 +116,16 @@ class Store:
         self._ending = "" if shard == (1, 1) else f".shard-{shard[0]}-of-{shard[1]}"
 
     def records(self, experiment: str | None = None, profile: str | None = None) -> list[Record]:
-        """All records, the newest of each key; a fresh one is preferred to a stale one.
+        """All records, the newest of each run of a profile; a fresh one is preferred to a stale one.
 
-        A damaged line is reported with a warning and left where it is.
+        Profiles may share runs, and each has records of its own. A damaged line is reported with a warning
+        and left where it is.
 
         Args:
             experiment: Only this ``<paper>/<item>``.
             profile: Only this profile.
         """
-        best: dict[str, tuple[tuple[bool, bool, str], Record]] = {}
+        best: dict[tuple[str, str, str], tuple[tuple[bool, bool, str], Record]] = {}
         for record in self._read_all(experiment):
             if experiment not in (None, record.experiment) or profile not in (None, record.profile):
                 continue
@@ -133,8 +134,9 @@ class Store:
                 record.origin == "published",
                 str(record.provenance.get("finished", "")),
             )
-            if record.key not in best or rank > best[record.key][0]:
-                best[record.key] = (rank, record)
+            run = (record.experiment, record.profile, record.key)
+            if run not in best or rank > best[run][0]:
+                best[run] = (rank, record)
         return sorted(
             (record for _, record in best.values()),
             key=lambda r: (r.experiment, r.profile, json.dumps(r.labels, sort_keys=True), r.seed),

@@ -1,0 +1,41 @@
+"""Which records a page shows."""
+
+from dataclasses import replace
+
+from lossbook import experiments, report
+from lossbook.results import Record, Store
+
+EXPERIMENT = "battash2021/table4"
+
+
+def record_of(cell, profile):
+    spec = replace(cell.spec, seed=0)
+    return Record(
+        key=spec.key,
+        experiment=EXPERIMENT,
+        profile=profile,
+        labels=dict(cell.labels),
+        config=spec.config,
+        seed=0,
+        status="finished",
+        metrics={"test_accuracy": 0.5},
+        curves={},
+        provenance={},
+    )
+
+
+def test_tables_at_hand_everywhere_stand_in_only_where_there_are_no_others(tmp_path):
+    profile = experiments.get(EXPERIMENT).profiles["quick"]
+    assert profile.embedded_cells
+    store = Store(working=tmp_path / "working", published=tmp_path / "published")
+
+    def sets():
+        found = report.records(EXPERIMENT, store=store)
+        assert found.notes == ()
+        return {record.config["dataset"] for each in found.by_profile.values() for record in each}
+
+    stand_in, real = profile.embedded_cells[0], profile.cells[0]
+    store.append(record_of(stand_in, "quick"))
+    assert sets() == {stand_in.spec.dataset}
+    store.append(record_of(real, "quick"))
+    assert sets() == {real.spec.dataset}
