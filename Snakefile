@@ -1,7 +1,7 @@
 # The workflow: experiments -> records -> executed notebooks -> book. `make book` runs it; by itself:
 #     snakemake --directory _build/quick --config profile=quick --cores all
 # One experiment alone, its grid divided into 8 jobs, which any executor can run:
-#     snakemake --directory _build/paper --config profile=paper shards=8 --cores all experiments/<paper>/<item>.json
+#     snakemake experiments/<paper>/<item>.json --directory _build/paper --config profile=paper shards=8 --cores all
 # Paths are relative to that directory. What a step depends on besides the files of earlier steps enters as content
 # hashes in `params`, so that it runs again exactly when something it reads has changed.
 
