@@ -155,17 +155,29 @@ def table_one(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def verdict(results: Sequence[Result]) -> str:
-    """Which reading of the header gives the paper's numbers, in a few sentences, from the table's tests."""
-    means, deviations = _p_values(results)
-    agree = {
-        printed: [
-            p >= ALPHA
-            for p, r in zip(means, results, strict=True)
-            if (r.weighting.reading == "printed") == printed
-        ]
+def agreement(results: Sequence[Result]) -> dict[bool, list[bool]]:
+    """Whether each of our means agrees with the paper's, by whether the header is taken as printed.
+
+    Two means agree if the adjusted p-value of Welch's test is at least :data:`ALPHA`.
+
+    Args:
+        results: Of :func:`lossbook.experiments.li2020_table1.table_one`.
+
+    Returns:
+        Under True for the weights as printed, under False for those whose right side is the printed one.
+    """
+    means, _ = _p_values(results)
+    pairs = list(zip(means, results, strict=True))
+    return {
+        printed: [p >= ALPHA for p, r in pairs if (r.weighting.reading == "printed") == printed]
         for printed in (False, True)
     }
+
+
+def verdict(results: Sequence[Result]) -> str:
+    """Which reading of the header gives the paper's numbers, in a few sentences, from the table's tests."""
+    agree = agreement(results)
+    _, deviations = _p_values(results)
     text = (
         f"With the corrected header {sum(agree[False])} of our {len(agree[False])} means agree with the "
         f"paper's (adjusted p at least {ALPHA:g}); with the header as printed {sum(agree[True])} of "

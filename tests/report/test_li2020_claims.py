@@ -1,0 +1,552 @@
+"""The findings of the verdict page: on derivations, and on records whose answer is known."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from lossbook import experiments
+from lossbook.report import Evidence, li2020_claims, li2020_imbalance, li2020_modality, li2020_theory, verdict
+from lossbook.results import Record
+
+NAMES = ("table3", "table4", "table5", "scale", "modality", "imbalance")
+SPREAD = (-0.0002, 0.0, 0.0002)
+
+
+def made(
+    experiment: str,
+    profile: str,
+    accuracy: float | Sequence[float],
+    *,
+    seeds: int = 3,
+    spread: Sequence[float] = SPREAD,
+    embedded: bool = False,
+    metrics: dict[str, float] | None = None,
+    train_size: int = 60_000,
+    **labels: Any,
+) -> list[Record]:
+    """Records of the declared cells that have these labels, seed by seed; an accuracy or a curve of them."""
+    found = []
+    for cell in experiments.get(experiment).profiles[profile].cells:
+        if any(cell.labels.get(name) != value for name, value in labels.items()):
+            continue
+        for seed in range(seeds):
+            spec = replace(cell.spec, seed=seed)
+            curve = [accuracy] * 4 if isinstance(accuracy, float) else list(accuracy)
+            curve = [value + spread[seed] for value in curve]
+            config = spec.config | ({"dataset": "digits"} if embedded else {})
+            found.append(
+                Record(
+                    key=f"{experiment}-{profile}-{spec.key}",
+                    experiment=experiment,
+                    profile=profile,
+                    labels=dict(cell.labels),
+                    config=config,
+                    seed=seed,
+                    status="finished",
+                    metrics={"test_accuracy": curve[-1], **(metrics or {})},
+                    curves={"test_accuracy": curve},
+                    provenance={"train_size": train_size, "test_size": 10_000, "data_notes": []},
+                )
+            )
+    assert found, "no cell has these labels"
+    return found
+
+
+def sources(*records: Record) -> li2020_claims.Sources:
+    found = {}
+    for name in NAMES:
+        experiment = f"li2020/{name}"
+        mine = [r for r in records if r.experiment == experiment]
+        profiles = [p for p in experiments.get(experiment).profiles if any(r.profile == p for r in mine)]
+        found[name] = Evidence(
+            experiment, "quick", {p: [r for r in mine if r.profile == p] for p in profiles}
+        )
+    return li2020_claims.Sources(**found)
+
+
+def table3(accuracy: dict[str, float], profile: str = "cnn2c", **more: Any) -> list[Record]:
+    """Runs of Table 3: loss -> accuracy."""
+    return [
+        r
+        for loss, value in accuracy.items()
+        for r in made("li2020/table3", profile, value, loss=loss, **more)
+    ]
+
+
+def found(name: str, *records: Record) -> verdict.Claim:
+    """One claim about networks, without working out the others."""
+    makers = {
+        "trained": ("_trained", "imbalance"),
+        "reweighting": ("_reweighting", "imbalance"),
+        "neglect": ("_neglect", "modality"),
+        "lgl": ("_lgl_poorer", "table3"),
+        "inr-lgl": ("_inr_lgl", "table3"),
+        "inr-sml": ("_inr_sml", "table3"),
+        "setting": ("_setting", "scale"),
+        "classes": ("_classes", "table3"),
+        "beta": ("_beta", "table5"),
+        "extremes": ("_extremes", "table5"),
+        "cifar10": ("_cifar10", "table4"),
+    }
+    given = sources(*records)
+    if name == "fast":
+        return li2020_claims._fast(given.table3, given.scale)
+    function, source = makers[name]
+    claim: verdict.Claim = getattr(li2020_claims, function)(getattr(given, source))
+    return claim
+
+
+NETWORK_CLAIMS = (
+    *("trained", "reweighting", "neglect", "lgl", "inr-lgl", "inr-sml", "setting", "fast", "classes"),
+    *("beta", "extremes", "cifar10"),
+)
+
+
+# --- the whole page ---
+
+
+def test_without_records_no_claim_about_networks_is_tested() -> None:
+    claims = li2020_claims.claims(sources())
+    assert {name for name in NETWORK_CLAIMS if claims[name].finding == "not tested"} == set(NETWORK_CLAIMS)
+    assert {claims[name].basis for name in NETWORK_CLAIMS} == {"no runs"}
+    assert li2020_claims.tally(claims.values()) == (
+        "Of 25 claims, 3 hold, 6 hold in part, 2 do not hold, 14 are not tested."
+    )
+    derived = {name: claim.finding for name, claim in claims.items() if name not in NETWORK_CLAIMS}
+    assert derived == {
+        "balance": "holds",
+        "generalises": "holds in part",
+        "table1": "holds in part",
+        "examples": "holds in part",
+        "guarantee": "does not hold",
+        "multiclass": "holds",
+        "boundary": "holds",
+        "skewness": "not tested",
+        "manifold": "not tested",
+        "averaging": "does not hold",
+        "limits": "holds in part",
+        "focus": "holds in part",
+        "capacity": "holds in part",
+    }
+
+
+def test_the_page_shows_every_claim_once_in_order_and_under_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in vars(li2020_theory):
+        if callable(getattr(li2020_theory, name)):
+            monkeypatch.setattr(li2020_theory, name, lambda: None)
+    claims = list(li2020_claims.claims(sources()))
+    page = (Path(__file__).parents[2] / "notebooks/li2020/verdict.md").read_text(encoding="utf-8")
+    assert re.findall(r'^show\("(.*)"\)', page, flags=re.MULTILINE) == claims
+    numbers = re.findall(r"^### (\d+)\. ", page, flags=re.MULTILINE)
+    assert numbers == [str(n) for n in range(1, len(claims) + 1)]
+    # Two rules refer to this one by its number.
+    assert claims.index("lgl") == 15
+
+
+def test_runs_on_stand_ins_test_nothing() -> None:
+    stand_ins = [
+        *table3({"sml": 0.9, "lgl": 0.8, "lgl_inr": 0.95}, "quick", embedded=True, seeds=2),
+        *made("li2020/table5", "quick", 0.9, embedded=True, seeds=2),
+        *made("li2020/scale", "quick", 0.9, embedded=True, seeds=2),
+        *made("li2020/modality", "quick", 0.9, embedded=True, seeds=2),
+        *made("li2020/imbalance", "quick", 0.9, embedded=True, seeds=2),
+    ]
+    for name in NETWORK_CLAIMS:
+        assert found(name, *stand_ins).finding == "not tested"
+
+
+# --- Table 3 ---
+
+
+@pytest.mark.parametrize(("lead", "finding"), [(0.02, "holds in part"), (-0.02, "does not hold")])
+def test_a_loss_against_sml_on_some_of_six_cells(lead: float, finding: str) -> None:
+    inr = table3({"lgl_inr": 0.9 + lead}, spread=(-0.0005, 0.0, 0.0005))
+    claim = found("inr-sml", *table3({"sml": 0.9}), *inr)
+    assert claim.finding == finding
+    assert len(claim.records) == 12
+    assert claim.basis == "CNN2C on MNIST, Fashion-MNIST: the paper's protocol (3 seeds)"
+
+
+def test_a_lead_within_the_noise_does_not_hold_and_an_open_one_is_not_settled() -> None:
+    base = table3({"sml": 0.9})
+    within = table3({"lgl_inr": 0.9001}, spread=(-0.0008, 0.0, 0.0005))
+    assert found("inr-sml", *base, *within).finding == "does not hold"
+    wide = table3({"lgl_inr": 0.905}, spread=(-0.02, 0.0, 0.02))
+    assert found("inr-sml", *base, *wide).finding == "not settled"
+    single = table3({"sml": 0.9, "lgl_inr": 0.95}, seeds=1)
+    claim = found("inr-sml", *single)
+    assert claim.finding == "not settled"
+    assert "1 seed, so no interval" in claim.evidence[0]
+
+
+def test_all_six_cells_hold() -> None:
+    runs = [
+        *table3({"sml": 0.9}, "paper"),
+        *table3({"lgl_inr": 0.95}, "paper", spread=(-0.001, 0.0, 0.0005)),
+    ]
+    claim = found("inr-sml", *runs)
+    assert claim.finding == "holds"
+    assert len(claim.evidence) == 7
+    assert "behind in none of the 6 comparisons" in claim.evidence[-1]
+    behind = [r for r in runs if r.labels["loss"] == "sml"]
+    behind += table3({"lgl_inr": 0.85}, "paper", spread=(-0.001, 0.0, 0.0005))
+    assert "behind in 6 of 6 comparisons" in found("inr-sml", *behind).evidence[-1]
+
+
+def test_short_runs_leave_it_open_and_the_papers_protocol_comes_first() -> None:
+    short = [
+        *table3({"sml": 0.8}, "quick", train_size=2000),
+        *table3({"lgl_inr": 0.9}, "quick", spread=(-0.001, 0.0, 0.0005), train_size=2000),
+    ]
+    claim = found("inr-sml", *short)
+    assert claim.finding == "not settled"
+    assert "small subset" in claim.basis
+    whole = [*table3({"sml": 0.9}), *table3({"lgl_inr": 0.89}, spread=(-0.001, 0.0, 0.0005))]
+    claim = found("inr-sml", *short, *whole)
+    assert claim.finding == "does not hold"
+    assert {r.profile for r in claim.records} == {"cnn2c"}
+
+
+def test_several_seeds_of_a_part_come_before_one_of_the_whole() -> None:
+    single = table3({"sml": 0.9, "lgl_inr": 0.99}, "paper", seeds=1, network="cnn2c")
+    several = [*table3({"sml": 0.9}), *table3({"lgl_inr": 0.89}, spread=(-0.001, 0.0, 0.0005))]
+    claim = found("inr-sml", *single, *several)
+    assert [r.profile for r in claim.records if r.labels["dataset"] != "kmnist"] == ["cnn2c"] * 12
+    # KMNIST has the single run alone.
+    assert {r.profile for r in claim.records if r.labels["dataset"] == "kmnist"} == {"paper"}
+
+
+def test_the_papers_lead_stands_beside_ours() -> None:
+    claim = found("inr-sml", *table3({"sml": 0.9, "lgl_inr": 0.91}, dataset="mnist"))
+    assert "LGL-INR minus SML, CNN2C on MNIST: +1.00 points" in claim.evidence[0]
+    # Table 3 of the paper: 99.29 and 99.09.
+    assert "the paper has +0.20" in claim.evidence[0]
+
+
+def test_lgl_in_two_readings() -> None:
+    base = table3({"sml": 0.9})
+    apart = (-0.001, 0.0, 0.0005)
+    worse, better = (
+        table3({loss: value}, spread=apart) for loss, value in (("lgl_mean", 0.8), ("lgl", 0.92))
+    )
+    assert found("lgl", *base, *worse).finding == "not settled"  # the sum is not tested
+    claim = found("lgl", *base, *worse, *better)
+    assert claim.finding == "holds in part"
+    assert claim.verdict == "holds in part (LGL: does not hold; LGL, mean: holds in part)"
+    # The paper has one number for LGL: 99.09 - 99.15.
+    assert "SML minus LGL, mean, CNN2C on MNIST" in claim.evidence[2]
+    assert all("the paper has -0.06" in claim.evidence[i] for i in (0, 2))
+    agreeing = table3({"lgl": 0.8}, spread=apart)
+    assert found("lgl", *base, *worse, *agreeing).verdict == "holds in part"
+    inr = table3({"lgl_inr": 0.95})
+    assert found("inr-lgl", *inr, *worse, *better).verdict == "holds in part"
+
+
+# --- the learning rate and the speed ---
+
+
+def scale(profile: str, best: dict[str, float], **more: Any) -> list[Record]:
+    """Runs of the grid of learning rates: each loss at its best, a point less at every other rate."""
+    cells = experiments.get("li2020/scale").profiles[profile].cells
+    runs = []
+    for loss, value in best.items():
+        rates = sorted({c.labels["lr"] for c in cells if c.labels["loss"] == loss})
+        for lr in rates:
+            accuracy = value if lr == rates[1] else value - 0.05
+            runs += made("li2020/scale", profile, accuracy, loss=loss, lr=lr, train_size=12_000, **more)
+    return runs
+
+
+def test_the_lead_at_each_ones_best_rate() -> None:
+    apart = (-0.001, 0.0, 0.0005)
+    base = scale("subset", {"sml": 0.9, "lgl": 0.9})
+    claim = found("setting", *base, *scale("subset", {"lgl_inr": 0.93}, spread=apart))
+    assert claim.finding == "holds in part"
+    assert "5.6 times as long" in claim.evidence[-1]
+    assert (
+        found("setting", *base, *scale("subset", {"lgl_inr": 0.9}, spread=apart)).finding == "does not hold"
+    )
+    short = scale("quick", {"sml": 0.9, "lgl": 0.9, "lgl_inr": 0.95}, seeds=2)
+    assert found("setting", *short).finding == "not settled"
+
+
+def test_fast_at_one_rate_and_at_equal_steps() -> None:
+    slow, quick_, end = [0.5, 0.8, 0.9, 0.9], [0.6, 0.8, 0.9, 0.9], (-0.01, 0.0, 0.005)
+    at_rate = [
+        *(r for loss in ("sml", "lgl") for r in made("li2020/table3", "cnn2c", slow, loss=loss)),
+        *made("li2020/table3", "cnn2c", quick_, loss="lgl_inr", spread=end),
+    ]
+    assert found("fast", *at_rate).finding == "holds in part"
+    base = [r for loss in ("sml", "lgl") for r in made("li2020/scale", "subset", slow, loss=loss)]
+    level = made("li2020/scale", "subset", slow, loss="lgl_inr", spread=end)
+    faster = made("li2020/scale", "subset", quick_, loss="lgl_inr", spread=end)
+    assert found("fast", *at_rate, *base, *level).finding == "holds in part"
+    claim = found("fast", *at_rate, *base, *faster)
+    assert claim.finding == "holds"
+    # A quarter of four epochs is the first alone.
+    assert "+9.83 points" in claim.evidence[0]
+    assert "equal first steps" in claim.evidence[-1]
+    slower = [
+        *(r for loss in ("sml", "lgl") for r in made("li2020/table3", "cnn2c", quick_, loss=loss)),
+        *made("li2020/table3", "cnn2c", slow, loss="lgl_inr", spread=end),
+    ]
+    assert found("fast", *slower).finding == "does not hold"
+
+
+# --- single classes ---
+
+
+def by_class(right: Sequence[float]) -> dict[str, float]:
+    """A thousand images a class; mistakes go to the next class."""
+    counts = {f"count/{i}/{j}": 0.0 for i in range(10) for j in range(10)}
+    for i, value in enumerate(right):
+        counts[f"count/{i}/{i}"] = value
+        counts[f"count/{i}/{(i + 1) % 10}"] = 1000 - value
+    return counts
+
+
+def confusion(loss: str, right: Sequence[float], dataset: str = "fashion_mnist") -> list[Record]:
+    """Runs with so many right images a class, the same for every seed."""
+    profile = "paper" if dataset == "kmnist" else "cnn2c"
+    runs = made("li2020/table3", profile, 0.9, loss=loss, dataset=dataset, network="cnn2c")
+    return [replace(r, metrics=r.metrics | by_class(right)) for r in runs]
+
+
+def on_class_6(runs: list[Record], extra: float) -> list[Record]:
+    """The same with more right images of class 6, not as many for every seed."""
+    changed = []
+    for r in runs:
+        right = float(r.metrics["count/6/6"] or 0) + extra + 3 * r.seed
+        changed.append(replace(r, metrics=r.metrics | {"count/6/6": right, "count/6/7": 1000 - right}))
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("everywhere", "on_6", "on_kmnist", "elsewhere"),
+    [
+        (20, 20, "holds", "holds in part"),
+        (20, -200, "holds in part", "holds in part"),
+        (-20, 100, "holds in part", "holds in part"),
+        (-20, -20, "does not hold", "not settled"),
+        (-20, 37, "not settled", "not settled"),
+    ],
+)
+def test_classes(everywhere: float, on_6: float, on_kmnist: str, elsewhere: str) -> None:
+    lgl = [900.0] * 10
+    lgl[3], lgl[6] = 700.0, 600.0
+    for dataset, finding in (("kmnist", on_kmnist), ("fashion_mnist", elsewhere)):
+        base = [*confusion("lgl", lgl, dataset), *confusion("sml", lgl, dataset)]
+        mine = on_class_6(confusion("lgl_inr", [value + everywhere for value in lgl], dataset), on_6)
+        claim = found("classes", *base, *mine)
+        assert claim.finding == finding
+        alone = [r for r in (*base, *mine) if r.seed == 0]
+        assert found("classes", *alone).finding == "not settled"
+
+
+def test_what_is_said_of_classes() -> None:
+    lgl = [900.0] * 10
+    lgl[3], lgl[6] = 700.0, 600.0
+    mine = on_class_6(confusion("lgl_inr", [value + 20 for value in lgl]), 20)
+    claim = found("classes", *confusion("lgl", lgl), *confusion("sml", lgl), *mine)
+    assert "ahead of LGL on 10 and of SML on 10 of 10 classes" in claim.evidence[0]
+    assert "Shirt and Dress" in claim.evidence[1]
+    # 20 on class 3; 40, 43 and 46 on class 6.
+    assert "on +63.0 more images (95% interval +55.5 to +70.5)" in claim.evidence[1]
+
+
+# --- Table 5 ---
+
+
+def betas(accuracy: dict[int, float], profile: str = "fashion") -> list[Record]:
+    runs = []
+    for n, (beta, value) in enumerate(accuracy.items()):
+        spread = (-0.0001 * n, 0.0, 0.0001)
+        runs += made("li2020/table5", profile, value, beta=beta, detach=False, spread=spread)
+    return runs
+
+
+def test_beta() -> None:
+    same = betas({1: 0.9, 2: 0.901, 4: 0.899})
+    claim = found("beta", *same)
+    assert claim.finding == "holds"
+    assert claim.basis == "CNN2C on Fashion-MNIST: the paper's protocol (3 seeds)"
+    assert "β = 2 minus β = 1" in claim.evidence[0]
+    assert "the paper has -0.14" in claim.evidence[0]
+    assert found("beta", *betas({1: 0.9, 2: 0.9, 4: 0.95})).finding == "does not hold"
+    assert found("beta", *betas({1: 0.9, 2: 0.9})).finding == "not settled"
+    assert found("beta", *betas({1: 0.9, 2: 0.9, 4: 0.9}, "paper")).finding == "holds"
+
+
+def test_small_and_large_beta() -> None:
+    assert found("extremes", *betas({1: 0.9, 0: 0.85, 8: 0.9, 16: 0.85})).finding == "holds"
+    assert found("extremes", *betas({1: 0.9, 0: 0.9, 8: 0.9, 16: 0.85})).finding == "holds in part"
+    claim = found("extremes", *betas({1: 0.9, 0: 0.901, 8: 0.9, 16: 0.902}))
+    assert claim.finding == "does not hold"
+    assert "the paper has" not in " ".join(claim.evidence)
+    assert found("extremes", *betas({1: 0.9, 0: 0.85})).finding == "not settled"
+
+
+# --- Table 4 ---
+
+
+def test_cifar10_takes_the_papers_own_runs() -> None:
+    accuracy = {"sml": 0.91, "lgl": 0.92, "lgl_inr": 0.94}
+    spreads = {"sml": (0.0, 0.0, 0.0), "lgl": (-0.001, 0.0, 0.001), "lgl_inr": (-0.001, 0.001, 0.0)}
+    one_step = [r for loss, v in accuracy.items() for r in made("li2020/table4", "quick", v, loss=loss)]
+    assert found("cifar10", *one_step).finding == "not tested"
+    runs = [
+        r
+        for loss, v in accuracy.items()
+        for r in made("li2020/table4", "paper", v, loss=loss, spread=spreads[loss])
+    ]
+    claim = found("cifar10", *one_step, *runs)
+    assert claim.finding == "holds"
+    # Table 4 of the paper: 93.34 and 91.11.
+    assert "the paper has +2.23" in claim.evidence[0]
+
+
+# --- what trained networks do ---
+
+
+def test_neglect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(li2020_modality, "derived", lambda evidence: evidence)
+
+    def area(loss: str, values: Sequence[float], profile: str = "subset", **labels: Any) -> list[Record]:
+        runs = made("li2020/modality", profile, 0.9, loss=loss, **labels)
+        return [replace(r, metrics=r.metrics | {"test_similar_auc": values[r.seed]}) for r in runs]
+
+    base = area("lgl", (0.95, 0.95, 0.95))
+    ahead = [r for loss in ("sml", "lgl_inr") for r in area(loss, (0.960, 0.961, 0.962))]
+    behind = [r for loss in ("sml", "lgl_inr") for r in area(loss, (0.940, 0.941, 0.942))]
+    claim = found("neglect", *base, *ahead)
+    assert claim.finding == "holds"
+    assert "+0.0110 (" in claim.evidence[0]
+    assert found("neglect", *base, *behind).finding == "does not hold"
+    at_rate = [r for r in ahead if r.labels["rate"] == "paper"]
+    at_step = [r for r in behind if r.labels["rate"] == "equal"]
+    assert found("neglect", *base, *at_rate, *at_step).finding == "holds in part"
+    short = [r for loss in ("lgl", "sml", "lgl_inr") for r in area(loss, (0.95, 0.96), "quick", seeds=2)]
+    assert found("neglect", *short).finding == "not settled"
+
+
+def _imbalance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(li2020_imbalance, "derived", lambda evidence: evidence)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "finding"),
+    [(1.02, 1.1, "holds"), (1.02, 1.3, "holds in part"), (1.4, 1.5, "does not hold")],
+)
+def test_trained_networks(monkeypatch: pytest.MonkeyPatch, train: float, test: float, finding: str) -> None:
+    _imbalance(monkeypatch)
+    runs = made("li2020/imbalance", "subset", 0.9, metrics={"train_factor": train, "test_factor": test})
+    claim = found("trained", *runs)
+    assert claim.finding == finding
+    assert f"{train:.2f} on training images and {test:.2f} on test images" in claim.evidence[0]
+    assert {r.labels["loss"] for r in claim.records} == {"sml", "lgl"}
+    assert {r.labels["weight"] for r in claim.records} == {"none", "inverse"}
+
+
+def test_reweighting(monkeypatch: pytest.MonkeyPatch) -> None:
+    _imbalance(monkeypatch)
+
+    def small(weight: str, value: float, **labels: Any) -> list[Record]:
+        runs = made("li2020/imbalance", "subset", 0.9, weight=weight, **labels)
+        own = 0.001 if weight == "inverse" else 0.002
+        return [replace(r, metrics=r.metrics | {"small_accuracy": value + own * r.seed}) for r in runs]
+
+    base = small("none", 0.5)
+    claim = found("reweighting", *base, *small("inverse", 0.6))
+    assert claim.finding == "holds"
+    assert "SML with weights minus without" in claim.evidence[0]
+    assert found("reweighting", *base, *small("inverse", 0.4)).finding == "does not hold"
+    mixed = [*small("inverse", 0.6, loss="sml"), *small("inverse", 0.4, loss="lgl")]
+    assert found("reweighting", *base, *mixed).finding == "holds in part"
+
+
+# --- what is missing ---
+
+
+def test_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pending(profile: str, experiment: str, **_: Any) -> list[Any]:
+        assert profile == "paper"
+        return [
+            SimpleNamespace(
+                labels=dict(c.labels), count=2, seconds=1800.0, data_present=c.labels["dataset"] != "kmnist"
+            )
+            for c in experiments.get(experiment).profiles["paper"].cells
+        ]
+
+    monkeypatch.setattr(experiments, "pending", pending)
+    frame = li2020_claims.missing(sources(*made("li2020/table3", "cnn2c", 0.9, dataset="mnist")))
+    rows = frame.set_index(["Experiment", "What"])
+    assert ("li2020/table3", "CNN2C on MNIST") not in rows.index
+    row = rows.loc["li2020/table3", "CNN2C on Kuzushiji-MNIST"]
+    # Four losses, two seeds each.
+    assert row.tolist() == [8, "about 2.0 h", "not there"]
+    assert rows.loc["li2020/table4", "ResNet-18 on CIFAR-10"].tolist() == [6, "about 1.5 h", "there"]
+    assert ("li2020/table5", "CNN2C on Kuzushiji-MNIST") in rows.index
+    some = [
+        r for loss in ("sml", "lgl") for r in made("li2020/table3", "cnn2c", 0.9, dataset="mnist", loss=loss)
+    ]
+    assert li2020_claims.missing(sources(*some))["What"][0] == "CNN2C on MNIST (LGL, mean and LGL-INR alone)"
+
+
+# --- derivations ---
+
+
+def test_weights_read_off_the_gradient_are_those_of_the_formula() -> None:
+    generator = torch.Generator().manual_seed(3)
+    target = torch.tensor([0, 0, 1, 2, 2, 2, 3])
+    z = torch.randn(7, 4, generator=generator, dtype=torch.float64)
+    means = torch.stack([z[target == j].sigmoid().mean(0) for j in range(4)])
+    for beta in (0.0, 1.0, 3.0):
+        found, positive = li2020_theory.weights(beta, z, target)
+        for k in range(4):
+            others = [j for j in range(4) if j != k]
+            raw = torch.stack([(beta * means[j, k]).exp() for j in others])
+            torch.testing.assert_close(found[k, others], raw / raw.sum(), rtol=1e-10, atol=0)
+        torch.testing.assert_close(positive, torch.ones(4, dtype=torch.float64))
+
+
+def test_findings_on_derivations_follow_what_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(li2020_theory, "EQUAL", 1e-20)
+    assert li2020_theory.balance().finding == "does not hold"
+    assert li2020_theory.averaging().finding == "holds"
+    monkeypatch.setattr(li2020_theory, "ABOUT", 1.0)
+    assert li2020_theory.generalises().finding == "holds"
+    monkeypatch.setattr(li2020_theory, "ABOUT", 0.0)
+    assert li2020_theory.generalises().finding == "does not hold"
+    # Without the point at the top the minority gains.
+    of_majority, of_minority = li2020_theory._PLACES
+    monkeypatch.setattr(li2020_theory, "_PLACES", (of_majority, (*of_minority[:2], ((-4.0, 3.0), 1))))
+    assert li2020_theory.guarantee().finding == "holds"
+
+
+@pytest.mark.parametrize(
+    ("printed", "corrected", "finding"),
+    [(True, True, "holds"), (False, True, "holds in part"), (False, False, "does not hold")],
+)
+def test_table_1(monkeypatch: pytest.MonkeyPatch, printed: bool, corrected: bool, finding: str) -> None:
+    monkeypatch.setattr(
+        li2020_theory.simulated, "agreement", lambda _: {True: [printed], False: [True, corrected]}
+    )
+    monkeypatch.setattr(li2020_theory, "RUNS", 2)
+    assert li2020_theory.table_one().finding == finding
+
+
+def test_what_the_derivations_say() -> None:
+    assert "7 of 13 minority points right with equal weights and 6" in li2020_theory.guarantee().evidence[0]
+    assert "2 to 7 classes: 1, 4, 9, 16, 25, 36" in li2020_theory.multiclass().evidence[0]
+    assert "ahead in 11 of 12" in li2020_theory.capacity().evidence[0]
+    assert "LGL on CIFAR-10: ResNet-18 is 0.85 points behind" in li2020_theory.capacity().evidence[1]
+    assert "0.111 at β = 0" in li2020_theory.focus().evidence[0]
+    assert "10: each class against its hardest" in li2020_theory.limits().evidence[1]
