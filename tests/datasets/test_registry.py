@@ -35,6 +35,8 @@ def test_every_entry_is_complete(name):
     assert all(mirror.endswith("/") for mirror in info.mirrors)
     assert set(info.contents) == set(ARRAYS)
     assert info.format in ("sklearn", "uci") or info.download_size
+    assert all(file.digest for file in info.files) or info.format == "uci"
+    assert all(file.unpacked and file.array for file in info.files) or info.format != "idx"
     assert bool(info.image_shape) == bool(info.class_names) == (info.format != "uci")
 
 
