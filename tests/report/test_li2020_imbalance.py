@@ -190,6 +190,16 @@ def test_sentences_count_what_holds() -> None:
     assert "on 10:1 classes small ones +5.10 points (+4.85 to +5.35), large ones -1.02 points" in said
 
 
+def test_sentences_on_the_rarest_classes() -> None:
+    said = " ".join(imbalance.meaning(evidence(fits), "subset"))
+    assert "**The rarest class**, with 33 training images" in said
+    assert "training and on test images: SML 1.10 and 1.50; SML with weights 1.10 and 1.50; LGL 1.10" in said
+    # Class 8 lies below 1, class 9 above; its negatives count a ninth.
+    share = imbalance.presence(33, 8250, 64)
+    assert f"lack {9 / 1.1:.2f} times (from its batches alone: " in said
+    assert f"and {9 * 1.1:.2f} times (from its batches alone: {1 / share:.2f}) what they receive" in said
+
+
 def test_sentences_count_what_does_not_hold() -> None:
     def fails(design: str, loss: str, weight: str, seed: int) -> tuple[float, float, float]:
         return (3.0, 1.1, 1.05) if weight == "none" else (1.1, 3.0, 1.05)

@@ -103,7 +103,7 @@ def derived(evidence: Evidence) -> Evidence:
     ``train_factor`` and ``test_factor``: how far the two sides of Eq. 9 are apart, with the class weights of
     the run. ``before_factor``: on training images, the mean of this over the second half of the epochs before
     the learning rate falls. ``other_factor``: on training images, with the other class weights.
-    ``train_ratio/k``: lacking over received of class k on training images; ``small_ratio`` and
+    ``train_ratio/k`` and ``test_ratio/k``: lacking over received of class k; ``small_ratio`` and
     ``large_ratio``: on test images, geometric means over the small and over the large classes.
     ``small_accuracy`` and ``large_accuracy``: test accuracies of these classes.
     """
@@ -126,7 +126,8 @@ def _derive(record: Record) -> Record:
         found[f"{name}_ratio"] = float(np.exp(test[group].mean()))
         if "count/0/0" in record.metrics:
             found[f"{name}_accuracy"] = _accuracy(record, group)
-    found |= {f"train_ratio/{k}": float(ratio) for k, ratio in enumerate(ratios(record, "train"))}
+    for part in PARTS:
+        found |= {f"{part}_ratio/{k}": float(ratio) for k, ratio in enumerate(ratios(record, part))}
     finite = {name: value if np.isfinite(value) else None for name, value in found.items()}
     return replace(record, metrics=record.metrics | finite)
 
@@ -433,6 +434,8 @@ def meaning(evidence: Evidence, profile: str) -> list[str]:
             _told_apart(evidence, profile),
             _tested(evidence, profile),
             _averaged_in_batch(evidence, profile),
+            _rarest(evidence, profile),
+            _rare_in_batches(evidence, profile),
             *(_weights(evidence, profile, loss) for loss in ("sml", "lgl")),
         )
         if said
@@ -535,6 +538,42 @@ def _tested(evidence: Evidence, profile: str) -> str:
                 f"{np.median(ratio['large']):.2f} times."
             )
     return said
+
+
+def _rarest(evidence: Evidence, profile: str) -> str:
+    """The smallest class of the long-tailed design: few training images speak for its test images."""
+    parts, images = [], 0
+    for loss in ("sml", "lgl"):
+        for weight in ("none", "inverse"):
+            mine = runs(evidence, profile, "long_tailed", loss, weight)
+            train, test = (list(mine.values(f"{part}_ratio/{CLASSES - 1}").values()) for part in PARTS)
+            if train and test:
+                images = _sizes(mine.records[0])[-1]
+                name = NAMES[loss] + (" with weights" if weight == "inverse" else "")
+                parts.append(f"{name} {np.median(train):.2f} and {np.median(test):.2f}")
+    if not parts:
+        return ""
+    return (
+        f"**The rarest class**, with {images} training images, lacks so many times what it receives on "
+        f"training and on test images: {'; '.join(parts)}."
+    )
+
+
+def _rare_in_batches(evidence: Evidence, profile: str) -> str:
+    mine = runs(evidence, profile, "long_tailed", "lgl_inr", "own")
+    parts = []
+    for k in (CLASSES - 2, CLASSES - 1):
+        found = list(mine.values(f"train_ratio/{k}").values())
+        if found:
+            counts = _sizes(mine.records[0])
+            share = presence(counts[k], sum(counts), int(mine.records[0].config["batch_size"]))
+            parts.append(f"{np.median(found):.2f} times (from its batches alone: {1 / share:.2f})")
+    if not parts:
+        return ""
+    return (
+        "**Batches without a class.** With LGL-INR the two rarest long-tailed classes lack "
+        f"{' and '.join(parts)} what they receive on training images."
+    )
 
 
 def _averaged_in_batch(evidence: Evidence, profile: str) -> str:
