@@ -26,7 +26,8 @@ Simulation = Literal["sim1", "sim2", "sim1_mixture", "sim2_deviations"]
 """The two simulations, and each in another reading of its notation."""
 
 #: Samples of class 0 and of class 1 (li2020, Simulations for Eq. 10). Class 1 is the majority.
-TRAINING, TESTING = (1000, 10000), (1000, 1000)
+TRAINING = (1000, 10000)
+TESTING = (1000, 1000)
 #: Further samples, in the proportions of training, that decide when training stops early; ours.
 VALIDATION = (100, 1000)
 #: Runs computed at a time: few enough for their samples to stay near the processor.

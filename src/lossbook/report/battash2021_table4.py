@@ -48,7 +48,12 @@ METHODS = (
     Method("el"),
     Method("focal"),
 )
-CE, CONSTANT, TWO_PHASE, GRADUAL, EL, FOCAL = range(6)
+CE = 0
+CONSTANT = 1
+TWO_PHASE = 2
+GRADUAL = 3
+EL = 4
+FOCAL = 5
 
 
 @dataclass(frozen=True)

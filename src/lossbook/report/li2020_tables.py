@@ -13,7 +13,8 @@ from lossbook.report.evidence import Evidence
 from lossbook.report.li2020 import NAMES, NETWORK_NAMES, dataset_name
 from lossbook.results import published
 
-TABLE4, TABLE5 = "li2020/table4", "li2020/table5"
+TABLE4 = "li2020/table4"
+TABLE5 = "li2020/table5"
 _CLASSES = 10
 
 
