@@ -26,11 +26,11 @@ moves in that time. Both say how far a network so small is from keeping the proc
 
 Leave the machine otherwise idle.
 
-Seen on two cores of an AMD EPYC server, torch 2.15, in times of the plain loop's speed: 22 to 46 for tables of up
-to 42 features, 17 (linear) and 8 (hidden) for one of 100, geometric mean 26 (640x6x3, 640x16x3, 640x42x2,
-640x100x9; 3 rounds). A network costs 3 to 28 microseconds a step; PyTorch's forward and backward alone take 24 to
-59. For images on one core, 1.95 times: 10.6 ms a step above a floor of 8.8, at two thirds of the peak. None of this
-has been measured on a GPU.
+Seen on two cores of an AMD EPYC server, torch 2.15, in times of the plain loop's speed: 22 to 46 for tables
+of up to 42 features, 17 (linear) and 8 (hidden) for one of 100, geometric mean 26 (640x6x3, 640x16x3,
+640x42x2, 640x100x9; 3 rounds). A network costs 3 to 28 microseconds a step; PyTorch's forward and backward
+alone take 24 to 59. For images on one core, 1.95 times: 10.6 ms a step above a floor of 8.8, at two thirds
+of the peak. None of this has been measured on a GPU.
 """
 
 import argparse

@@ -23,11 +23,11 @@ softmax family, binary cross-entropy for the logistic one):
     hs_lr                         3.3            1.8              1.2
     lgl_inr                       6.6            2.4              1.4
 
-Memory beyond the logits is 0.33 of CE's for the losses of p_y, 0.38 to 0.68 for the other softmax losses, and
-0.56 to 0.82 of binary cross-entropy's for lr and hs_lr. Where a time is above 1, the profile says why
-(`--profile`). On a small batch it is the number of calls, about 30 of 2 to 3 microseconds, where PyTorch makes
-one or two fused ones. hs_lr spends half of its time on finding the hardest classes, softmax_bce on log(1 - p) of
-every class, and lgl_inr on softplus and on sums by class.
+Memory beyond the logits is 0.33 of CE's for the losses of p_y, 0.38 to 0.68 for the other softmax losses,
+and 0.56 to 0.82 of binary cross-entropy's for lr and hs_lr. Where a time is above 1, the profile says why
+(`--profile`). On a small batch it is the number of calls, about 30 of 2 to 3 microseconds, where PyTorch
+makes one or two fused ones. hs_lr spends half of its time on finding the hardest classes, bce on log(1 - p)
+of every class, and lgl_inr on softplus and on sums by class.
 """
 
 import argparse
