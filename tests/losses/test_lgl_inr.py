@@ -708,6 +708,12 @@ def test_a_module_gives_what_its_function_gives(data):
         )
 
 
+@pytest.mark.parametrize("detach", [False, True])
+def test_a_module_hands_on_what_values_do_not_show(data, detach):
+    module = losses.LGLINRLoss(detach=detach)
+    close(gradient(module, *data), gradient(partial(lgl_inr_loss, detach=detach), *data))
+
+
 def test_a_module_takes_the_place_of_cross_entropy():
     of_module = inspect.signature(losses.LGLINRLoss).parameters
     of_function = inspect.signature(lgl_inr_loss).parameters

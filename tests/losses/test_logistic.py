@@ -110,6 +110,7 @@ VARIANTS = [
     Variant("ss_lr", _ss(0, 10.0), {"r": 0}),
     Variant("ss_lr", _ss(1, 1.0), {"r": 1.0, "beta": 1.0}),
     Variant("ss_lr", _ss(0.5, 3.0), {"r": 0.5, "beta": 3.0}),
+    Variant("ss_lr", _ss(3, 10.0), {"r": 3.0}),
     Variant("ss_lr", _ss(50, 10.0), {"r": 50.0}),
 ]
 FIRST = [VARIANTS[0], VARIANTS[1], VARIANTS[6]]

@@ -73,6 +73,10 @@ def test_many_gradients_at_once(variant, batch):
             values, leaf, torch.eye(3, dtype=torch.float64), is_grads_batched=True, retain_graph=True
         )
         close(rows, functional.jacobian(each, logits))
+        (rows,) = torch.func.vmap(lambda g: torch.autograd.grad(values, leaf, g, retain_graph=True))(
+            torch.eye(3, dtype=torch.float64)
+        )
+        close(rows, functional.jacobian(each, logits))
 
 
 def test_transforms_of_something_else(loss, batch):
