@@ -32,13 +32,13 @@ html[data-theme="dark"] img.only-dark, body[data-jp-theme-light="false"] img.onl
 body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .lossbook-figure {margin: 1.5em 0} .lossbook-figure img {max-width: 100%; height: auto}
 .lossbook-links {font-size: .85em}
-.table-wrapper {font-size: .92em} .table-wrapper caption {text-align: left}
-.table-wrapper td, .table-wrapper th {white-space: nowrap}
-.table-wrapper thead th {white-space: normal; vertical-align: bottom}
+.table-wrapper {font-size: .88em} .table-wrapper caption {text-align: left}
+.table-wrapper td, .table-wrapper th {white-space: nowrap; padding: .35em .5em}
+.table-wrapper th {white-space: normal} .table-wrapper thead th {vertical-align: bottom}
 .table-wrapper .lossbook-prose {white-space: normal; min-width: 15em}
 </style>"""
 
-# Numbers and names stay on one line, and a wide table scrolls; cells longer than this are text and wrap.
+# Numbers stay on one line, and a wide table scrolls; headings wrap, and cells longer than this, which are text.
 _PROSE = 36
 _CODE = re.compile(r"`([^`]+)`")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
