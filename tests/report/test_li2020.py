@@ -275,6 +275,17 @@ def test_equal_steps_compare_equal_steps() -> None:
     assert any("LGL-INR minus SML" in sentence for sentence in li2020_scale.meaning(found))
 
 
+def test_rates_that_teach_nothing_do_not_flatten_the_figure() -> None:
+    def lowest(accuracy_at_high_rates: float) -> float:
+        found = scale_runs(lambda lr, **_: accuracy_at_high_rates if lr >= 0.3 else 0.9)
+        low, high = li2020_scale.rate_curves(found, "subset", "fashion_mnist").axes[0].get_ylim()
+        assert low < 90 < high
+        return low
+
+    assert lowest(0.1) == pytest.approx(65, abs=0.2)  # seeds differ a little
+    assert 79 < lowest(0.8) < 80
+
+
 def test_a_diverged_run_is_not_the_best() -> None:
     groups = [
         made(li2020_scale.SCALE, "quick", 0.5, loss="sml", split="validation", lr=0.01),

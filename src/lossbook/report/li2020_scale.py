@@ -199,13 +199,19 @@ def _ways(evidence: Evidence, profile: str, dataset: str) -> Iterable[tuple[str,
     yield "each one's best rate", {loss: rate for loss, rate in best.items() if rate is not None}
 
 
+#: Percentage points below the best mean that the figure shows at most.
+DRAWN_POINTS = 25.0
+
+
 def rate_curves(evidence: Evidence, profile: str, dataset: str) -> Figure:
     """Draw the test accuracy against the learning rate, and against the length of the first step.
 
-    A ring marks the rate chosen on held-out images.
+    A ring marks the rate chosen on held-out images. Rates at which a network learns next to nothing lie
+    below the axes: the losses are compared where they learn.
     """
     figure = Figure(figsize=(6.0, 3.0), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
+    means: list[float] = []
     for loss in _CODE:
         points = _points(evidence, profile, dataset, loss)
         if not points:
@@ -213,6 +219,9 @@ def rate_curves(evidence: Evidence, profile: str, dataset: str) -> Figure:
         best = best_rate(evidence, profile, dataset, loss)
         for ax, scale in zip(axes, (1.0, GRADIENT_SCALE[loss]), strict=True):
             _draw(ax, loss, points, scale, best)
+        means += [m.mean for _, m, _, _ in points]
+    if means and min(means) < max(means) - DRAWN_POINTS:
+        axes[0].set_ylim(max(means) - DRAWN_POINTS, max(means) + DRAWN_POINTS / 20)
     axes[0].set(xlabel="learning rate", ylabel="test accuracy, %", xscale="log")
     axes[1].set(xlabel="learning rate × gradient scale", xscale="log")
     figures.add_legend(figure, [DRAWN[loss] for loss in _CODE])

@@ -38,7 +38,7 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .table-wrapper .lossbook-prose {white-space: normal; min-width: 15em}
 </style>"""
 
-# Numbers stay on one line, and a wide table scrolls; headings wrap, and cells longer than this, which are text.
+# Numbers stay on one line, and a wide table scrolls; headings wrap, and cells longer than this.
 _PROSE = 36
 _CODE = re.compile(r"`([^`]+)`")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
