@@ -159,3 +159,13 @@ def test_weights_in_half_precision_are_summed_in_the_precision_of_the_losses(los
     target = torch.zeros(257, dtype=torch.long)
     got = loss.function(logits, target, weight=torch.ones(3, dtype=torch.bfloat16))
     torch.testing.assert_close(got, loss.function(logits, target))
+
+
+def test_more_examples_than_half_precision_can_count(loss):
+    """float16 ends at 65504."""
+    rows = 70_000
+    logits = torch.tensor([0.5, -0.25, 1.0], dtype=torch.float16).repeat(rows, 1)
+    target = torch.zeros(rows, dtype=torch.long)
+    target[0] = -100
+    expected = loss.function(logits[:1], target[1:2])
+    torch.testing.assert_close(loss.function(logits, target), expected, rtol=2e-3, atol=1e-6)

@@ -552,15 +552,6 @@ def _reweighting(evidence: Evidence) -> Claim:
                 if d is not None:
                     what = f"{NAMES[loss]} with weights minus without, small classes of the {design} set"
                     found.append(Comparison(what.replace("_", "-"), mine, base, d))
-    finding: Finding = "not tested"
-    if found:
-        gained = [c.above for c in found]
-        if profile not in LONG_ENOUGH:
-            finding = "not settled"
-        elif any(gained):
-            finding = "holds" if all(gained) else "holds in part"
-        else:
-            finding = "does not hold" if all(c.below for c in found) else "not settled"
     return _claim(
         "On imbalanced data class weights by inverse frequency boost the performance on the small classes.",
         "Abstract; Introduction, first and second paragraph",
@@ -568,9 +559,21 @@ def _reweighting(evidence: Evidence) -> Claim:
         "weights minus without, paired by seed, for SML and LGL on each imbalanced set. It holds if all 95% "
         "intervals lie above zero, holds in part if some do, does not hold if all lie below, and is not "
         "settled otherwise. Runs of the profiles paper and subset decide.",
-        finding,
+        _above(found, profile),
         found,
     )
+
+
+def _above(found: Sequence[Comparison], profile: str | None) -> Finding:
+    """Whether differences lie above zero: all, some, or none."""
+    if not found:
+        return "not tested"
+    if profile not in LONG_ENOUGH:
+        return "not settled"
+    above = [c.above for c in found]
+    if any(above):
+        return "holds" if all(above) else "holds in part"
+    return "does not hold" if all(c.below for c in found) else "not settled"
 
 
 def _neglect(evidence: Evidence) -> Claim:
@@ -583,15 +586,6 @@ def _neglect(evidence: Evidence) -> Claim:
             for loss, d in modality.comparisons(derived, profile, rate).items():
                 what = f"{NAMES[loss]} minus LGL at {words}"
                 found.append(Comparison(what, modality.runs(derived, profile, rate, loss), base, d))
-    finding: Finding = "not tested"
-    if found:
-        better = [c.above for c in found]
-        if profile not in LONG_ENOUGH:
-            finding = "not settled"
-        elif any(better):
-            finding = "holds" if all(better) else "holds in part"
-        else:
-            finding = "does not hold" if all(c.below for c in found) else "not settled"
     records = _unique(c.records for c in found)
     return Claim(
         "Networks trained with LGL tell similar classes apart less well than those trained with SML or "
@@ -601,7 +595,7 @@ def _neglect(evidence: Evidence) -> Claim:
         "of LGL-INR minus that of LGL, paired by seed, at the paper's learning rate and at equal first "
         "steps. It holds if all 95% intervals lie above zero, holds in part if some do, does not hold if all "
         "lie below, and is not settled otherwise. Runs of the profiles paper and subset decide.",
-        finding,
+        _above(found, profile),
         basis(records),
         (
             "Area of similar classes: " + "; ".join(f"{c.what} {_area(c.difference)}" for c in found) + ".",
