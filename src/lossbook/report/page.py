@@ -35,11 +35,14 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .table-wrapper {font-size: .88em} .table-wrapper caption {text-align: left}
 .table-wrapper td, .table-wrapper th {white-space: nowrap; padding: .35em .5em}
 .table-wrapper th {white-space: normal} .table-wrapper thead th {vertical-align: bottom}
+.table-wrapper th.lossbook-words {min-width: 9em}
 .table-wrapper .lossbook-prose {white-space: normal; min-width: 15em}
 </style>"""
 
 # Numbers stay on one line, and a wide table scrolls; headings wrap, and cells longer than this.
 _PROSE = 36
+# Headings longer than this are not squeezed to a word a line.
+_WORDS = 16
 _CODE = re.compile(r"`([^`]+)`")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TITLES = {"note": "Note", "warning": "Warning"}
@@ -254,9 +257,11 @@ def table_html(frame: pd.DataFrame, caption: str, *, headers: int = 1) -> str:
         cells = []
         for position, value in enumerate(row):
             title = f' title="{escape(value.title)}"' if isinstance(value, Cell) and value.title else ""
-            prose = ' class="lossbook-prose"' if len(str(value)) > _PROSE else ""
+            length = len(str(value))
+            name = "lossbook-prose" if length > _PROSE else "lossbook-words" if length > _WORDS else ""
+            style = f' class="{name}"' if name else ""
             tag, scope = ("th", ' scope="row"') if position < headers else ("td", "")
-            cells.append(f"<{tag}{scope}{prose}{title}>{_inner(value)}</{tag}>")
+            cells.append(f"<{tag}{scope}{style}{title}>{_inner(value)}</{tag}>")
         body.append(f"<tr>{''.join(cells)}</tr>")
     return (
         f'<div class="table-wrapper" style="overflow-x:auto" tabindex="0" role="region" '
