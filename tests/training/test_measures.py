@@ -85,6 +85,63 @@ def test_the_edge_of_a_bin_belongs_to_it():
     assert both == pytest.approx(abs(1 - 0.8) / 2)
 
 
+# None on the edge of a bin, whose rounding would decide.
+CLEAR = [[0.7, 0.21, 0.09], [0.3, 0.61, 0.09], [0.25, 0.25, 0.5], [0.1, 0.81, 0.09]]
+
+
+def test_reliability_by_hand():
+    found = measures.reliability(torch.tensor(CLEAR, dtype=torch.float64), torch.tensor(LABELS))
+    # Bins of width 1/15: .7 lies in the eleventh.
+    top = {b: found[f"top_count/{b}"] for b in range(15) if found[f"top_count/{b}"]}
+    assert top == {10: 1, 9: 1, 7: 1, 12: 1}
+    assert [found[f"top_right/{b}"] for b in (10, 9, 7, 12)] == [1, 0, 1, 1]
+    assert found["top_probability/10"] == pytest.approx(0.7)
+    # Every pair is counted once, and every image has one right class.
+    assert sum(found[f"pair_count/{b}"] for b in range(15)) == 12
+    assert sum(found[f"pair_right/{b}"] for b in range(15)) == 4
+    assert sum(found[f"pair_probability/{b}"] for b in range(15)) == pytest.approx(4)
+    # Of the wrong class: three of 0.09 and the 0.1.
+    assert found["pair_count/1"] == 4
+    assert found["pair_right/1"] == 0
+    assert found["ece"] == pytest.approx((0.3 + 0.61 + 0.5 + 0.19) / 4)
+    # Four images in 15 bins of equal numbers: each alone in one.
+    assert found["ece_mass"] == pytest.approx((0.3 + 0.61 + 0.5 + 0.19) / 4)
+    # Class by class; the three 0.09 of the last class share a bin.
+    by_class = [0.3 + 0.7 + 0.25 + 0.1, 0.21 + 0.61 + 0.25 + 0.19, 0.27 + 0.5]
+    assert found["ece_class"] == pytest.approx(sum(by_class) / 3 / 4)
+    squares = [
+        0.3**2 + 0.21**2 + 0.09**2,
+        0.7**2 + 0.61**2 + 0.09**2,
+        2 * 0.25**2 + 0.5**2,
+        0.1**2 + 0.19**2 + 0.09**2,
+    ]
+    assert found["brier"] == pytest.approx(sum(squares) / 4)
+
+
+def test_bins_of_equal_numbers_keep_ties_in_order_and_cancel_within():
+    # 30 images, two a bin: one right and one wrong at 0.5 cancel; none would with bins of one.
+    p = torch.tensor([[0.5 + 1e-9, 0.5]], dtype=torch.float64).repeat(30, 1)
+    labels = torch.tensor([0, 1] * 15)
+    assert measures.reliability(p, labels)["ece_mass"] == pytest.approx(0, abs=1e-6)
+
+
+def test_the_correction_takes_odds_of_nine_back():
+    true = torch.rand(500, 10, generator=torch.Generator().manual_seed(0)).double()
+    odds = 9 * true / (1 - true)
+    found = examined(odds[:200].log(), [0] * 200, "reliability_sigmoid")
+    again = measures.reliability(true[:200], torch.zeros(200, dtype=torch.long))
+    for name, value in again.items():
+        assert found[f"corrected_{name}"] == pytest.approx(value, abs=1e-9), name
+    assert found["brier"] > again["brier"]
+
+
+def test_reliability_of_a_softmax():
+    p = torch.tensor(CLEAR, dtype=torch.float64)
+    found = examined(p.log(), LABELS, "reliability_softmax")
+    expected = measures.reliability(p, torch.tensor(LABELS))
+    assert found == pytest.approx(expected, abs=1e-6)
+
+
 def test_unknown_measure():
     with pytest.raises(UnknownNameError, match="did you mean 'softmax'"):
         measures.get("sofmax")

@@ -1,4 +1,4 @@
-"""Experiments on what li2020 says of probabilities: the neglect of hard classes, and the balance of Eq. 9."""
+"""Experiments on probabilities in li2020: the neglect of hard classes, the balance of Eq. 9, calibration."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -36,7 +36,9 @@ _DIGITS: dict[str, Any] = {
 }
 
 
-def _spec(loss: str, rate: str, epoch_measures: str, changes: Mapping[str, Any]) -> RunSpec:
+def _spec(
+    loss: str, rate: str, changes: Mapping[str, Any], *, epoch_measures: str | None = None, measures: str = ""
+) -> RunSpec:
     spec = replace(SMALL, **{"dataset": "fashion_mnist", **changes}, loss=_CODE[loss])
     options = dict(spec.optimizer_options)
     if rate == "equal":
@@ -45,8 +47,8 @@ def _spec(loss: str, rate: str, epoch_measures: str, changes: Mapping[str, Any])
         spec,
         loss_options={"beta": 1} if loss == "lgl_inr" else {},
         optimizer_options=options,
-        measures=_LINK[loss],
-        epoch_measures=f"{epoch_measures}_{_LINK[loss]}",
+        measures=f"{measures}_{_LINK[loss]}" if measures else _LINK[loss],
+        epoch_measures=f"{epoch_measures}_{_LINK[loss]}" if epoch_measures else None,
     )
 
 
@@ -65,7 +67,16 @@ def _modality(**changes: Any) -> tuple[Cell, ...]:
     cells = []
     for rate in RATES:
         for loss in LOSSES:
-            spec = _spec(loss, rate, "modality", changes)
+            spec = _spec(loss, rate, changes, epoch_measures="modality")
+            cells.append(Cell(_labels(loss, rate, spec), spec))
+    return tuple(cells)
+
+
+def _calibration(**changes: Any) -> tuple[Cell, ...]:
+    cells = []
+    for rate in RATES:
+        for loss in LOSSES:
+            spec = _spec(loss, rate, changes, measures="reliability")
             cells.append(Cell(_labels(loss, rate, spec), spec))
     return tuple(cells)
 
@@ -77,7 +88,7 @@ def _imbalance(
     for design in designs:
         shares = DESIGNS[design]
         for loss in LOSSES:
-            spec = _spec(loss, rate, "balance", changes)
+            spec = _spec(loss, rate, changes, epoch_measures="balance")
             if milestone is not None:
                 options = {**spec.optimizer_options, "milestones": [milestone]}
                 spec = replace(spec, optimizer_options=options)
@@ -182,4 +193,30 @@ IMBALANCE = Experiment(
     ),
 )
 
-EXPERIMENTS = (MODALITY, IMBALANCE)
+CALIBRATION = Experiment(
+    name="li2020/calibration",
+    title="Calibration: how far the probabilities of the three losses can be trusted",
+    profiles=_profiles(
+        Profile(
+            "paper",
+            "the paper's protocol on Fashion-MNIST, and the same at equal first steps",
+            _calibration(),
+            seeds=5,
+        ),
+        Profile(
+            "quick",
+            "1,000 images of Fashion-MNIST for 5 epochs, 1,000 test images",
+            _calibration(train_size=1000, test_size=1000, epochs=5),
+            seeds=2,
+            embedded_fallback=True,
+        ),
+        Profile(
+            "smoke",
+            "128 of scikit-learn's digits for 2 epochs, to see that everything runs",
+            _calibration(**_DIGITS),
+            seeds=2,
+        ),
+    ),
+)
+
+EXPERIMENTS = (MODALITY, IMBALANCE, CALIBRATION)
