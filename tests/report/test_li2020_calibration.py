@@ -1,0 +1,143 @@
+"""The page on calibration, on records whose answer is known."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lossbook import experiments
+from lossbook.losses import LGLINRLoss
+from lossbook.report import Evidence, style
+from lossbook.report import li2020_calibration as calibration
+from lossbook.results import Record
+from lossbook.training import measures
+
+PROFILE = "paper"
+SIZE = 10_000
+
+
+def measured(over: float) -> dict[str, float]:
+    """A network whose confidence lies so much above its accuracy: 0.9 in every image."""
+    p = torch.full((SIZE, 10), (1 - 0.9) / 9, dtype=torch.float64)
+    p[:, 0] = 0.9
+    labels = torch.zeros(SIZE, dtype=torch.long)
+    labels[: round(SIZE * (1 - 0.9 + over))] = 1
+    found = measures.reliability(p, labels)
+    return found | {"test_accuracy": 0.9 - over}
+
+
+def evidence(
+    over: Callable[[str, int], float], *, seeds: int = 3, corrected: float = 0.01, status: str = "finished"
+) -> Evidence:
+    style.theme()
+    records = []
+    for cell in experiments.get(calibration.CALIBRATION).profiles[PROFILE].cells:
+        loss = cell.labels["loss"]
+        for seed in range(seeds):
+            spec = replace(cell.spec, seed=seed)
+            metrics = measured(over(loss, seed))
+            if loss != "sml":
+                also = measured(corrected if loss == "lgl_inr" else 0.3)
+                metrics |= {f"corrected_{name}": value for name, value in also.items()}
+            source = {"train_size": 60_000, "test_size": SIZE, "data_notes": [], "code": "0", "seconds": 1.0}
+            records.append(
+                Record(
+                    spec.key,
+                    calibration.CALIBRATION,
+                    PROFILE,
+                    dict(cell.labels),
+                    spec.config,
+                    seed,
+                    status,
+                    metrics if status == "finished" else {},
+                    {},
+                    source,
+                )
+            )
+    return calibration.derived(Evidence(calibration.CALIBRATION, PROFILE, {PROFILE: records}))
+
+
+def known(loss: str, seed: int) -> float:
+    return {"sml": 0.0, "lgl": -0.02, "lgl_inr": 0.05}[loss] + 0.001 * seed
+
+
+def test_the_loss_itself_has_its_minimum_at_nine_times_the_odds():
+    # A batch in which every class is met in the same situation: of ten like images one of each class in
+    # truth, so eta = 0.1 for all, and the minimum is at odds of 9 / 9 = 1.
+    logits = torch.zeros(10, 10, dtype=torch.float64, requires_grad=True)
+    LGLINRLoss(beta=0)(logits, torch.arange(10)).backward()
+    assert logits.grad.sum(0).abs().max() < 1e-12
+    assert calibration.expected(np.array([0.5]))[0] == pytest.approx(0.1)
+
+
+def test_what_is_expected_inverts_the_correction():
+    true = np.linspace(0.01, 0.99, 50)
+    odds = 9 * true / (1 - true)
+    assert calibration.expected(odds / (1 + odds)) == pytest.approx(true)
+
+
+def test_the_table_by_hand():
+    frame, _ = calibration.table(evidence(known), PROFILE)
+    assert list(frame["Loss"]) == ["SML", "LGL", "LGL-INR", "LGL-INR, corrected"] * 2
+    assert frame["Confidence minus accuracy"][2].values["mean"] == pytest.approx(0.051)
+    assert frame["ECE"][1].values["mean"] == pytest.approx(0.019)
+    # Corrected rows have their own measures, and are compared as well.
+    assert frame["ECE"][3].values["mean"] == pytest.approx(0.01)
+    assert frame["ECE minus SML's"][0].text == "–"
+    assert frame["ECE minus SML's"][3].values["mean"] == pytest.approx(0.009)
+    # All in one bin: the mean absolute deviation of a binomial share.
+    floor = np.sqrt(2 / np.pi * 0.9 * 0.1 / SIZE)
+    assert frame["Of chance"][0].values["mean"] == pytest.approx(floor)
+
+
+def test_the_floor_is_what_chance_gives():
+    rng = np.random.default_rng(0)
+    p = torch.as_tensor(rng.uniform(0.5, 1, 4000))
+    errors = [measures.ece(p, torch.as_tensor(rng.uniform(size=4000)) < p) for _ in range(1000)]
+    counts = np.histogram(p, bins=15, range=(0, 1))[0]
+    sums = np.histogram(p, bins=15, range=(0, 1), weights=p)[0]
+    metrics = {f"top_count/{b}": float(counts[b]) for b in range(15)}
+    metrics |= {f"top_probability/{b}": float(sums[b]) for b in range(15)}
+    metrics |= {f"top_right/{b}": 0.0 for b in range(15)}
+    record = replace(evidence(known, seeds=1).records[0], metrics=metrics)
+    made = calibration.derived(Evidence("e", PROFILE, {PROFILE: [record]})).records[0]
+    assert made.metrics["floor"] == pytest.approx(np.mean(errors), rel=0.05)
+
+
+def test_what_is_said():
+    paper, equal = calibration.meaning(evidence(known), PROFILE)
+    assert paper.startswith("**At the paper's learning rate**")
+    assert equal.startswith("**At equal first steps**")
+    assert "SML 0.0010, on the whole neither too sure nor too unsure" in paper
+    assert "LGL 0.0190, on the whole too unsure, by 0.0190" in paper
+    assert "LGL-INR 0.0510, on the whole too sure, by 0.0510" in paper
+    assert "from 0.0510 to 0.0100: the shift takes 80% of it away." in paper
+
+
+def test_a_correction_that_harms_is_not_praised():
+    said = calibration.meaning(evidence(known, corrected=0.2), PROFILE)[0]
+    assert said.endswith("from 0.0510 to 0.2000.")
+
+
+def test_the_diagram_has_a_point_a_bin():
+    made = evidence(known)
+    figure = calibration.diagram(made, PROFILE, "paper")
+    top, bottom = figure.axes[:3], figure.axes[3:]
+    points = [
+        container.lines[0].get_xydata() for container in top[2].containers if hasattr(container, "lines")
+    ]
+    assert np.concatenate(points) == pytest.approx(np.array([[0.9, 0.89], [0.9, 0.849]]))
+    # Nine wrong classes at one ninetieth are one point, the predicted class the other.
+    (pairs,) = (c.lines[0].get_xydata() for c in bottom[0].containers if hasattr(c, "lines"))
+    assert pairs[:, 0] == pytest.approx([0.1 / 9, 0.9])
+    alt = calibration.diagram_alt(made, PROFILE, "paper")
+    assert "LGL-INR: calibration error 0.051, mean probability minus accuracy +0.051" in alt
+
+
+def test_runs_that_broke_down_leave_a_page():
+    made = evidence(known, status="diverged")
+    assert calibration.table(made, PROFILE)[0].empty
+    assert calibration.meaning(made, PROFILE) == []
+    calibration.diagram(made, PROFILE, "paper")
