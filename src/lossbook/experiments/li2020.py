@@ -150,6 +150,12 @@ TABLE3 = Experiment(
             seeds=5,
         ),
         Profile(
+            "subset",
+            "12,000 images of Fashion-MNIST for 10 epochs, CNN2C and CNN5C",
+            _table3(("cnn2c", "cnn5c"), ("fashion_mnist",), train_size=12_000, epochs=10),
+            seeds=3,
+        ),
+        Profile(
             "quick",
             "2,000 images of MNIST and of Fashion-MNIST for 5 epochs, CNN2C alone",
             _table3(("cnn2c",), ("mnist", "fashion_mnist"), train_size=2000, test_size=1000, epochs=5),
