@@ -142,7 +142,12 @@ def test_what_was_measured_survives_a_stop(store, place, monkeypatch):
     monkeypatch.setattr(engine, "_CHECKPOINT_SECONDS", -1.0)
     plan = plan_run(spec)
     run = jobs.Run(
-        "toy/table1", "smoke", experiments.Cell(whole.labels, spec), plan, whole.provenance["code"]
+        "toy/table1",
+        "smoke",
+        experiments.Cell(whole.labels, spec),
+        plan,
+        whole.provenance["code"],
+        ("smoke",),
     )
 
     def stop(epochs):

@@ -60,6 +60,51 @@ def test_the_same_numbers_in_another_place(store, tmp_path):
     assert [r.key for r in first] == [r.key for r in second]
 
 
+def with_a_part(**changes):
+    """A whole of two losses, and a part of it with one, under other labels; and a stranger with the same."""
+    whole = tiny_experiment(seeds=1, **changes).profiles["smoke"]
+    cell = replace(whole.cells[0], labels={"named": "otherwise"})
+    part = replace(whole, name="part", cells=(cell,), seeds=2, part_of="smoke")
+    profiles = {"smoke": whole, "part": part, "other": replace(part, name="other", part_of=None)}
+    return Experiment("toy/table1", "A toy", profiles)
+
+
+def test_runs_of_a_part_count_for_the_whole_and_the_other_way_round(store):
+    toy = with_a_part()
+    assert run_experiment(toy, profile="part", seeds=1, store=store, progress=False).trained == 1
+    assert [p.count for p in pending_runs(toy, toy.profile("smoke"), store=store)] == [1]
+    whole = run_experiment(toy, profile="smoke", store=store, progress=False)
+    assert whole.trained == 1
+    assert [r.profile for r in whole.records] == ["smoke"] * 2
+    assert [r.labels["loss"] for r in whole.records] == ["ce", "nllr"]
+    # One record was written for each run.
+    assert len(store.records()) == 2
+    again = run_experiment(toy, profile="part", store=store, progress=False)
+    assert again.trained == 1
+    assert [r.labels for r in again.records] == [{"named": "otherwise"}] * 2
+
+
+def test_a_profile_that_is_no_part_shares_nothing(store):
+    toy = with_a_part()
+    run_experiment(toy, profile="part", seeds=1, store=store, progress=False)
+    assert run_experiment(toy, profile="other", seeds=1, store=store, progress=False).trained == 1
+
+
+def test_a_fresh_record_of_a_part_comes_before_a_stale_one(store):
+    toy = with_a_part()
+    (record,) = run_experiment(toy, profile="part", seeds=1, store=store, progress=False).records
+    old = {**record.provenance, "code": "0" * 12}
+    store.append(
+        replace(record, profile="smoke", provenance=old, labels=dict(toy.profile("smoke").cells[0].labels))
+    )
+    shown = runner.stored(toy, toy.profile("smoke"), store)
+    assert [(r.profile, r.stale) for r in shown] == [("smoke", False)]
+    # So nothing of it is to be made again.
+    assert (
+        run_experiment(toy, profile="part", seeds=1, refresh=True, store=store, progress=False).trained == 0
+    )
+
+
 def test_refresh_trains_again_what_other_code_made_and_nothing_else(store, monkeypatch):
     experiment = tiny_experiment(losses=("ce",), seeds=1)
     run(experiment, store)

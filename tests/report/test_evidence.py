@@ -39,3 +39,16 @@ def test_tables_at_hand_everywhere_stand_in_only_where_there_are_no_others(tmp_p
     assert sets() == {stand_in.spec.dataset}
     store.append(record_of(real, "quick"))
     assert sets() == {real.spec.dataset}
+
+
+def test_a_part_is_shown_once_and_under_the_name_of_the_whole(tmp_path):
+    store = Store(working=tmp_path / "working", published=tmp_path / "published")
+    cells = experiments.get("li2020/table3").profiles["cnn2c"].cells
+    for cell in cells[:2]:
+        store.append(replace(record_of(cell, "cnn2c"), experiment="li2020/table3"))
+    found = report.records("li2020/table3", "quick", store=store)
+    assert list(found.by_profile) == ["paper"]
+    assert {record.profile for record in found.records} == {"paper"}
+    assert len(found.records) == 2
+    # A page made at the part has it under its own name.
+    assert set(report.records("li2020/table3", "cnn2c", store=store).by_profile) == {"paper", "cnn2c"}

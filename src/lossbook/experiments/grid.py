@@ -33,6 +33,7 @@ class Profile:
         seeds: How many seeds each cell is run with.
         embedded_fallback: Whether scikit-learn's digits stand in for a data set that cannot be had.
         embedded_cells: What is run instead of the grid, all of it, where one of its tables cannot be had.
+        part_of: Name of the profile of which this one runs a part. Their records count for both.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Profile:
     seeds: int
     embedded_fallback: bool = False
     embedded_cells: tuple[Cell, ...] = ()
+    part_of: str | None = None
 
     def runs(self, seeds: int | None = None) -> list[tuple[Cell, RunSpec]]:
         """Every run of the grid, seed by seed, so that an unfinished experiment has whole seeds.
@@ -80,3 +82,8 @@ class Experiment:
         if name not in self.profiles:
             raise UnknownNameError(f"profile of {self.name}", name, self.profiles)
         return self.profiles[name]
+
+    def sharing(self, name: str) -> tuple[str, ...]:
+        """The profiles whose records count for a profile: itself, its parts, and what it is a part of."""
+        whole = self.profile(name).part_of
+        return tuple(each for each, p in self.profiles.items() if each in (name, whole) or p.part_of == name)

@@ -42,6 +42,7 @@ class Run:
         cell: The cell it belongs to.
         plan: The run itself.
         code: Hash of the code it would be made by.
+        sharing: The profiles whose records of it count, its own among them.
     """
 
     experiment: str
@@ -49,6 +50,7 @@ class Run:
     cell: Cell
     plan: RunPlan | ReplicaPlan
     code: str
+    sharing: tuple[str, ...]
 
     @property
     def spec(self) -> RunSpec:

@@ -148,6 +148,7 @@ TABLE3 = Experiment(
             "the paper's protocol, CNN2C on MNIST and Fashion-MNIST alone",
             _table3(("cnn2c",), ("mnist", "fashion_mnist")),
             seeds=5,
+            part_of="paper",
         ),
         Profile(
             "subset",

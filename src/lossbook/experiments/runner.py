@@ -15,7 +15,7 @@ from lossbook.errors import LossbookError
 from lossbook.experiments.grid import Experiment, Profile
 from lossbook.experiments.jobs import Run, jobs, train_job
 from lossbook.experiments.progress import Progress
-from lossbook.results import Record, Store, code_hash
+from lossbook.results import Record, Store, canonical, code_hash
 from lossbook.training import RunSpec, plan_run
 from lossbook.training.engine import OutOfTimeError
 
@@ -84,6 +84,7 @@ def plan_experiment(
         reasons = {}
     runs: dict[str, Run] = {}
     hashes: dict[tuple[str, ...], str] = {}
+    sharing = experiment.sharing(profile.name)
     for cell, spec in profile.runs(seeds):
         if reason := reasons.get(spec.dataset):
             notes.append(
@@ -94,7 +95,7 @@ def plan_experiment(
         plan = plan_run(spec)
         if plan.entry_points not in hashes:
             hashes[plan.entry_points] = code_hash(plan.entry_points)
-        runs[spec.key] = Run(experiment.name, profile.name, cell, plan, hashes[plan.entry_points])
+        runs[spec.key] = Run(experiment.name, profile.name, cell, plan, hashes[plan.entry_points], sharing)
     return list(runs.values()), tuple(dict.fromkeys(notes))
 
 
@@ -161,7 +162,7 @@ def run_experiment(
         if unavailable and not trained and len(missing) == len(runs):
             raise next(iter(unavailable.values()))
         notes += tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
-    by_key = {record.key: record for record in store.records(experiment.name, profile)}
+    by_key = {record.key: record for record in stored(experiment, chosen, store)}
     records = [by_key[run.spec.key] for run in runs if run.spec.key in by_key]
     notes += tuple(
         dict.fromkeys(
@@ -175,6 +176,30 @@ def run_experiment(
     return RunOutcome(records, trained, left, stale, notes, tuple(unavailable))
 
 
+def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Record]:
+    """The records of a profile, and those of runs that it shares with a part of it, or is itself a part of.
+
+    A shared run was trained under one name and counts under both: its record comes with this profile's name
+    and labels. A fresh record is preferred to a stale one, then one of this profile's own.
+    """
+    cells = {canonical(cell.spec.config): cell for cell in profile.cells}
+    sharing = experiment.sharing(profile.name)
+    best: dict[str, tuple[tuple[bool, bool], Record]] = {}
+    for record in store.records(experiment.name):
+        if record.profile not in sharing:
+            continue
+        own = record.profile == profile.name
+        if not own:
+            cell = cells.get(canonical(record.config))
+            if cell is None:
+                continue
+            record = replace(record, profile=profile.name, labels=dict(cell.labels))
+        rank = (record.stale is False, own)
+        if record.key not in best or rank > best[record.key][0]:
+            best[record.key] = (rank, record)
+    return sorted((record for _, record in best.values()), key=lambda r: (canonical(r.labels), r.seed))
+
+
 def _part(runs: list[Run], index: int, count: int) -> list[Run]:
     if not 1 <= index <= count:
         raise LossbookError(f"a shard is i/n with i from 1 to n; got {index}/{count}")
@@ -182,15 +207,12 @@ def _part(runs: list[Run], index: int, count: int) -> list[Run]:
 
 
 def _missing(runs: Sequence[Run], store: Store, refresh: bool) -> list[Run]:
-    known = {
-        record.key: record
-        for name, profile in sorted({(run.experiment, run.profile) for run in runs})
-        for record in store.records(name, profile)
-    }
+    made: dict[str, set[str]] = {}
+    for experiment, profile in sorted({(run.experiment, name) for run in runs for name in run.sharing}):
+        for record in store.records(experiment, profile):
+            made.setdefault(record.key, set()).add(record.provenance.get("code", ""))
     return [
-        run
-        for run in runs
-        if run.spec.key not in known or (refresh and known[run.spec.key].provenance["code"] != run.code)
+        run for run in runs if run.spec.key not in made or (refresh and run.code not in made[run.spec.key])
     ]
 
 
@@ -287,7 +309,7 @@ def pending_runs(
     estimate = estimate or estimate_seconds
     where = device_named(device)
     store = store or Store()
-    known = {record.key for record in store.records(experiment.name, profile.name)}
+    known = {record.key for record in stored(experiment, profile, store)}
     found = []
     for cell in profile.cells:
         specs = [replace(cell.spec, seed=seed) for seed in range(profile.seeds)]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lossbook import experiments
-from lossbook.experiments.runner import EMBEDDED
+from lossbook.experiments.runner import EMBEDDED, stored
 from lossbook.report.tables import Runs
-from lossbook.results import Record, Store
+from lossbook.results import Record, Store, canonical
 
 SMOKE = "smoke"
 
@@ -34,8 +33,8 @@ class Evidence:
 
     @property
     def records(self) -> list[Record]:
-        """Every record shown."""
-        return [record for each in self.by_profile.values() for record in each]
+        """Every record shown, once."""
+        return list({record.key: record for each in self.by_profile.values() for record in each}.values())
 
     def runs(self, profile: str, epochs: int | None = None, **labels: Any) -> Runs:
         """Return the runs of one cell, one per seed.
@@ -82,7 +81,9 @@ def records(
 ) -> Evidence:
     """Choose the records that a page shows.
 
-    Every profile that has records is shown under its own name, in the experiment's order, best first.
+    Every profile that has records is shown under its own name, in the experiment's order, best first. A part
+    of a profile counts under both names; where all its runs are shown under the better one, it is left out,
+    unless the page is made at it.
     ``smoke`` tells nothing about a paper and is shown on pages made at ``smoke`` alone. Records on
     embedded data are shown for a cell only where there is none on the real set.
 
@@ -104,22 +105,23 @@ def records(
     for name, definition in declared.profiles.items():
         if name == SMOKE and profile != SMOKE:
             continue
-        stored = store.records(experiment, name)
+        known = stored(declared, definition, store)
         by_labels: dict[str, list[Record]] = defaultdict(list)
-        for record in stored:
-            by_labels[_plain(record.labels)].append(record)
-        outdated += len(stored)
+        for record in known:
+            by_labels[canonical(record.labels)].append(record)
+        outdated += len(known)
         current: list[Record] = []
         for cells in (definition.cells, definition.embedded_cells):
             found: list[Record] = []
             for cell in cells:
-                real, embedded = _of_cell(cell, by_labels[_plain(cell.labels)])
+                real, embedded = _of_cell(cell, by_labels[canonical(cell.labels)])
                 found += real or (embedded if definition.embedded_fallback else [])
                 outdated -= len(real) + len(embedded)
             current = current or found
         if outcome is not None and name == profile:
             current = list(outcome.records)
-        if current:
+        better = {record.key for each in chosen.values() for record in each}
+        if current and (name == profile or not better.issuperset(record.key for record in current)):
             chosen[name] = current
     notes: tuple[str, ...] = ()
     if outdated:
@@ -138,9 +140,5 @@ def substituted(record: Record) -> bool:
 def _of_cell(cell: experiments.Cell, mine: Sequence[Record]) -> tuple[list[Record], list[Record]]:
     """Of the records with a cell's labels, those on its own data, and those on the embedded stand-in."""
     stand_in = replace(cell.spec, dataset=EMBEDDED, train_size=None, test_size=None)
-    real = [r for r in mine if _plain(r.config) == _plain(cell.spec.config)]
-    return real, [r for r in mine if r not in real and _plain(r.config) == _plain(stand_in.config)]
-
-
-def _plain(config: Mapping[str, Any]) -> str:
-    return json.dumps(config, sort_keys=True)
+    real = [r for r in mine if canonical(r.config) == canonical(cell.spec.config)]
+    return real, [r for r in mine if r not in real and canonical(r.config) == canonical(stand_in.config)]

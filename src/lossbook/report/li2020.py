@@ -20,8 +20,6 @@ from lossbook.results import Record, published
 
 TABLE3 = "li2020/table3"
 PAPER = "paper"
-#: The profile that trains a part of the paper's protocol: its runs are those of the paper's cells.
-PART = "cnn2c"
 BASELINE = "sml"
 LOSSES = ("sml", "lgl", "lgl_mean", "lgl_inr")
 NETWORKS = ("cnn2c", "cnn5c")
@@ -149,15 +147,9 @@ def diagram_alt() -> str:
 
 
 def runs(evidence: Evidence, profile: str, **labels: Any) -> Runs:
-    """Return the runs of a cell of Table 3, by any of its labels.
-
-    A cell of the paper's protocol that was not run under that name may have been run as a part of it.
-    """
+    """Return the runs of a cell of Table 3, by any of its labels."""
     labels.pop("epochs", None)  # All cells of a profile have the same length.
-    found = evidence.runs(profile, **labels)
-    if not found.records and profile == PAPER:
-        found = evidence.runs(PART, **labels)
-    return found
+    return evidence.runs(profile, **labels)
 
 
 def costs(profile: str, device: str = "auto", experiment: str = TABLE3) -> dict[tuple[object, ...], float]:

@@ -32,7 +32,6 @@ from lossbook.report.li2020 import (
     NETWORK_NAMES,
     NETWORKS,
     PAPER,
-    PART,
     TABLE3,
     dataset_name,
 )
@@ -43,7 +42,7 @@ from lossbook.report.yao2018_measures import points
 from lossbook.results import Record, published
 
 #: Profiles at the paper's protocol; runs of any other leave a claim about its tables open.
-WHOLE = (PAPER, PART, "fashion")
+WHOLE = (PAPER, "fashion")
 #: Profiles that decide where the question is not one of the paper's tables: long enough for their purpose.
 LONG_ENOUGH = (PAPER, "subset")
 #: The two readings of the paper's logistic loss: summed over the classes, and averaged.
@@ -133,7 +132,9 @@ def compare(what: str, runs: Runs, base: Runs, *, paper: float | None = None) ->
 def best(
     evidence: Evidence, make: Callable[[str], Comparison | None], only: Sequence[str] = ()
 ) -> Comparison | None:
-    """Return the comparison at the best profile that has it, one with several seeds before one with a single.
+    """Return the comparison at the best profile that has it.
+
+    The paper's protocol comes before all others, then one with several seeds before one with a single.
 
     Args:
         evidence: The records.
@@ -141,7 +142,7 @@ def best(
         only: Profiles that count; all by default.
     """
     made = [c for profile in evidence.by_profile if not only or profile in only if (c := make(profile))]
-    return next((c for c in made if c.difference.n > 1), made[0] if made else None)
+    return min(made, key=lambda c: (c.profile not in WHOLE, c.difference.n == 1), default=None)
 
 
 @dataclass(frozen=True)
@@ -823,5 +824,5 @@ def _in_part(item: str, network: str, dataset: str, missing: Sequence[Any]) -> s
 
 
 def _made(evidence: Evidence, labels: dict[str, Any]) -> bool:
-    """Whether a cell of the paper's protocol has a run, under its own name or as a part of Table 3."""
-    return any(evidence.runs(profile, **labels).records for profile in (PAPER, PART))
+    """Whether a cell of the paper's protocol has a run."""
+    return bool(evidence.runs(PAPER, **labels).records)

@@ -2,6 +2,6 @@
 
 from lossbook.results.code import code_hash
 from lossbook.results.published import published
-from lossbook.results.store import Record, Store
+from lossbook.results.store import Record, Store, canonical
 
-__all__ = ["Record", "Store", "code_hash", "published"]
+__all__ = ["Record", "Store", "canonical", "code_hash", "published"]

@@ -11,7 +11,7 @@ import functools
 import json
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,11 @@ class Record:
         return cls(**{name: content[name] for name in known}, origin=origin)
 
 
+def canonical(content: Mapping[str, Any]) -> str:
+    """Settings or labels as text, the same for equal ones."""
+    return json.dumps(content, sort_keys=True)
+
+
 @functools.cache
 def _current_hash(entry_points: tuple[str, ...]) -> str | None:
     try:
@@ -118,7 +123,7 @@ class Store:
     def records(self, experiment: str | None = None, profile: str | None = None) -> list[Record]:
         """All records, the newest of each run of a profile; a fresh one is preferred to a stale one.
 
-        Profiles may share runs, and each has records of its own. A damaged line is reported with a warning
+        A run that profiles share may have a record in each. A damaged line is reported with a warning
         and left where it is.
 
         Args:
@@ -139,7 +144,7 @@ class Store:
                 best[run] = (rank, record)
         return sorted(
             (record for _, record in best.values()),
-            key=lambda r: (r.experiment, r.profile, json.dumps(r.labels, sort_keys=True), r.seed),
+            key=lambda r: (r.experiment, r.profile, canonical(r.labels), r.seed),
         )
 
     def append(self, record: Record) -> Path:
