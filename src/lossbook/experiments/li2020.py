@@ -21,10 +21,12 @@ _MEASURES = {"sml": "softmax", "lgl": "sigmoid", "lgl_mean": "sigmoid", "lgl_inr
 BETAS = (0, 1, 2, 4, 8, 16)
 DETACHED = (1, 4, 16)
 
-#: The L1 norm of a loss's gradient with respect to the logits of one example, over that of SML, where all
-#: logits are zero and the classes of the batch balanced: 5 and 10 over 9/5 for ten classes.
-GRADIENT_SCALE = {"sml": 1.0, "lgl": 25 / 9, "lgl_inr": 50 / 9}
-#: Learning rates times the gradient's scale. Equal ones are steps of equal length at the start.
+#: The length of a loss's gradient with respect to the logits of one example, over that of SML, where every
+#: image is given the frequencies of ten classes of equal size: logits of zero for SML and LGL-INR, and of
+#: -ln 9 for LGL. There the gradients point the same way, so any norm gives the same. At logits of zero LGL's
+#: is longer, by a push that is common to all images and ends when the biases have learned the frequencies.
+GRADIENT_SCALE = {"sml": 1.0, "lgl": 1.0, "lgl_inr": 50 / 9}
+#: Learning rates times the gradient's scale. Equal ones are steps of equal length early in training.
 STEPS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 SPLITS = ("validation", "test")
 

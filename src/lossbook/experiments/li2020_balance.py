@@ -12,9 +12,9 @@ LOSSES = ("sml", "lgl", "lgl_inr")
 _CODE = {"sml": "ce", "lgl": "lr", "lgl_inr": "lgl_inr"}
 _LINK = {"sml": "softmax", "lgl": "sigmoid", "lgl_inr": "sigmoid"}
 
-#: How the losses are compared: at the paper's learning rate, or at one that makes their first steps equal.
+#: How the losses are compared: at the paper's learning rate, or at one that makes their steps equal.
 RATES = ("paper", "equal")
-#: The learning rate of SML where first steps are equal; that of another loss is divided by its scale.
+#: The learning rate of SML where steps are equal; that of another loss is divided by its scale.
 EQUAL_STEP = 0.1
 
 #: Sizes of the training classes relative to the largest. Step: the last five have a tenth of the first five.
@@ -131,7 +131,7 @@ MODALITY = Experiment(
     profiles=_profiles(
         Profile(
             "paper",
-            "the paper's protocol on Fashion-MNIST, and the same at equal first steps",
+            "the paper's protocol on Fashion-MNIST, and the same at equal steps",
             _modality(),
             seeds=5,
         ),
@@ -199,7 +199,7 @@ CALIBRATION = Experiment(
     profiles=_profiles(
         Profile(
             "paper",
-            "the paper's protocol on Fashion-MNIST, and the same at equal first steps",
+            "the paper's protocol on Fashion-MNIST, and the same at equal steps",
             _calibration(),
             seeds=5,
         ),
