@@ -9,7 +9,7 @@ from tiny import tiny_experiment
 from lossbook import datasets, experiments, losses
 from lossbook.errors import LossbookError
 from lossbook.experiments.jobs import _arrays
-from lossbook.experiments.li2020 import GRADIENT_SCALE
+from lossbook.experiments.li2020 import FIRST_LEVEL, FIRST_LEVEL_STEPS, GRADIENT_SCALE
 from lossbook.experiments.runner import run_experiment
 from lossbook.results import published
 from lossbook.training import RunSpec
@@ -135,8 +135,14 @@ def test_equal_steps_are_learning_rates_over_the_scale_of_the_gradient():
         for cell in cells("scale", profile):
             lr = cell.spec.optimizer_options["lr"]
             assert lr == cell.labels["lr"]
-            if cell.labels["split"] == "test":
-                loss = cell.labels["loss"]
+            loss = cell.labels["loss"]
+            if loss == FIRST_LEVEL:
+                assert cell.spec.loss_options == {"beta": 0}
+                assert cell.labels["split"] == "test"
+                assert lr * GRADIENT_SCALE["lgl_inr"] == pytest.approx(
+                    min(FIRST_LEVEL_STEPS, key=lambda s: abs(s - lr * 50 / 9)), rel=1e-3
+                )
+            elif cell.labels["split"] == "test":
                 steps[loss].append(lr * GRADIENT_SCALE[loss])
             held_out = 1_000 if profile == "quick" else 10_000
             assert cell.spec.validation_size == (held_out if cell.labels["split"] == "validation" else None)
@@ -153,7 +159,7 @@ def test_equal_steps_are_learning_rates_over_the_scale_of_the_gradient():
         split: {
             tuple(v for k, v in c.labels.items() if k != "split")
             for c in cells("scale")
-            if c.labels["split"] == split
+            if c.labels["split"] == split and c.labels["loss"] != FIRST_LEVEL
         }
         for split in ("validation", "test")
     }

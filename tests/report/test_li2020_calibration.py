@@ -109,7 +109,7 @@ def test_the_floor_is_what_chance_gives():
 def test_what_is_said():
     paper, equal = calibration.meaning(evidence(known), PROFILE)
     assert paper.startswith("**At the paper's learning rate**")
-    assert equal.startswith("**At equal first steps**")
+    assert equal.startswith("**At equal steps**")
     assert "SML 0.0010, on the whole neither too sure nor too unsure" in paper
     assert "LGL 0.0190, on the whole too unsure, by 0.0190" in paper
     assert "LGL-INR 0.0510, on the whole too sure, by 0.0510" in paper

@@ -115,7 +115,7 @@ def lead(loss: str, rate: str, seed: int) -> float:
 
 def test_the_outcome_compares_with_lgl_at_each_rate() -> None:
     frame, notes = modality.outcome_table(evidence(lead), "subset")
-    assert frame["Compared at"].tolist() == ["the paper's learning rate"] * 3 + ["equal first steps"] * 3
+    assert frame["Compared at"].tolist() == ["the paper's learning rate"] * 3 + ["equal steps"] * 3
     assert frame["Loss"].tolist() == ["SML", "LGL", "LGL-INR"] * 2
     difference = [str(cell) for cell in frame["Area, similar, minus LGL"]]
     assert difference[1] == difference[4] == "–"
@@ -154,15 +154,14 @@ def test_the_levels_at_the_end() -> None:
 
 def test_sentences_say_how_much_of_the_lead_is_left() -> None:
     said = " ".join(modality.meaning(evidence(lead), "subset"))
-    assert "Of the probability of Shirt that LGL gives" in said
-    assert "83% at the paper's learning rate and 83% at equal first steps" in said
-    assert "if all nine were alike, it would be 33%. So the balance is filled by hard classes" in said
+    assert "with LGL 83% at the paper's learning rate and 83% at equal steps; with SML 83% at" in said
+    assert "If all nine were alike, it would be 33%." in said
     assert (
         "At the paper's learning rate**, area of similar classes against LGL: SML +0.0001 (95% interval"
         in said
     )
     assert "LGL-INR +0.0401 (95% interval" in said
-    assert "lead over LGL at the paper's learning rate, 25% is left at equal first steps." in said
+    assert "lead over LGL at the paper's learning rate, 25% is left at equal steps." in said
     assert "What is left is not zero" in said
 
 
@@ -171,7 +170,7 @@ def test_sentences_on_other_outcomes() -> None:
         return 0.9 + {"paper": 0.02, "equal": -0.01}[rate] * (loss == "lgl_inr")
 
     said = " ".join(modality.meaning(evidence(turned), "subset"))
-    assert "-50% (a lead of LGL) is left at equal first steps" in said
+    assert "-50% (a lead of LGL) is left at equal steps" in said
 
     def behind(loss: str, rate: str, seed: int) -> float:
         return 0.9 - 0.01 * (loss == "lgl_inr")
@@ -187,17 +186,25 @@ def test_a_lead_that_cannot_be_told_from_zero() -> None:
         return 0.9 + extra * (loss == "lgl_inr") + (seed / 1000 if rate == "paper" and loss == "lgl" else 0)
 
     said = " ".join(modality.meaning(evidence(uncertain), "subset"))
-    assert "2% is left at equal first steps. What is left cannot be told from zero" in said
+    assert "2% is left at equal steps. What is left cannot be told from zero" in said
 
 
-def test_easy_classes_that_fill_the_balance_are_not_called_hard() -> None:
+def test_easy_classes_that_fill_the_balance() -> None:
     found = evidence(same)
     easy = [
         replace(r, curves=r.curves | curves(0.9, similar=0.01, other=0.1)) for r in found.by_profile["subset"]
     ]
     said = " ".join(modality.meaning(modality.derived(replace(found, by_profile={"subset": easy})), "subset"))
-    assert "have 5% at the paper's learning rate" in said
-    assert "filled by hard classes" not in said
+    assert "have with LGL 5% at the paper's learning rate" in said
+
+
+def test_nothing_is_left_of_a_lead_that_was_none() -> None:
+    def doubtful(loss: str, rate: str, seed: int) -> float:
+        return 0.9 + (0.001 + (seed - 1) / 100) * (loss == "lgl_inr")
+
+    said = " ".join(modality.meaning(evidence(doubtful), "subset"))
+    assert "LGL-INR's lead over LGL at the paper's learning rate cannot be told from zero." in said
+    assert "is left" not in said
 
 
 def test_an_interval_with_zero_says_so() -> None:
@@ -210,7 +217,8 @@ def test_an_interval_with_zero_says_so() -> None:
 
 def test_without_some_runs_the_page_stands() -> None:
     only = evidence(same, losses=("sml",), seeds=1)
-    assert modality.meaning(only, "subset") == []
+    (said,) = modality.meaning(only, "subset")
+    assert "have with SML 83%" in said
     assert len(modality.outcome_table(only, "subset")[0]) == 2
     assert len(modality.hardest_figure(only, "subset", "paper").axes) == 4
 

@@ -10,13 +10,15 @@ from lossbook.training import RunSpec
 #: The paper's names of its losses; the logistic loss in two readings.
 LOSSES = ("sml", "lgl", "lgl_mean", "lgl_inr")
 CLASSES = 10
-_CODE = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr", "lgl_inr": "lgl_inr"}
+#: LGL-INR with its first level of weights alone: positives as much as negatives, all negatives alike.
+FIRST_LEVEL = "lgl_inr_0"
+_CODE = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr", "lgl_inr": "lgl_inr", FIRST_LEVEL: "lgl_inr"}
 # The paper does not say whether the logistic loss is summed over the classes, as its own LGL-INR is in the
 # published code, or averaged, as PyTorch's binary cross-entropy is by default. Under SGD without weight
 # decay a K-th of the loss is a K-th of the learning rate.
 _SHARE = {"lgl_mean": 1 / CLASSES}
 # Each loss with its own probabilities: a softmax, or one sigmoid a class.
-_MEASURES = {"sml": "softmax", "lgl": "sigmoid", "lgl_mean": "sigmoid", "lgl_inr": "sigmoid"}
+_MEASURES = {loss: "softmax" if loss == "sml" else "sigmoid" for loss in _CODE}
 
 BETAS = (0, 1, 2, 4, 8, 16)
 DETACHED = (1, 4, 16)
@@ -28,6 +30,8 @@ DETACHED = (1, 4, 16)
 GRADIENT_SCALE = {"sml": 1.0, "lgl": 1.0, "lgl_inr": 50 / 9}
 #: Learning rates times the gradient's scale. Equal ones are steps of equal length early in training.
 STEPS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+#: Those at which the first level of LGL-INR's weights is tried alone.
+FIRST_LEVEL_STEPS = (0.03, 0.1, 0.3)
 SPLITS = ("validation", "test")
 
 # "Implementation details".
@@ -64,7 +68,9 @@ def _cell(
     spec = replace(base, **{"dataset": named, **changes}, model=f"li2020_{network}", loss=_CODE[loss])
     spec = replace(spec, measures=_MEASURES[loss])
     labels: dict[str, Any] = {"dataset": named, "network": network, "loss": loss, "epochs": spec.epochs}
-    if loss == "lgl_inr":
+    if loss == FIRST_LEVEL:
+        beta = 0
+    if _CODE[loss] == "lgl_inr":
         labels["beta"] = beta
         spec = replace(spec, loss_options={"beta": beta})
     if loss in _SHARE:
@@ -109,6 +115,14 @@ def _scale(
     sets: Iterable[str], steps: Iterable[float], validation_size: int, **changes: Any
 ) -> tuple[Cell, ...]:
     steps = tuple(steps)
+    grid = [
+        (split, loss, lr)
+        for split in SPLITS
+        for loss in GRADIENT_SCALE
+        # Equal steps; and the paper's rate, where it is not among them.
+        for lr in sorted({*(_rate(step, loss) for step in steps), 0.01})
+    ]
+    grid += [("test", FIRST_LEVEL, _rate(step, "lgl_inr")) for step in steps if step in FIRST_LEVEL_STEPS]
     return tuple(
         _with(
             _cell(SMALL, named, "cnn2c", loss, changes),
@@ -117,11 +131,13 @@ def _scale(
             validation_size=validation_size if split == "validation" else None,
         )
         for named in sets
-        for split in SPLITS
-        for loss, scale in GRADIENT_SCALE.items()
-        # Equal steps; and the paper's rate, where it is not among them.
-        for lr in sorted({*(float(f"{step / scale:.4g}") for step in steps), 0.01})
+        for split, loss, lr in grid
     )
+
+
+def _rate(step: float, loss: str) -> float:
+    """The learning rate that makes steps of this length."""
+    return float(f"{step / GRADIENT_SCALE[loss]:.4g}")
 
 
 def _with(cell: Cell, labels: Mapping[str, Any], **changes: Any) -> Cell:

@@ -13,6 +13,7 @@ from matplotlib.patches import FancyBboxPatch
 from torch import nn
 
 from lossbook import datasets, experiments, models
+from lossbook.experiments.li2020 import FIRST_LEVEL
 from lossbook.report import figures, stats, style, tables, verdict
 from lossbook.report.evidence import Evidence, substituted
 from lossbook.report.tables import Runs
@@ -28,6 +29,7 @@ DATASETS = ("mnist", "fashion_mnist", "kmnist")
 #: The losses' names in the rest of the book, by which they are drawn.
 DRAWN = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr_mean", "lgl_inr": "lgl_inr"}
 NAMES = {"sml": "SML", "lgl": "LGL", "lgl_mean": "LGL, mean", "lgl_inr": "LGL-INR"}
+NAMES[FIRST_LEVEL] = "LGL-INR, β = 0"
 NETWORK_NAMES = {
     "cnn2c": "CNN2C",
     "cnn5c": "CNN5C",

@@ -22,7 +22,7 @@ from lossbook.training.measures import BINS
 
 CALIBRATION = "li2020/calibration"
 LOSSES = ("sml", "lgl", "lgl_inr")
-RATES = {"paper": "the paper's learning rate", "equal": "equal first steps"}
+RATES = {"paper": "the paper's learning rate", "equal": "equal steps"}
 CLASSES = 10
 #: Bins with fewer on average are not drawn: an interval from so few would fill the panel.
 LEAST = 10

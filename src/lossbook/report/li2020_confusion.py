@@ -143,23 +143,29 @@ def class_table(shown: Shown) -> tuple[pd.DataFrame, list[str]]:
     for loss in ("lgl", "sml"):
         cells = [tables.difference_cells([(mine, shown.runs[loss])], m, digits=1)[0][0] for m in metrics]
         frame[f"LGL-INR minus {NAMES[loss]}"] = pd.Series(cells)
-    better, sure = wins(shown)
+    better, sure, worse = wins(shown)
     notes = [
-        f"LGL-INR is right more often than {NAMES[loss]} on {better[loss]} of {k} classes in the mean; "
-        f"{sure[loss]} of the {2 * k} differences' p-values here, adjusted by Holm's method, are below 0.05."
+        f"LGL-INR is right more often than {NAMES[loss]} on {better[loss]} of {k} classes in the mean, and "
+        f"on {sure[loss]} of them beyond doubt: p below 0.05, adjusted by Holm's method over all {2 * k} "
+        f"differences here. {_worse(worse[loss])}"
         for loss in ("lgl", "sml")
     ]
     return frame, [*notes, *tables.notes(shown.runs.values(), "count/0/0")]
 
 
-def wins(shown: Shown) -> tuple[dict[str, int], dict[str, int]]:
-    """Return on how many classes LGL-INR is ahead of LGL and of SML: in the mean, and beyond doubt.
+def _worse(count: int) -> str:
+    return f"On {count or 'none'} it is behind beyond doubt."
+
+
+def wins(shown: Shown) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Return on how many classes LGL-INR is ahead of LGL and of SML, and is so or is behind beyond doubt.
 
     "Beyond doubt" is a p-value below 0.05 of the paired t test, adjusted by Holm's method over all classes
     and both comparisons.
     """
     better = dict.fromkeys(("lgl", "sml"), 0)
     sure = dict.fromkeys(("lgl", "sml"), 0)
+    worse = dict.fromkeys(("lgl", "sml"), 0)
     found = []
     for loss in better:
         for i in range(len(shown.classes)):
@@ -170,7 +176,8 @@ def wins(shown: Shown) -> tuple[dict[str, int], dict[str, int]]:
     adjusted = stats.holm([d.p for _, d in found])
     for (loss, d), p in zip(found, adjusted, strict=True):
         sure[loss] += d.mean > 0 and p < 0.05
-    return better, sure
+        worse[loss] += d.mean < 0 and p < 0.05
+    return better, sure, worse
 
 
 def pairs_table(shown: Shown, count: int = 6) -> pd.DataFrame:

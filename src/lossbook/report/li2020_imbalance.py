@@ -320,7 +320,11 @@ def factors(record: Record, part: Part) -> np.ndarray:
 
 
 def _draw_epochs(ax: Axes, records: Sequence[Record], loss: str, weight: str, part: Part) -> None:
-    values = np.array([factors(record, part) for record in records])
+    found = [factors(record, part) for record in records]
+    # A run that broke down is shorter than the others; from there on no mean is drawn.
+    values = np.full((len(found), max(map(len, found))), np.nan)
+    for row, mine in zip(values, found, strict=True):
+        row[: len(mine)] = mine
     x = np.arange(1, values.shape[1] + 1)
     look = _look(loss, weight)
     ax.plot(x, values.mean(0), linestyle="-" if weight == "none" else (0, (3, 1.5)), **look)

@@ -19,7 +19,7 @@ from lossbook.training.measures import SIMILAR
 
 MODALITY = "li2020/modality"
 LOSSES = ("sml", "lgl", "lgl_inr")
-RATES = {"paper": "the paper's learning rate", "equal": "equal first steps"}
+RATES = {"paper": "the paper's learning rate", "equal": "equal steps"}
 #: The class whose balance is shown: the shirt.
 TARGET = 6
 CLASSES = 10
@@ -262,19 +262,21 @@ def meaning(evidence: Evidence, profile: str) -> list[str]:
 
 def _share_sentence(evidence: Evidence, profile: str) -> str:
     names = class_names(evidence, profile)
-    found = {
-        rate: _mean(runs(evidence, profile, rate, "lgl"), "train_target_similar_share") for rate in RATES
-    }
-    said = [f"{100 * share:.0f}% at {RATES[rate]}" for rate, share in found.items() if share == share]
-    if not said:
+    parts = []
+    for loss in ("lgl", "sml"):
+        found = {
+            rate: _mean(runs(evidence, profile, rate, loss), "train_target_similar_share") for rate in RATES
+        }
+        said = [f"{100 * share:.0f}% at {RATES[rate]}" for rate, share in found.items() if share == share]
+        if said:
+            parts.append(f"{NAMES[loss]} {' and '.join(said)}")
+    if not parts:
         return ""
     even = 100 * (len(SIMILAR) - 1) / (CLASSES - 1)
-    more = [100 * share > even for share in found.values() if share == share]
-    end = " So the balance is filled by hard classes and not by easy ones." if all(more) else ""
     return (
-        f"**Who fills the balance.** Of the probability of {names[TARGET]} that LGL gives to other classes' "
-        f"training images, the three similar classes have {' and '.join(said)}; if all nine were alike, it "
-        f"would be {even:.0f}%.{end}"
+        f"**Who fills the balance.** Of the probability of {names[TARGET]} that is given to other classes' "
+        f"training images, the three similar classes have with {'; with '.join(parts)}. If all nine were "
+        f"alike, it would be {even:.0f}%."
     )
 
 
@@ -322,10 +324,12 @@ def _agreement(evidence: Evidence, profile: str) -> str:
             "LGL-INR tells similar classes apart no better than LGL at the paper's learning rate, in the "
             "mean over seeds."
         )
+    if paper.half == paper.half and paper.low <= 0:
+        return "LGL-INR's lead over LGL at the paper's learning rate cannot be told from zero."
     left = equal.mean / paper.mean
     return (
         f"Of LGL-INR's lead over LGL at the paper's learning rate, {100 * left:.0f}% "
-        f"{'is' if left >= 0 else '(a lead of LGL) is'} left at equal first steps.{_settled(equal)}"
+        f"{'is' if left >= 0 else '(a lead of LGL) is'} left at equal steps.{_settled(equal)}"
     )
 
 
@@ -338,4 +342,4 @@ def _settled(equal: stats.PairedDifference) -> str:
             " What is left cannot be told from zero: as far as these runs show, the lead is that of longer "
             "steps."
         )
-    return " What is left is not zero: the loss itself has a part in it."
+    return " What is left is not zero: longer steps do not explain all of it."

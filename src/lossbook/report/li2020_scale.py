@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,9 +11,10 @@ import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import nn
 
 from lossbook import datasets, experiments, losses, models
-from lossbook.experiments.li2020 import GRADIENT_SCALE
+from lossbook.experiments.li2020 import FIRST_LEVEL, GRADIENT_SCALE
 from lossbook.report import figures, stats, style, tables
 from lossbook.report.evidence import Evidence
 from lossbook.report.li2020 import DRAWN, NAMES, dataset_name
@@ -28,11 +30,18 @@ _CODE = {"sml": "ce", "lgl": "lr", "lgl_inr": "lgl_inr"}
 # --- gradients ----------------------------------------------------------------------------------------------
 
 
-def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 640) -> pd.DataFrame:
-    """Return how large the gradient of each loss is before the first step.
+#: The L1 norm of a loss's gradient with respect to ten logits of zero over that of SML, batch balanced.
+AT_ZERO = {"sml": 1.0, "lgl": 25 / 9, "lgl_inr": 50 / 9}
+#: Output biases with which every image is given the frequencies of ten classes.
+BIASES = {"sml": 0.0, "lgl": -math.log(9), "lgl_inr": 0.0}
 
-    Once for logits of zero and a balanced batch, where it follows from the formula; and for CNN2C with fresh
-    weights on real images, with respect to the logits and to the weights of the network.
+
+def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 640) -> pd.DataFrame:
+    """Return how long the gradient of each loss is early in training, over that of SML.
+
+    Before the first step, and with output biases that give every image the frequencies of the classes; each
+    by the formula, and for CNN2C with fresh weights on real images, with respect to the logits and to the
+    weights of the network.
 
     Args:
         dataset: A data set, of which evenly spaced training images are taken; digits where it is not there.
@@ -43,34 +52,39 @@ def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 
     rows = torch.arange(batch) * len(data.train_labels) // batch
     images = data.train_images[rows].permute(0, 3, 1, 2).float() / 255
     target = data.train_labels[rows]
-    norms: dict[str, list[tuple[float, float]]] = {loss: [] for loss in _CODE}
-    for seed in range(seeds):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            shape = (images.shape[1], images.shape[2], images.shape[3])
-            network = models.build("li2020_cnn2c", shape, data.num_classes)
-        for loss, code in _CODE.items():
-            logits = network(images)
-            logits.retain_grad()
-            network.zero_grad()
-            losses.get(code)(logits, target).backward()
-            weights = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
-            norms[loss].append((float(logits.grad.abs().sum()), float(weights.norm())))
-    base = norms[BASELINE]
-    found = []
-    for loss, mine in norms.items():
-        ratios = [
-            float(np.mean([one[i] / other[i] for one, other in zip(mine, base, strict=True)])) for i in (0, 1)
-        ]
-        found.append(
-            {
-                "Loss": NAMES[loss],
-                "Logits zero, exact": f"{GRADIENT_SCALE[loss]:.2f}",
-                "Logits of CNN2C": f"{ratios[0]:.2f}",
-                "Weights of CNN2C": f"{ratios[1]:.2f}",
-            }
-        )
-    return pd.DataFrame(found)
+    frame = pd.DataFrame({"Loss": [NAMES[loss] for loss in _CODE]})
+    for when, biases, exact in (
+        ("start", dict.fromkeys(_CODE, 0.0), AT_ZERO),
+        ("frequencies", BIASES, GRADIENT_SCALE),
+    ):
+        norms: dict[str, list[tuple[float, float]]] = {loss: [] for loss in _CODE}
+        for seed in range(seeds):
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(seed)
+                shape = (images.shape[1], images.shape[2], images.shape[3])
+                network = models.build("li2020_cnn2c", shape, data.num_classes)
+            for loss in _CODE:
+                norms[loss].append(_gradient_norms(network, loss, biases[loss], images, target))
+        ratios = {
+            loss: np.mean(np.array(mine) / np.array(norms[BASELINE]), axis=0) for loss, mine in norms.items()
+        }
+        frame[f"Formula, {when}"] = [f"{exact[loss]:.2f}" for loss in _CODE]
+        frame[f"Logits, {when}"] = [f"{ratios[loss][0]:.2f}" for loss in _CODE]
+        frame[f"Weights, {when}"] = [f"{ratios[loss][1]:.2f}" for loss in _CODE]
+    return frame
+
+
+def _gradient_norms(
+    network: nn.Module, loss: str, bias: float, images: torch.Tensor, target: torch.Tensor
+) -> tuple[float, float]:
+    """Sum of absolute values for the logits, Euclidean norm for the weights; a bias added to all logits."""
+    logits = network(images) + bias
+    logits.retain_grad()
+    network.zero_grad()
+    losses.get(_CODE[loss])(logits, target).backward()
+    weights = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+    assert logits.grad is not None
+    return float(logits.grad.abs().sum()), float(weights.norm())
 
 
 # --- equal rates, equal steps, own best ---------------------------------------------------------------------
@@ -90,8 +104,14 @@ def sets(profile: str) -> list[str]:
 
 
 def step(loss: str, rate: float) -> float:
-    """Return the length of a first step: the learning rate times the scale of the gradient."""
-    return float(f"{rate * GRADIENT_SCALE[loss]:.2g}")
+    """Return the length of a step early in training: the learning rate times the scale of the gradient."""
+    return float(f"{rate * GRADIENT_SCALE['lgl_inr' if loss == FIRST_LEVEL else loss]:.2g}")
+
+
+def at_step(evidence: Evidence, profile: str, dataset: str, loss: str, length: float) -> Runs:
+    """Return the runs of one loss whose steps have a length; none where there is no such rate."""
+    rate = next((r for r in rates(profile, dataset, loss) if step(loss, r) == length), None)
+    return Runs() if rate is None else runs(evidence, profile, dataset, loss, rate)
 
 
 def runs(evidence: Evidence, profile: str, dataset: str, loss: str, rate: float, split: str = "test") -> Runs:
@@ -142,7 +162,7 @@ def three_ways(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str
                         "Compared at": way,
                         "Loss": NAMES[loss],
                         "Learning rate": f"{rate:g}",
-                        "First step": f"{step(loss, rate):g}",
+                        "Step": f"{step(loss, rate):g}",
                         "Test accuracy, %": tables.mean_cell(mine, "test_accuracy", percent=True),
                     }
                 )
@@ -199,12 +219,49 @@ def _ways(evidence: Evidence, profile: str, dataset: str) -> Iterable[tuple[str,
     yield "each one's best rate", {loss: rate for loss, rate in best.items() if rate is not None}
 
 
+def two_levels(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return LGL, LGL-INR with the first level of its weights, and with both, at equal steps.
+
+    Differences are to the row above.
+    """
+    rows: list[dict[str, Any]] = []
+    pairs: list[tuple[Runs, Runs] | None] = []
+    used: list[Runs] = []
+    for dataset in sets(profile):
+        for rate in rates(profile, dataset, FIRST_LEVEL):
+            above: Runs | None = None
+            for loss in ("lgl", FIRST_LEVEL, "lgl_inr"):
+                mine = at_step(evidence, profile, dataset, loss, step(FIRST_LEVEL, rate))
+                if not mine.records:
+                    continue
+                used.append(mine)
+                pairs.append((mine, above) if above is not None else None)
+                above = mine
+                rows.append(
+                    {
+                        "Data": dataset_name(dataset, mine.records),
+                        "Step": f"{step(FIRST_LEVEL, rate):g}",
+                        "Loss": NAMES[loss],
+                        "Test accuracy, %": tables.mean_cell(mine, "test_accuracy", percent=True),
+                    }
+                )
+    frame = pd.DataFrame(rows)
+    differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+    frame = frame.assign(
+        **{
+            "Minus the row above, points": pd.Series(differences, dtype=object),
+            "p (Holm)": pd.Series(p_values, dtype=object),
+        }
+    )
+    return frame, tables.notes(used)
+
+
 #: Percentage points below the best mean that the figure shows at most.
 DRAWN_POINTS = 25.0
 
 
 def rate_curves(evidence: Evidence, profile: str, dataset: str) -> Figure:
-    """Draw the test accuracy against the learning rate, and against the length of the first step.
+    """Draw the test accuracy against the learning rate, and against the length of a step.
 
     A ring marks the rate chosen on held-out images. Rates at which a network learns next to nothing lie
     below the axes: the losses are compared where they learn.
