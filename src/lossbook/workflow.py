@@ -310,10 +310,19 @@ def check_parameters(name: str, given: Iterable[tuple[str, str]]) -> dict[str, A
 
 def experiment_names() -> list[str]:
     """Names of all experiments, read from the sources of ``lossbook.experiments``: importing is slow."""
-    names = set()
-    for path in (checkout() / "src" / "lossbook" / "experiments").glob("*.py"):
-        names.update(_named(f"{path.stem}/", [ast.parse(path.read_text(encoding="utf-8"))]))
-    return sorted(names)
+    return sorted(set().union(*_declared().values()))
+
+
+def _declared() -> dict[str, set[str]]:
+    """The experiments that each module of ``lossbook.experiments`` names, ``<paper>/<item>``."""
+    top = checkout()
+    papers = {path.parent.name for path in (top / "notebooks").glob("*/*.md")}
+    found = {}
+    for path in sorted((top / "src" / "lossbook" / "experiments").glob("*.py")):
+        texts = _named([ast.parse(path.read_text(encoding="utf-8"))])
+        known = {text for text in texts if text.partition("/")[0] in papers | {path.stem}}
+        found[f"lossbook.experiments.{path.stem}"] = known
+    return found
 
 
 def experiments_of(name: str) -> list[str]:
@@ -325,7 +334,7 @@ def experiments_of(name: str) -> list[str]:
     trees = _code(read_notebook(name))
     if "lossbook.report.glance" in module_closure(_modules(trees)):
         return known
-    return sorted(set(known) & _named("", trees))
+    return sorted(set(known) & _named(trees))
 
 
 def notebook_inputs(name: str, profile: str) -> str:
@@ -367,8 +376,8 @@ def notebook_inputs(name: str, profile: str) -> str:
 
 
 def experiment_inputs(experiment: str) -> str:
-    """The code that trains an experiment, as a hash."""
-    return module_closure_hash([f"lossbook.experiments.{experiment.partition('/')[0]}"])
+    """The code that declares and trains an experiment, as a hash."""
+    return module_closure_hash([module for module, names in _declared().items() if experiment in names])
 
 
 def book_inputs() -> str:
@@ -408,9 +417,9 @@ def _experiment_state(experiment: str, profile: str, notes: Sequence[str]) -> st
     return _hash_text(records, *(_data_sets_there() if notes else []))
 
 
-def _named(prefix: str, trees: Iterable[ast.AST]) -> set[str]:
+def _named(trees: Iterable[ast.AST]) -> set[str]:
     """The texts in some code that read like ``<paper>/<item>``."""
-    form = re.compile(rf"{prefix}[a-z0-9_/]+" if prefix else r"[a-z0-9_]+/[a-z0-9_]+")
+    form = re.compile(r"[a-z0-9_]+/[a-z0-9_]+")
     constants = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return {c.value for c in constants if isinstance(c.value, str) and form.fullmatch(c.value)}
 

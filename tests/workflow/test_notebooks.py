@@ -129,6 +129,25 @@ def test_experiments_are_found_in_the_code(here):
     assert workflow.experiments_of("paper/second") == ["table/one"]
 
 
+def test_every_experiment_is_found_wherever_it_is_declared():
+    from lossbook import experiments
+
+    assert workflow.experiment_names() == experiments.names()
+
+
+def test_an_experiment_may_be_declared_in_a_module_of_another_name(here):
+    here.write("src/lossbook/experiments/more.py", 'NAME = "paper/one"\nWRONG = "nowhere/one"\n')
+    assert workflow.experiment_names() == ["paper/one", "table/one"]
+
+
+def test_the_code_of_an_experiment_is_that_of_its_own_module(monkeypatch):
+    seen = []
+    monkeypatch.setattr(workflow, "module_closure_hash", lambda modules: seen.append(modules) or "")
+    workflow.experiment_inputs("li2020/imbalance")
+    workflow.experiment_inputs("li2020/table3")
+    assert seen == [["lossbook.experiments.li2020_balance"], ["lossbook.experiments.li2020"]]
+
+
 def test_a_page_of_results_at_a_glance_shows_every_experiment(here, monkeypatch):
     glance = ["lossbook", "lossbook.report", "lossbook.report.glance"]
     monkeypatch.setattr(workflow, "module_closure", lambda modules: glance)
