@@ -120,6 +120,18 @@ def test_refresh_trains_again_what_other_code_made_and_nothing_else(store, monke
     assert len(made.records) == 1
 
 
+def test_refresh_leaves_what_todays_code_made_by_several_processes(store):
+    from lossbook.results import code_hash
+    from lossbook.training.parallel import ENTRY_POINT
+
+    experiment = tiny_experiment(losses=("ce",), seeds=1)
+    (record,) = run(experiment, store).records
+    entries = [*record.provenance["entry_points"], ENTRY_POINT]
+    divided = {**record.provenance, "entry_points": entries, "code": code_hash(entries)}
+    next(store.working.rglob("*.jsonl")).write_text(replace(record, provenance=divided).to_json() + "\n")
+    assert run(experiment, store, refresh=True).trained == 0
+
+
 def test_a_budget_stops_and_the_same_command_goes_on_to_the_same_numbers(store, tmp_path, place, monkeypatch):
     from lossbook.results import Store
     from lossbook.training import engine

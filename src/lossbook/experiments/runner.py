@@ -207,13 +207,14 @@ def _part(runs: list[Run], index: int, count: int) -> list[Run]:
 
 
 def _missing(runs: Sequence[Run], store: Store, refresh: bool) -> list[Run]:
-    made: dict[str, set[str]] = {}
+    """The runs without a record; to refresh, also those of which every record is stale."""
+    counted: set[str] = set()
     for experiment, profile in sorted({(run.experiment, name) for run in runs for name in run.sharing}):
         for record in store.records(experiment, profile):
-            made.setdefault(record.key, set()).add(record.provenance.get("code", ""))
-    return [
-        run for run in runs if run.spec.key not in made or (refresh and run.code not in made[run.spec.key])
-    ]
+            # Not compared with the run's own hash: a run on several processes has an entry point more.
+            if not (refresh and record.stale):
+                counted.add(record.key)
+    return [run for run in runs if run.spec.key not in counted]
 
 
 def _train_all(
