@@ -132,6 +132,15 @@ def test_refresh_leaves_what_todays_code_made_by_several_processes(store):
     assert run(experiment, store, refresh=True).trained == 0
 
 
+def test_a_record_that_says_nothing_of_its_code_and_data_counts(store):
+    experiment = tiny_experiment(losses=("ce",), seeds=1)
+    (record,) = run(experiment, store).records
+    path = next(store.working.rglob("*.jsonl"))
+    path.write_text(replace(record, provenance={}).to_json() + "\n")
+    outcome = run(experiment, store, refresh=True)
+    assert (outcome.trained, len(outcome.records), outcome.stale) == (0, 1, [])
+
+
 def test_a_budget_stops_and_the_same_command_goes_on_to_the_same_numbers(store, tmp_path, place, monkeypatch):
     from lossbook.results import Store
     from lossbook.training import engine

@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -241,6 +243,98 @@ def test_records_written_while_shards_are_merged_are_not_lost(tmp_path, folder):
     keys = [json.loads(line)["key"] for line in left.read_text().splitlines()]
     # Two of the writers wrote the same lines, for which one is enough.
     assert sorted(keys) == sorted(f"{n}{i:015d}" for n in "123" for i in range(60))
+
+
+def _merging_before(monkeypatch, folder, which):
+    """Merge the shards just before the file of a name is read, once."""
+    real, merged = Path.read_bytes, []
+
+    def read_bytes(path):
+        if path.name == which and not merged:
+            merged.append(1)
+            folder.merge("yao2018/table1", "quick")
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    return merged
+
+
+@pytest.mark.parametrize("which", ["quick.jsonl", "quick.shard-1-of-2.jsonl", "quick.shard-2-of-2.jsonl"])
+def test_no_record_is_missed_while_shards_are_merged(folder, part, monkeypatch, which):
+    for key, store_ in (("a", part(1)), ("b", part(2)), ("c", folder)):
+        store_.append(make_record(key=key * 16))
+    merged = _merging_before(monkeypatch, folder, which)
+    assert sorted(r.key[0] for r in folder.records()) == ["a", "b", "c"]
+    assert merged
+
+
+def test_a_line_in_the_making_is_waited_for(folder, monkeypatch):
+    pytest.importorskip("fcntl")
+    path = folder.append(make_record())
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-30])
+    with store._held(path) as handle:
+        reading = threading.Thread(target=lambda: found.extend(folder.records()))
+        found = []
+        reading.start()
+        time.sleep(0.1)
+        os.write(handle, whole[-30:])
+    reading.join()
+    assert len(found) == 1
+
+
+def test_a_common_file_that_appears_while_folders_are_listed_is_read(folder, part, monkeypatch):
+    part(1).append(make_record(key="a" * 16))
+    real, merged = store._listing, []
+
+    def listing(place):
+        found = real(place)
+        if not merged:
+            # As a folder is listed that a merge changes: neither the shard nor the common file is seen.
+            merged.append(folder.merge("yao2018/table1", "quick"))
+            return [], []
+        return found
+
+    monkeypatch.setattr(store, "_listing", listing)
+    assert [r.key[0] for r in folder.records()] == ["a"]
+    assert merged == [1]
+
+
+def test_what_is_no_file_is_reported_and_passed_over(folder):
+    place = folder.append(make_record()).parent
+    (place / "folder.jsonl").mkdir()
+    (place / "link.jsonl").symlink_to(place / "nowhere")
+    with pytest.warns(UserWarning, match="cannot be read and was passed over") as caught:
+        assert len(folder.records()) == 1
+    assert sorted(str(w.message).split(" cannot")[0] for w in caught) == [
+        str(place / "folder.jsonl"),
+        str(place / "link.jsonl"),
+    ]
+
+
+def test_a_file_that_must_not_be_read_is_reported_and_passed_over(folder, monkeypatch):
+    folder.append(make_record(key="a" * 16))
+    closed = folder.append(make_record(key="b" * 16, profile="closed"))
+    real = Path.read_bytes
+
+    def read_bytes(path):
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    with pytest.warns(UserWarning, match=r"closed\.jsonl cannot be read and was passed over \(Permission"):
+        assert [r.key[0] for r in folder.records()] == ["a"]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_number_that_is_not_finite_makes_no_record(folder, value):
+    path = folder.append(make_record(key="a" * 16))
+    line = make_record(key="b" * 16).to_json().replace('"test_accuracy":0.5', f'"test_accuracy":{value}')
+    assert value in line
+    path.write_text(path.read_text() + line + "\n")
+    with pytest.warns(UserWarning, match="line 2, is not a record and was passed over"):
+        assert [r.key[0] for r in folder.records()] == ["a"]
 
 
 def test_processes_writing_at_once_do_not_mix_their_lines(tmp_path):

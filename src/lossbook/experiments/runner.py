@@ -168,7 +168,7 @@ def run_experiment(
         dict.fromkeys(
             f"{record.config['dataset']}: {note}"
             for record in records
-            for note in record.provenance["data_notes"]
+            for note in record.provenance.get("data_notes", ())
         )
     )
     left = [run for run in runs if run.spec.key not in by_key]

@@ -9,6 +9,7 @@ count as soon as they are there; :meth:`Store.merge` puts them where the others 
 import contextlib
 import functools
 import json
+import math
 import os
 import warnings
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from lossbook.errors import LossbookError
 from lossbook.results.code import code_hash
 
 SCHEMA = 1
+_MOST_READINGS = 100
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class Record:
         Raises:
             ValueError: The line is not a record.
         """
-        content = json.loads(line)
+        content = json.loads(line, parse_constant=_not_finite, parse_float=_finite)
         if not isinstance(content, dict):
             raise ValueError("not a JSON object")
         known = {f.name for f in fields(cls)} - {"origin"}
@@ -123,8 +125,8 @@ class Store:
     def records(self, experiment: str | None = None, profile: str | None = None) -> list[Record]:
         """All records, the newest of each run of a profile; a fresh one is preferred to a stale one.
 
-        A run that profiles share may have a record in each. A damaged line is reported with a warning
-        and left where it is.
+        A run that profiles share may have a record in each. A damaged line, or a file that cannot be read,
+        is reported with a warning and left where it is. Shards may be merged meanwhile.
 
         Args:
             experiment: Only this ``<paper>/<item>``.
@@ -224,9 +226,8 @@ class Store:
         for folder, origin in ((self.published, "published"), (self.working, "working")):
             if folder is None:
                 continue
-            start = folder / experiment if experiment else folder
-            for path in sorted(start.rglob("*.jsonl")) if start.is_dir() else []:
-                yield from _read_file(path, origin)
+            for path, content in _read_files(folder / experiment if experiment else folder):
+                yield from _records(path, content, origin)
 
 
 def shard_files(common: Path) -> list[Path]:
@@ -312,8 +313,54 @@ def _locked(handle: int) -> Iterator[None]:
         fcntl.flock(handle, fcntl.LOCK_UN)
 
 
-def _read_file(path: Path, origin: str) -> Iterator[Record]:
-    text = path.read_bytes().decode("utf-8", errors="replace")
+def _read_files(folder: Path) -> list[tuple[Path, bytes]]:
+    """The files of records in a folder with what they hold, as at one moment."""
+    for _ in range(_MOST_READINGS):
+        found, problems = _listing(folder)
+        contents = []
+        whole = True
+        for path in found:
+            try:
+                contents.append((path, _read(path)))
+            except FileNotFoundError as error:
+                if path.is_symlink():
+                    problems.append(error)
+                else:
+                    whole = False
+            except OSError as error:
+                problems.append(error)
+        # A merge moves records from one file to another, which may be after this looked into the second.
+        if whole and _listing(folder)[0] == found:
+            break
+    for problem in problems:
+        warnings.warn(
+            f"{problem.filename} cannot be read and was passed over ({problem.strerror})", stacklevel=2
+        )
+    return sorted(contents)
+
+
+def _read(path: Path) -> bytes:
+    content = path.read_bytes()
+    if not content or content.endswith(b"\n"):
+        return content
+    # The last line may be in the making.
+    with path.open("rb") as file, contextlib.suppress(OSError), _locked(file.fileno()):
+        return file.read()
+    return content  # There are file systems without such locks.
+
+
+def _listing(folder: Path) -> tuple[list[Path], list[OSError]]:
+    """What is named as files of records are; shards before the common file, to which a merge moves them."""
+    found: list[Path] = []
+    problems: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=problems.append):
+        found += [Path(place, name) for name in (*folders, *files) if name.endswith(".jsonl")]
+    found.sort(key=lambda path: (path.parent, ".shard-" not in path.name, path.name))
+    return found, [error for error in problems if not isinstance(error, FileNotFoundError)]
+
+
+def _records(path: Path, content: bytes, origin: str) -> Iterator[Record]:
+    text = content.decode("utf-8", errors="replace")
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -323,3 +370,12 @@ def _read_file(path: Path, origin: str) -> Iterator[Record]:
             warnings.warn(
                 f"{path}, line {number}, is not a record and was passed over ({error})", stacklevel=2
             )
+
+
+def _not_finite(text: str) -> float:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _not_finite(text)
