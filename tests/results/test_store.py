@@ -55,8 +55,8 @@ def test_published_and_working_records_are_read_together(folder):
 
 
 def test_of_two_records_of_a_run_the_newer_counts(folder):
-    for time, value in (("2026-01-02T00:00:00Z", 0.7), ("2026-01-01T00:00:00Z", 0.6)):
-        folder.append(make_record(metrics={"m": value}, provenance={"code": "x", "finished": time}))
+    for finished, value in (("2026-01-02T00:00:00Z", 0.7), ("2026-01-01T00:00:00Z", 0.6)):
+        folder.append(make_record(metrics={"m": value}, provenance={"code": "x", "finished": finished}))
     assert [r.metrics["m"] for r in folder.records()] == [0.7]
 
 
@@ -68,8 +68,8 @@ def test_a_run_that_two_profiles_share_has_a_record_in_each(folder):
 
 def test_a_record_of_todays_code_counts_before_a_newer_one_of_other_code(folder, monkeypatch):
     monkeypatch.setattr(store, "_current_hash", lambda entry_points: "now")
-    for code, time in (("now", "2026-01-01T00:00:00Z"), ("then", "2026-02-01T00:00:00Z")):
-        provenance = {"code": code, "entry_points": ["a:b"], "finished": time}
+    for code, finished in (("now", "2026-01-01T00:00:00Z"), ("then", "2026-02-01T00:00:00Z")):
+        provenance = {"code": code, "entry_points": ["a:b"], "finished": finished}
         folder.append(make_record(provenance=provenance))
     (record,) = folder.records()
     assert record.provenance["code"] == "now"
