@@ -51,7 +51,7 @@ class StepFailedError(Exception):
 
 
 class UnfinishedError(Exception):
-    """A shard stopped before all of its runs were done."""
+    """A shard, or an experiment, stopped before all of its runs were done."""
 
 
 # --- names and places ---------------------------------------------------------------------------------------
@@ -941,29 +941,40 @@ def step_shard(
     except datasets.DataUnavailableError as error:
         print(error)
     else:
-        left = [run for run in outcome.left if run.spec.dataset not in outcome.unavailable]
-        if left or (again and outcome.stale):
-            unfinished = len(left) + (len(outcome.stale) if again else 0)
-            raise UnfinishedError(
-                f"{unfinished} runs of shard {shard} of {name} are left; the same command goes on with them"
-            )
+        _check_finished(outcome, f"shard {shard} of {name}", again)
     paths.atomic_write(stamp, "{}\n")
 
 
 def step_experiment(
     name: str, profile: str, stamp: Path, device: str = "auto", refresh: bool | None = None
 ) -> None:
-    """Merge what shards have trained of an experiment, train what it misses, and write its stamp."""
+    """Merge what shards have trained of an experiment, train what it misses, and write its stamp.
+
+    Raises:
+        UnfinishedError: Another process has some of the runs in hand.
+    """
     from lossbook import experiments
 
     Store().merge(name, profile)
     # At the paper's own profile a change of code asks for days of training: that is for the user to start.
     again = refresh if refresh is not None else profile != "paper"
     outcome = experiments.run(name, profile=profile, device=device, refresh=again)
+    _check_finished(outcome, name, again)
     runs = [f"{r.key} {r.provenance.get('code')} {r.provenance.get('finished')}" for r in outcome.records]
     notes = list(outcome.notes)
     content = {"notes": notes, "runs": sorted(runs), "state": _experiment_state(name, profile, notes)}
     paths.atomic_write(stamp, json.dumps(content, indent=1))
+
+
+def _check_finished(outcome: Any, what: str, again: bool) -> None:
+    left = [run for run in outcome.left if run.spec.dataset not in outcome.unavailable]
+    stale = [r for r in outcome.stale if again and r.config["dataset"] not in outcome.unavailable]
+    if left or stale:
+        from lossbook.experiments.runner import holders
+
+        held = "".join(f"; in hand: {holder}" for holder in holders(left))
+        number = len(left) + len(stale)
+        raise UnfinishedError(f"{number} runs of {what} are left; the same command goes on with them{held}")
 
 
 def step_notebook(name: str, profile: str) -> None:
@@ -1031,20 +1042,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("Stopped. The same command goes on where it was.", file=sys.stderr)
         return 130
     except UnfinishedError as error:
-        print(error, file=sys.stderr, flush=True)
+        _report(given, str(error))
         return UNFINISHED
     except Exception as error:
         expected = isinstance(error, LossbookError | StepFailedError)
-        text = str(error) if expected else traceback.format_exc()
-        folder = os.environ.get("LOSSBOOK_FAILURES")
-        if folder and given.step != "build":
-            # For the build to show at its end, below what other steps say until then.
-            name = getattr(given, "name", "").replace("/", "-")
-            paths.atomic_write(Path(folder) / f"{given.step}-{name}.txt", text)
-        else:
-            print(text, file=sys.stderr, flush=True)
+        _report(given, str(error) if expected else traceback.format_exc())
         return 2 if isinstance(error, LossbookError) else 1
     return 0
+
+
+def _report(given: argparse.Namespace, text: str) -> None:
+    """Say why a step stopped: to the reader, or to the build, which shows it below what other steps say."""
+    folder = os.environ.get("LOSSBOOK_FAILURES")
+    if folder and given.step != "build":
+        name = getattr(given, "name", "").replace("/", "-")
+        paths.atomic_write(Path(folder) / f"{given.step}-{name}.txt", text)
+    else:
+        print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -217,6 +217,13 @@ def test_a_run_in_another_process_hands_is_left_to_it(store, place):
     assert run(experiment, store).trained == 1
 
 
+def test_a_build_folder_that_cannot_be_made_is_named(tmp_path, monkeypatch, store):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LOSSBOOK_BUILD", str(tmp_path / "file" / "build"))
+    with pytest.raises(LossbookError, match=r"cannot write to .*/file/build/checkpoints.*LOSSBOOK_BUILD"):
+        run(tiny_experiment(losses=("ce",), seeds=1), store)
+
+
 def test_a_run_that_diverges_is_recorded_as_such(store):
     experiment = tiny_experiment(losses=("nllr",), seeds=1, epochs=5, optimizer_options={"lr": 1e30})
     (record,) = run(experiment, store).records

@@ -50,7 +50,9 @@ def run(name, *, profile, device, refresh):
     record = types.SimpleNamespace(key="k", provenance={"code": table.VALUE, "finished": "t"})
     paths.atomic_write(paths.build_dir() / "results" / name / f"{profile}.jsonl", f"{table.VALUE}\\n")
     print("trained", name, profile, refresh)
-    return types.SimpleNamespace(records=[record], notes=("digits stand in",))
+    return types.SimpleNamespace(
+        records=[record], notes=("digits stand in",), left=[], stale=[], unavailable=()
+    )
 """
 )
 

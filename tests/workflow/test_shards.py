@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lossbook import workflow
+from lossbook import experiments, workflow
 from lossbook.errors import LossbookError, UnknownNameError
+from lossbook.experiments import runner
 from lossbook.results import Store
 
 ROOT = Path(__file__).parents[2]
@@ -101,6 +102,25 @@ def test_shard_out_of_time_says_so_and_goes_on(tmp_path, plain):
     assert stamp.is_file()
     assert _lines(tmp_path) == {"smoke.shard-1-of-2.jsonl": 3}
     assert _numbers(tmp_path).items() < plain.items()
+
+
+def test_an_experiment_of_which_another_process_has_a_run_in_hand_is_not_done(tmp_path, monkeypatch):
+    pytest.importorskip("fcntl")
+    monkeypatch.setenv("LOSSBOOK_BUILD", str(tmp_path))
+    monkeypatch.setenv("LOSSBOOK_FAILURES", str(tmp_path / "failures"))
+    stamp = tmp_path / "stamp.json"
+    step = ["experiment", EXPERIMENT, "--profile", "smoke", "--device", "cpu", "--stamp", str(stamp)]
+    chosen = experiments.get(EXPERIMENT)
+    runs, _ = runner.plan_experiment(chosen, chosen.profile("smoke"))
+    with runner._claimed(runs[1]):
+        assert workflow.main(step) == workflow.UNFINISHED
+    assert not stamp.exists()
+    said = (tmp_path / "failures" / "experiment-li2020-table5.txt").read_text()
+    assert f"1 runs of {EXPERIMENT} are left; the same command goes on with them; in hand: " in said
+    assert f"process {os.getpid()} on " in said
+    assert runner.holders(runs) == []
+    assert workflow.main(step) == 0
+    assert stamp.is_file()
 
 
 def test_settings_say_what_a_shard_is_to_do():

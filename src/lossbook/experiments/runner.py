@@ -3,9 +3,11 @@
 import contextlib
 import math
 import os
+import platform
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -261,18 +263,41 @@ def _claimed(run: Run) -> Iterator[bool]:
     except ImportError:  # Windows: one process at a time is up to the user.
         yield True
         return
-    path = run.checkpoint.with_suffix(".lock")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    path = _lock(run)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise LossbookError(
+            f"cannot write to {path.parent}, where runs in hand are kept: {error.strerror}. Make room, or set "
+            "LOSSBOOK_BUILD to a folder that can be written."
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return
+        with contextlib.suppress(OSError):  # A full disk: the lock holds without a name in it.
+            os.ftruncate(handle, 0)
+            os.write(handle, f"process {os.getpid()} on {platform.node()}".encode())
         yield True
     finally:
         os.close(handle)
+
+
+def holders(runs: Sequence[Run]) -> list[str]:
+    """The other processes that have some of the runs in hand, such as ``process 123 on host``; sorted."""
+    found = set()
+    for run, *_ in jobs(runs):
+        with contextlib.suppress(OSError, LossbookError), _claimed(run) as claimed:
+            if not claimed:
+                found.add(_lock(run).read_text(encoding="utf-8") or "another process")
+    return sorted(found)
+
+
+def _lock(run: Run) -> Path:
+    return run.checkpoint.with_suffix(".lock")
 
 
 @dataclass(frozen=True)
