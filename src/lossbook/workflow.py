@@ -960,7 +960,7 @@ def step_experiment(
     again = refresh if refresh is not None else profile != "paper"
     outcome = experiments.run(name, profile=profile, device=device, refresh=again)
     _check_finished(outcome, name, again)
-    runs = [f"{r.key} {r.provenance.get('code')} {r.provenance.get('finished')}" for r in outcome.records]
+    runs = {f"{r.key} {r.provenance.get('code')} {r.provenance.get('finished')}" for r in outcome.records}
     notes = list(outcome.notes)
     content = {"notes": notes, "runs": sorted(runs), "state": _experiment_state(name, profile, notes)}
     paths.atomic_write(stamp, json.dumps(content, indent=1))

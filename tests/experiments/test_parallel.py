@@ -1,5 +1,6 @@
 """The command that trains an experiment's networks on several processes."""
 
+import math
 import os
 import subprocess
 import sys
@@ -66,6 +67,32 @@ def test_experiment_on_tables_is_refused(place):
     )
     with pytest.raises(parallel.LossbookError, match="divide it by `lossbook run --shard`"):
         parallel._divided(run)
+
+
+@pytest.fixture
+def group(tmp_path, monkeypatch):
+    """A process group of this process alone, which the command takes for the one it makes."""
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'group'}", rank=0, world_size=1
+    )
+    destroy = torch.distributed.destroy_process_group
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda *_: None)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    yield
+    destroy()
+
+
+def test_stand_in_data_are_noted(place, group, monkeypatch, capsys):
+    monkeypatch.setattr(parallel, "plan_experiment", lambda *_: ([], ("digits stand in for mnist",)))
+    assert parallel.main([EXPERIMENT, "--profile", "smoke"]) == 0
+    assert capsys.readouterr().out.endswith("0 left\nnote: digits stand in for mnist\n")
+
+
+@pytest.mark.parametrize("minutes", [0, -1, math.nan])
+def test_budget_that_is_none_is_refused(minutes):
+    with pytest.raises(parallel.LossbookError, match="a positive number of minutes"):
+        parallel.run_parallel(experiments.get(EXPERIMENT), profile="smoke", budget_minutes=minutes)
 
 
 def test_command_says_how_it_is_started(monkeypatch, capsys):

@@ -258,6 +258,73 @@ def test_embedded_data_stands_in_only_where_a_profile_allows_it(store, monkeypat
     assert "mnist is not to be had" in outcome.notes[0]
 
 
+def test_a_run_that_stands_in_for_two_sets_is_trained_once_and_shown_for_both(store, monkeypatch):
+    def unobtainable(name, **_):
+        raise datasets.DataUnavailableError(f"{name} is not to be had")
+
+    monkeypatch.setattr(runner.datasets, "present", lambda name: name == "digits")
+    monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)
+    (plain,) = tiny_experiment(losses=("ce",), epochs=1).profiles["smoke"].cells
+    cells = tuple(
+        Cell({"dataset": name}, replace(plain.spec, dataset=name, train_size=size))
+        for name, size in (("mnist", 64), ("fashion_mnist", 64), ("kmnist", 65))
+    )
+    toy = Experiment("toy/a", "", {"smoke": Profile("smoke", "", cells, 1, embedded_fallback=True)})
+    outcome = run(toy, store)
+    assert outcome.trained == 1
+    assert {r.labels["dataset"] for r in outcome.records} == {"mnist", "fashion_mnist", "kmnist"}
+    assert len(store.records()) == len({r.key for r in outcome.records}) == 1
+    assert any(
+        note.startswith("mnist and fashion_mnist and kmnist are labels of the same runs")
+        for note in outcome.notes
+    )
+    again = run(toy, store)
+    assert (again.trained, again.records, again.left) == (0, outcome.records, [])
+
+    # With the sets at hand, what stood in for them is no record of a run.
+    monkeypatch.setattr(runner.datasets, "present", lambda name: True)
+    runs, _ = runner.plan_experiment(toy, toy.profile("smoke"))
+    assert len(runs) == 3
+    assert runner._missing(runs, store, False) == runs
+
+
+def test_every_cell_of_an_experiment_has_records_where_no_data_can_be_had(store, monkeypatch):
+    from lossbook import experiments
+    from lossbook.report import evidence
+
+    def unobtainable(name, **_):
+        raise datasets.DataUnavailableError(f"{name} is not to be had")
+
+    monkeypatch.setattr(runner.datasets, "present", lambda name: name == "digits")
+    monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)
+    table3 = experiments.get("li2020/table3")
+    quick = table3.profile("quick")
+    runs, _ = runner.plan_experiment(table3, quick)
+    assert len(runs) == len(quick.runs()) / 2
+    (made,) = run(tiny_experiment(losses=("ce",), seeds=1), store).records
+    for each in runs:
+        labels = dict(each.cell.labels)
+        store.append(
+            replace(
+                made,
+                experiment=table3.name,
+                profile="quick",
+                key=each.spec.key,
+                config=each.spec.config,
+                seed=each.spec.seed,
+                labels=labels,
+            )
+        )
+    outcome = run_experiment(table3, profile="quick", store=store, device="cpu", progress=False)
+    assert (outcome.trained, outcome.left) == (0, [])
+    assert len(outcome.records) == len(quick.runs())
+    # So a page shows both sets, from what was just run or from the store.
+    for found in (outcome, None):
+        shown = evidence.records(table3.name, "quick", outcome=found, store=store)
+        for cell in quick.cells:
+            assert len(shown.runs("quick", **cell.labels).records) == quick.seeds
+
+
 def test_a_set_that_cannot_be_had_is_an_error_elsewhere(store, monkeypatch, tmp_path):
     monkeypatch.setenv("LOSSBOOK_DATA", str(tmp_path / "empty"))
     monkeypatch.setattr(

@@ -63,23 +63,21 @@ def run(
         refresh=refresh,
         shard=_shard(shard),
     )
-    there = len(outcome.records)
+    keys = list(dict.fromkeys(record.key for record in outcome.records))
+    there = len(keys)
     print(
         f"{experiment} [{profile}]: {outcome.trained} runs trained now, "
         f"{there} of {there + len(outcome.left)} there"
     )
-    if outcome.stale:
-        print(
-            f"{len(outcome.stale)} records were made by code that has since changed; "
-            "--refresh trains them again"
-        )
+    if stale := {record.key for record in outcome.stale}:
+        print(f"{len(stale)} records were made by code that has since changed; --refresh trains them again")
     for note in outcome.notes:
         print(f"note: {note}")
     if summary is not None:
         content = {
             "experiment": experiment,
             "profile": profile,
-            "keys": [record.key for record in outcome.records],
+            "keys": keys,
             "left": len(outcome.left),
             "notes": list(outcome.notes),
         }

@@ -10,10 +10,8 @@ For networks that are too large for one GPU's time; a grid of small ones is fast
 
 import argparse
 import contextlib
-import math
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -25,7 +23,14 @@ from lossbook.errors import LossbookError
 from lossbook.experiments.grid import Experiment
 from lossbook.experiments.jobs import Run, train_job
 from lossbook.experiments.progress import Progress
-from lossbook.experiments.runner import _claimed, _missing, plan_experiment
+from lossbook.experiments.runner import (
+    _claimed,
+    _missing,
+    data_notes,
+    deadline_after,
+    plan_experiment,
+    stored,
+)
 from lossbook.results import Store, code_hash
 from lossbook.training import RunPlan
 from lossbook.training.engine import OutOfTimeError
@@ -41,7 +46,7 @@ def run_parallel(
     seeds: int | None = None,
     budget_minutes: float | None = None,
     store: Store | None = None,
-) -> tuple[int, int]:
+) -> tuple[int, int, tuple[str, ...]]:
     """Train what has no record yet; every process of the process group calls this.
 
     The first process writes the records. They are those of one process but for rounding, and say how many
@@ -55,19 +60,21 @@ def run_parallel(
         store: Where records are; the project's own if None.
 
     Returns:
-        How many runs were trained, and how many are left.
+        How many runs were trained, how many are left, and what a reader must know of the data.
 
     Raises:
         LossbookError: Unknown profile, no data, or an experiment on tables.
     """
-    deadline = math.inf if budget_minutes is None else time.monotonic() + 60 * budget_minutes
+    deadline = deadline_after(budget_minutes)
     first = distributed.get_rank() == 0
     device = torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
     store = store or Store()
-    runs = [_divided(run) for run in plan_experiment(experiment, experiment.profile(profile), seeds)[0]]
+    chosen = experiment.profile(profile)
+    planned, notes = plan_experiment(experiment, chosen, seeds)
+    runs = [_divided(run) for run in planned]
     left = from_first([run.spec.key for run in _missing(runs, store, False)])
     total = len(left)
     with Progress([run.spec for run in runs if run.spec.key in left], device, enabled=first) as shown:
@@ -91,7 +98,9 @@ def run_parallel(
                     made = record.provenance | {"processes": distributed.get_world_size()}
                     store.append(replace(record, provenance=made))
                 left.remove(run.spec.key)
-    return total - len(left), len(left)
+    keys = {run.spec.key for run in runs}
+    notes += data_notes(record for record in stored(experiment, chosen, store) if record.key in keys)
+    return total - len(left), len(left), notes
 
 
 def _divided(run: Run) -> Run:
@@ -121,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     first = distributed.get_rank() == 0
     try:
-        trained, left = run_parallel(
+        trained, left, notes = run_parallel(
             experiments.get(given.experiment),
             profile=given.profile,
             seeds=given.seeds,
@@ -135,6 +144,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         distributed.destroy_process_group()
     if first:
         print(f"{given.experiment} [{given.profile}]: {trained} runs trained now, {left} left")
+        for note in notes:
+            print(f"note: {note}")
     return 0
 
 

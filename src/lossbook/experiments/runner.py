@@ -5,7 +5,7 @@ import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import torch
 
 from lossbook import datasets
 from lossbook.errors import LossbookError
-from lossbook.experiments.grid import Experiment, Profile
+from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.experiments.jobs import Run, jobs, train_job
 from lossbook.experiments.progress import Progress
 from lossbook.results import Record, Store, canonical, code_hash
@@ -29,7 +29,8 @@ class RunOutcome:
     """What :func:`run` did.
 
     Attributes:
-        records: The records of the experiment at this profile, old and new.
+        records: The records of the experiment at this profile, old and new. A run that stands in for several
+            cells has one for each, with the cell's labels and the same key.
         trained: How many runs were trained now.
         left: The runs that have no record yet.
         stale: Records made by code that has since changed.
@@ -68,6 +69,19 @@ def device_named(name: str) -> torch.device:
     return torch.device(name)
 
 
+def deadline_after(budget_minutes: float | None) -> float:
+    """The ``time.monotonic()`` at which a budget is used up; infinite without one.
+
+    Raises:
+        LossbookError: A budget that is no positive number of minutes.
+    """
+    if budget_minutes is None:
+        return math.inf
+    if not budget_minutes > 0:
+        raise LossbookError(f"a budget must be a positive number of minutes; got {budget_minutes}")
+    return time.monotonic() + 60 * budget_minutes
+
+
 def plan_experiment(
     experiment: Experiment, profile: Profile, seeds: int | None = None
 ) -> tuple[list[Run], tuple[str, ...]]:
@@ -85,6 +99,7 @@ def plan_experiment(
         profile = replace(profile, cells=profile.embedded_cells)
         reasons = {}
     runs: dict[str, Run] = {}
+    meant: dict[str, dict[str, None]] = {}
     hashes: dict[tuple[str, ...], str] = {}
     sharing = experiment.sharing(profile.name)
     for cell, spec in profile.runs(seeds):
@@ -93,12 +108,23 @@ def plan_experiment(
                 f"{datasets.info(spec.dataset).title} could not be had, so scikit-learn's digits stand in "
                 f"for it: the numbers labelled {spec.dataset} say nothing about {spec.dataset}. {reason}"
             )
-            spec = replace(spec, dataset=EMBEDDED, train_size=None, test_size=None)
+            spec = stand_in(spec)
+            meant.setdefault(spec.key, {})[cell.spec.dataset] = None
         plan = plan_run(spec)
         if plan.entry_points not in hashes:
             hashes[plan.entry_points] = code_hash(plan.entry_points)
-        runs[spec.key] = Run(experiment.name, profile.name, cell, plan, hashes[plan.entry_points], sharing)
+        code = hashes[plan.entry_points]
+        runs.setdefault(spec.key, Run(experiment.name, profile.name, cell, plan, code, sharing))
+    for names in sorted({tuple(each) for each in meant.values() if len(each) > 1}):
+        notes.append(
+            f"{' and '.join(names)} are labels of the same runs here, each of which is trained once."
+        )
     return list(runs.values()), tuple(dict.fromkeys(notes))
+
+
+def stand_in(spec: RunSpec) -> RunSpec:
+    """The run on scikit-learn's digits that stands in for one on a data set that cannot be had."""
+    return replace(spec, dataset=EMBEDDED, train_size=None, test_size=None)
 
 
 def _unobtainable(profile: Profile) -> dict[str, str]:
@@ -149,9 +175,7 @@ def run_experiment(
     Raises:
         LossbookError: Unknown profile or device, no data, a store that cannot be written.
     """
-    if budget_minutes is not None and not budget_minutes > 0:
-        raise LossbookError(f"a budget must be a positive number of minutes; got {budget_minutes}")
-    deadline = math.inf if budget_minutes is None else time.monotonic() + 60 * budget_minutes
+    deadline = deadline_after(budget_minutes)
     where = device_named(device)
     chosen = experiment.profile(profile)
     store = store or Store(shard=shard)
@@ -164,25 +188,33 @@ def run_experiment(
         if unavailable and not trained and len(missing) == len(runs):
             raise next(iter(unavailable.values()))
         notes += tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
-    by_key = {record.key: record for record in stored(experiment, chosen, store)}
-    records = [by_key[run.spec.key] for run in runs if run.spec.key in by_key]
-    notes += tuple(
+    by_key: dict[str, list[Record]] = {}
+    for record in stored(experiment, chosen, store):
+        by_key.setdefault(record.key, []).append(record)
+    records = [record for run in runs for record in by_key.get(run.spec.key, ())]
+    notes += data_notes(records)
+    left = [run for run in runs if run.spec.key not in by_key]
+    stale = [record for record in records if record.stale]
+    return RunOutcome(records, trained, left, stale, notes, tuple(unavailable))
+
+
+def data_notes(records: Iterable[Record]) -> tuple[str, ...]:
+    """What the data behind some records depart from the published ones in, each once."""
+    return tuple(
         dict.fromkeys(
             f"{record.config['dataset']}: {note}"
             for record in records
             for note in record.provenance.get("data_notes", ())
         )
     )
-    left = [run for run in runs if run.spec.key not in by_key]
-    stale = [record for record in records if record.stale]
-    return RunOutcome(records, trained, left, stale, notes, tuple(unavailable))
 
 
 def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Record]:
     """The records of a profile, and those of runs that it shares with a part of it, or is itself a part of.
 
     A shared run was trained under one name and counts under both: its record comes with this profile's name
-    and labels. A fresh record is preferred to a stale one, then one of this profile's own.
+    and labels. A fresh record is preferred to a stale one, then one of this profile's own. A run on embedded
+    data that stands in for several cells comes once with the labels of each.
     """
     cells = {canonical(cell.spec.config): cell for cell in profile.cells}
     sharing = experiment.sharing(profile.name)
@@ -199,7 +231,18 @@ def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Recor
         rank = (record.stale is False, own)
         if record.key not in best or rank > best[record.key][0]:
             best[record.key] = (rank, record)
-    return sorted((record for _, record in best.values()), key=lambda r: (canonical(r.labels), r.seed))
+    shared: dict[str, dict[str, Cell]] = {}
+    for cell in profile.cells if profile.embedded_fallback else ():
+        config = canonical(stand_in(cell.spec).config)
+        shared.setdefault(config, {})[canonical(cell.labels)] = cell
+    found: list[Record] = []
+    for _, record in best.values():
+        under = shared.get(canonical(record.config), {})
+        if canonical(record.labels) in under:
+            found += [replace(record, labels=dict(cell.labels)) for cell in under.values()]
+        else:
+            found.append(record)
+    return sorted(found, key=lambda r: (canonical(r.labels), r.seed))
 
 
 def _part(runs: list[Run], index: int, count: int) -> list[Run]:
@@ -269,8 +312,8 @@ def _claimed(run: Run) -> Iterator[bool]:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as error:
         raise LossbookError(
-            f"cannot write to {path.parent}, where runs in hand are kept: {error.strerror}. Make room, or set "
-            "LOSSBOOK_BUILD to a folder that can be written."
+            f"cannot write to {path.parent}, where runs in hand are kept: {error.strerror}. Make room, or "
+            "set LOSSBOOK_BUILD to a folder that can be written."
         ) from error
     try:
         try:
