@@ -51,7 +51,7 @@ def _record(
         config={"dataset": f"{collection}/{name}", "epochs": 50},
         seed=seed,
         status="finished" if values else "diverged",
-        metrics=every | metrics,
+        metrics=every | {"selected_epoch": 49} | metrics,
         curves={},
         provenance={
             "data_notes": ["each data file was standardised by itself"] if name == "set1" else [],
@@ -495,18 +495,55 @@ def test_choices_are_compared() -> None:
     text = battash2021.sensitivity_text(_study(_fixed(TABLE), 3))
     # Gains of 4, 0 and 1 points; without the second set 2.5.
     assert (
-        "Linear: the mean gain is between +1.67 and +2.50 points, and p is below 0.05 in 0 of 8 rows." in text
+        "Linear: the mean gain is between +1.67 and +2.50 points, and p is below 0.05 in 0 of 9 rows, or 0 "
+        "when adjusted for all 15 pairs. The gradual mixture is ahead of CE in 0 of 9 ways" in text
     )
     frame, _ = battash2021.sensitivity_table(_study(_fixed(TABLE), 3))
     assert len(frame) == 2 * len(READINGS)
-    assert frame["Sets"].tolist()[:8] == [3] * 7 + [2]
+    assert frame["Sets"].tolist()[:9] == [3] * 8 + [2]
     # Without a set on two scales there is nothing to leave out, in the table and in the text.
     plain = _without(_study(_fixed(TABLE), 3), lambda r: r.labels["dataset"] == "set1")
-    assert len(battash2021.sensitivity_table(plain)[0]) == 2 * 7
-    assert "0 of 7 rows" in battash2021.sensitivity_text(plain)
+    assert len(battash2021.sensitivity_table(plain)[0]) == 2 * 8
+    assert "0 of 8 rows" in battash2021.sensitivity_text(plain)
     rates = battash2021.rates_table(_study(_fixed(TABLE), 3))
     assert rates["Rate 0.01"].tolist() == [3] * 12
     assert rates["Runs"].tolist() == [18] * 12
+    # All rates validate alike.
+    assert rates["Tied"].tolist() == [3] * 12
+    ahead = battash2021.sensitivity_text(_shifted(AS_CLAIMED))
+    assert "p is below 0.05 in 9 of 9 rows, or 9 when adjusted" in ahead
+    assert "ahead of CE in 9 of 9 ways" in ahead
+
+
+def test_one_rate_for_all_data_sets() -> None:
+    """Set 0 likes 0.005 best by far, the two others 0.01 a little."""
+
+    def accuracies(i: int, _method: int, rate: float, _seed: int) -> tuple[float, float]:
+        good = {0.01: 0.5 if i == 0 else 0.61, 0.005: 0.9 if i == 0 else 0.6, 0.001: 0.1}[rate]
+        return good, rate
+
+    study = _study(accuracies, 3)
+    one = next(reading for reading in READINGS if reading.one_rate)
+    assert _columns(study.scores("linear", one)).rates[0].tolist() == [[0.005] * 6] * 3
+    assert _columns(study.scores("linear")).rates[0, :, 0].tolist() == [0.005, 0.01, 0.01]
+    assert battash2021.rates_table(study)["Tied"].tolist() == [0] * 12
+
+
+def test_epochs_chosen_before_the_switch_to_el() -> None:
+    """F = 0,0.5 comes to EL with epoch 48 of 50, the gradual schedule with 43; its second phase is at 9."""
+    for epoch, before, first in (
+        (47, [0, 0], [0, 0]),
+        (46, [6, 0], [6, 0]),
+        (8, [6, 6], [6, 0]),
+        (7, [6, 6], [6, 6]),
+    ):
+        study = _study(_fixed(TABLE), 3, classifiers=("linear",), selected_epoch=epoch)
+        rows = battash2021.switch_table(study)
+        assert rows["EL alone from epoch"].tolist() == [48, 43]
+        assert rows["Runs read"].tolist() == [6, 6]
+        assert [cell.values["count"] for cell in rows["Chosen before"]] == before
+        assert [cell.values["count"] for cell in rows["In the first phase"]] == first
+    assert "never saw EL alone: linear 6 (100%)" in battash2021.switch_text(study)
 
 
 @pytest.mark.parametrize(("sets", "seeds"), [(1, 1), (2, 1), (1, 2)])

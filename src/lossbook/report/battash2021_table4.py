@@ -65,6 +65,7 @@ class Reading:
         validation: The metric that decides on the learning rate; its epoch was chosen by the same accuracy.
         test: The metric that is read.
         per_seed: Choose the rate for each seed by itself, not once for all seeds by the mean over them.
+        one_rate: Choose one rate a method for all data sets, by the mean over them.
         smaller: Of rates that tie take the smaller, not the larger.
         rate_of: Every method takes the rate chosen for this one.
         two_scales: Keep the sets whose two published files are on different scales.
@@ -74,6 +75,7 @@ class Reading:
     validation: str = "selected_validation_accuracy"
     test: str = "selected_test_accuracy"
     per_seed: bool = False
+    one_rate: bool = False
     smaller: bool = False
     rate_of: int | None = None
     two_scales: bool = True
@@ -94,6 +96,7 @@ READINGS = (
     replace(POOLED, title="Learning rate chosen for each seed by itself", per_seed=True),
     replace(POOLED, title="Of tied learning rates the smaller", smaller=True),
     replace(POOLED, title="Every method at the learning rate chosen for CE", rate_of=CE),
+    replace(POOLED, title="One learning rate a method, for all data sets", one_rate=True),
     replace(POOLED, title="Without the sets whose files are on different scales", two_scales=False),
 )
 
@@ -172,9 +175,10 @@ def scores(frame: pd.DataFrame, classifier: str, reading: Reading = POOLED) -> S
     """Choose a learning rate for each data set and method on validation data, and read the test accuracy.
 
     The rate with the highest validation accuracy is taken, averaged over seeds; of rates that tie, the
-    larger. A rate at which a seed diverged is never taken. A data set counts if every method has been run on
-    it with every rate and seed, and has a rate left. Where later seeds are still incomplete, as many seeds
-    are used as keep the most runs.
+    larger. A rate at which a seed diverged is never taken, for that seed alone where each seed chooses by
+    itself. A method that diverged at the rate it is to share with another takes the next best. A data set
+    counts if every method has been run on it with every rate and seed, and has a rate left. Where later
+    seeds are still incomplete, as many seeds are used as keep the most runs.
 
     Args:
         frame: What :func:`tidy` made, of one profile.
@@ -213,6 +217,9 @@ def scores(frame: pd.DataFrame, classifier: str, reading: Reading = POOLED) -> S
     criterion = np.where(usable, validation, -np.inf)[:count]
     if not reading.per_seed:
         criterion = np.broadcast_to(criterion.mean(axis=0, keepdims=True), criterion.shape)
+    if reading.one_rate:
+        each = criterion.mean(axis=1, keepdims=True, where=complete[None, :, None, None])
+        criterion = np.broadcast_to(each, criterion.shape)
     if reading.rate_of is not None:
         other = criterion[:, :, [reading.rate_of]]
         criterion = np.where(np.isfinite(criterion), other, -np.inf)

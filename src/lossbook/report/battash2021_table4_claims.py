@@ -20,6 +20,7 @@ from lossbook.report.battash2021 import (
     pair_of,
     printed,
     seeds_text,
+    switch_text,
     views,
 )
 from lossbook.report.battash2021_table4 import (
@@ -29,6 +30,7 @@ from lossbook.report.battash2021_table4 import (
     EL,
     FOCAL,
     GRADUAL,
+    READINGS,
     TWO_PHASE,
     Scores,
     Study,
@@ -82,9 +84,17 @@ def claims(study: Study | None) -> list[verdict.Claim]:
             usable,
             read,
             [(CONSTANT, CE), (TWO_PHASE, CE)],
+            more=[switch_text(usable)] if usable else [],
         ),
         _compared("EL by itself cannot compete with CE.", _WHERE, usable, read, [(CE, EL)], wins=EL),
-        _compared("CE is more accurate than the focal loss.", _WHERE, usable, read, [(CE, FOCAL)]),
+        _compared(
+            "CE is more accurate than the focal loss.",
+            _WHERE,
+            usable,
+            read,
+            [(CE, FOCAL)],
+            more=["The factor 0.25 of the focal loss divides its learning rate by four."],
+        ),
         _differ(usable, read),
     ]
 
@@ -102,13 +112,32 @@ def meaning(study: Study) -> list[str]:
         if len(each.seeds) > 1:
             gains = 100 * (each.values[:, :, GRADUAL] - each.values[:, :, CE]).mean(axis=1)
             by_seed = f" (seed by seed {', '.join(tables.signed(float(value)) for value in gains)})"
+        beside = "" if study.embedded else _beside_paper(each, gain)
         found.append(
             f"**{CLASSIFIERS[each.classifier]}: {says}.** The mean gain over {len(each.datasets)} data sets "
-            f"is {interval_text(gain)} points{by_seed}.{'' if study.embedded else _beside_paper(each, gain)} "
+            f"is {interval_text(gain)} points{by_seed}, and the median {_median(each, GRADUAL)}.{beside} "
             f"The mixture is better on {pair.better} of the sets, equal on {pair.equal} and worse on "
             f"{pair.worse} (Wilcoxon, Holm over 15 pairs: p {equals_text(pair.adjusted)}). {_mixtures(each)}"
+            f"{_under_choices(study, each.classifier)}"
         )
     return found
+
+
+def _median(found: Scores, method: int) -> str:
+    return tables.signed(float(np.median(100 * (found.mean[:, method] - found.mean[:, CE]))))
+
+
+def _under_choices(study: Study, classifier: str) -> str:
+    """Under which other ways of reading the runs the gradual mixture is ahead of CE."""
+    read = [(reading, study.scores(classifier, reading)) for reading in READINGS[1:]]
+    titles = [
+        reading.title[0].lower() + reading.title[1:]
+        for reading, found in read
+        if found is not None and _ahead(found, GRADUAL, CE)
+    ]
+    if not titles:
+        return " Under none of the other choices below is it ahead of CE by that test."
+    return f" It is ahead of CE by that test where one choice is another: {'; '.join(titles)}."
 
 
 def _beside_paper(found: Scores, gain: stats.Interval) -> str:
@@ -174,6 +203,7 @@ def _compared(
     pairs: Sequence[tuple[int, int]],
     rule: str = _SAME_RULE,
     wins: int | None = None,
+    more: Sequence[str] = (),
 ) -> verdict.Claim:
     shown, signs, sentences = [], [], []
     for found in read:
@@ -187,6 +217,8 @@ def _compared(
                 f"{interval_text(difference)} points; {pair.better} sets better, {pair.equal} equal, "
                 f"{pair.worse} worse; p {equals_text(pair.adjusted)}."
             )
+            if worse in (EL, FOCAL):
+                sentences.append(_at_the_largest_rate(found, worse))
         if wins is not None:
             won = ranking.wins(found.mean)
             sentences.append(
@@ -198,7 +230,17 @@ def _compared(
         finding = _share(shown, 2 * len(CLASSIFIERS) * len(pairs))
         if finding == "does not hold" and any(signs):
             finding = "not settled"
+    sentences += [said for said in more if said and sentences]
     return _claim(title, where, rule, finding, study, sentences)
+
+
+def _at_the_largest_rate(found: Scores, method: int) -> str:
+    """How often a method takes the largest rate there is, where a larger one might suit it better."""
+    counts = [int((found.rates[0, :, j] == found.rates.max()).sum()) for j in (method, CE)]
+    return (
+        f"{CLASSIFIERS[found.classifier]}: the largest learning rate was chosen for {NAMES[method]} on "
+        f"{counts[0]} of {len(found.datasets)} sets, for CE on {counts[1]}. Larger ones were not tried."
+    )
 
 
 def _differ(study: Study | None, read: Sequence[Scores]) -> verdict.Claim:
