@@ -175,6 +175,134 @@ def test_a_budget_ends_the_command_in_time(store):
     assert len(outcome.left) == 1
 
 
+def test_a_budget_shorter_than_an_epoch_says_that_it_must_be_longer(store, capsys):
+    experiment = tiny_experiment(losses=("ce",), seeds=1)
+    options = {"profile": "smoke", "device": "cpu", "store": store}
+    run_experiment(experiment, budget_minutes=1e-9, **options)
+    said = capsys.readouterr().err
+    assert "before an epoch of keras_mnist_cnn on digits was finished" in said
+    assert "needs a longer budget" in said
+
+
+def stop_after(epochs, monkeypatch, engine):
+    """Save after each epoch, and stop so many epochs later."""
+    real, started = engine._train_epoch, []
+
+    def train_epoch(*arguments):
+        started.append(1)
+        if len(started) == epochs + 1:
+            raise engine.OutOfTimeError
+        return real(*arguments)
+
+    monkeypatch.setattr(engine, "_CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(engine, "_train_epoch", train_epoch)
+    return started
+
+
+def test_a_checkpoint_made_on_other_data_is_not_continued(store, tmp_path, monkeypatch):
+    from lossbook.results import Store
+    from lossbook.training import engine
+
+    experiment = tiny_experiment(epochs=4, losses=("ce",), seeds=1)
+    whole = run(experiment, Store(working=tmp_path / "whole", published=tmp_path / "none"))
+    stop_after(2, monkeypatch, engine)
+    plain = datasets.load
+
+    def inverted(name):
+        data = plain(name)
+        return replace(data, train_images=255 - data.train_images, checksum="0" * 64)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(jobs.datasets, "load", inverted)
+        assert run(experiment, store, budget_minutes=60).trained == 0
+    assert run(experiment, store).records[0].curves == whole.records[0].curves
+
+
+@pytest.mark.parametrize("damage", [b"", b"nothing", b"PK\x03\x04", "half", "other"])
+def test_a_damaged_checkpoint_is_dropped_and_the_run_starts_anew(store, place, monkeypatch, damage):
+    from lossbook.training import engine
+
+    experiment = tiny_experiment(epochs=3, losses=("ce",), seeds=1)
+    stop_after(1, monkeypatch, engine)
+    run(experiment, store, budget_minutes=60)
+    (checkpoint,) = (place / "checkpoints").glob("*.pt")
+    if damage == "other":
+        torch.save({"epochs": 1}, checkpoint)
+    else:
+        content = checkpoint.read_bytes()
+        checkpoint.write_bytes(content[: len(content) // 2] if damage == "half" else damage)
+    with pytest.warns(UserWarning, match=r"\.pt is damaged and was deleted"):
+        outcome = run(experiment, store)
+    assert outcome.trained == 1
+
+
+def no_training(*_, **__):
+    raise AssertionError("this was trained before")
+
+
+def test_what_was_trained_is_not_lost_when_its_record_cannot_be_written(store, tmp_path, place, monkeypatch):
+    from lossbook.results import Store
+
+    experiment = tiny_experiment(
+        epochs=3, losses=("ce",), seeds=1, measures="reliability_softmax", epoch_measures="softmax"
+    )
+    whole = run(experiment, Store(working=tmp_path / "whole", published=tmp_path / "none"))
+
+    def full(record):
+        raise LossbookError("the disk is full")
+
+    with monkeypatch.context() as changed:
+        changed.setattr(store, "append", full)
+        with pytest.raises(LossbookError, match="the disk is full"):
+            run(experiment, store)
+    assert not store.records()
+    monkeypatch.setattr("lossbook.training.engine._train_epoch", no_training)
+    outcome = run(experiment, store)
+    (record,), (other,) = outcome.records, whole.records
+    assert outcome.trained == 1
+    assert (record.curves, record.metrics, record.status) == (other.curves, other.metrics, other.status)
+    assert not list((place / "checkpoints").glob("*.done*"))
+
+
+def test_what_was_trained_is_not_lost_when_it_cannot_be_measured(store, tmp_path, monkeypatch):
+    from lossbook.results import Store
+    from lossbook.training import plan
+
+    def fails(network, arrays):
+        raise ValueError("no example of class 3")
+
+    fails.__module__, fails.__qualname__ = "elsewhere", "measure"
+    experiment = tiny_experiment(losses=("ce",), seeds=1, measures="softmax")
+    whole = run(experiment, Store(working=tmp_path / "whole", published=tmp_path / "none"))
+    with monkeypatch.context() as changed:
+        changed.setattr(plan.measures, "get", lambda name: fails)
+        with pytest.raises(ValueError, match="no example of class 3"):
+            run(experiment, store)
+    # Mended, it measures the network that is there.
+    monkeypatch.setattr("lossbook.training.engine._train_epoch", no_training)
+    assert run(experiment, store).records[0].metrics == whole.records[0].metrics
+
+
+def test_what_was_trained_with_other_code_or_data_is_trained_again(store, monkeypatch):
+    experiment = tiny_experiment(losses=("ce",), seeds=1)
+    with monkeypatch.context() as changed:
+        changed.setattr(jobs, "code_hash", lambda entries: "0" * 12)
+        changed.setattr(store, "append", no_training)
+        with pytest.raises(AssertionError):
+            run(experiment, store)
+    started = stop_after(100, monkeypatch, sys.modules["lossbook.training.engine"])
+    assert run(experiment, store).trained == 1
+    assert len(started) == 2
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot be read")
+def test_a_store_that_cannot_be_written_is_named_before_anything_is_trained(store, monkeypatch):
+    (store.working / "toy/table1/smoke.jsonl").mkdir(parents=True)
+    monkeypatch.setattr(runner, "train_job", no_training)
+    with pytest.raises(LossbookError, match=r"cannot write records of toy/table1 to .*LOSSBOOK_BUILD"):
+        run(tiny_experiment(losses=("ce",), seeds=1), store)
+
+
 def test_kill_9_loses_no_finished_run(store, place):
     script = textwrap.dedent(
         f"""

@@ -164,6 +164,36 @@ def test_a_checkpoint_made_on_other_data_is_not_continued(store, tmp_path, monke
     assert numbers(run(chosen, store)) == whole
 
 
+def test_what_was_trained_is_not_lost_when_its_records_cannot_be_written(store, tmp_path, place, monkeypatch):
+    chosen = experiment(*CELLS)
+    whole = numbers(run(chosen, other_store(tmp_path)))
+    append, written = store.append, []
+
+    def full_after_one(record):
+        written.append(1)
+        if len(written) == 2:
+            raise LossbookError("the disk is full")
+        return append(record)
+
+    with monkeypatch.context() as changed:
+        changed.setattr(store, "append", full_after_one)
+        with pytest.raises(LossbookError, match="the disk is full"):
+            run(chosen, store)
+    assert len(store.records()) == 1
+    trained, real = [], jobs.train_replicas
+
+    def train_replicas(replicas, *arguments, **settings):
+        trained.append(len(replicas))
+        return real(replicas, *arguments, **settings)
+
+    monkeypatch.setattr(jobs, "train_replicas", train_replicas)
+    outcome = run(chosen, store)
+    assert numbers(outcome) == whole
+    # All of the first table's networks are there; the others are yet to be trained.
+    assert sum(trained) == 10 - 6
+    assert not list((place / "checkpoints").glob("*.done*"))
+
+
 @pytest.mark.parametrize(
     "error", [RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError("no more")]
 )

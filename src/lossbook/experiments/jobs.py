@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from torch import nn
 
 from lossbook import datasets, losses, paths
 from lossbook.errors import LossbookError
+from lossbook.experiments import saved
 from lossbook.experiments.grid import Cell
-from lossbook.results import Record, provenance
+from lossbook.results import Record, code_hash, provenance
 from lossbook.training import (
     Replica,
     ReplicaPlan,
@@ -21,9 +22,9 @@ from lossbook.training import (
     RunSpec,
     SplitArrays,
     TrainingResult,
-    train,
     train_replicas,
 )
+from lossbook.training import train as train_alone
 from lossbook.training.engine import Arrays
 from lossbook.training.imbalance import class_rows, weighted_loss
 from lossbook.training.replicas import Ties, select_epoch
@@ -67,6 +68,11 @@ class Run:
         """Where the job it belongs to is saved now and then."""
         return paths.build_dir() / "checkpoints" / f"{self.job}.pt"
 
+    @property
+    def finished(self) -> Path:
+        """Where what was trained of its job is kept until the records are written."""
+        return self.checkpoint.with_suffix(".done")
+
 
 def jobs(runs: Sequence[Run]) -> list[list[Run]]:
     """Runs that are trained together, side by side; in the order of their first."""
@@ -82,9 +88,13 @@ def train_job(
     deadline: float,
     watches: Sequence[Watch],
     *,
-    train: Callable[..., TrainingResult] = train,
+    train: Callable[..., TrainingResult] = train_alone,
 ) -> Iterator[Record]:
     """Train the runs of a job, and give their records as they come.
+
+    What was trained is kept beside the checkpoint, at :attr:`Run.finished`, so that it is not lost if it
+    cannot be measured or recorded; to be deleted once the records are written. Several processes that train
+    a run together keep none.
 
     Args:
         job: Runs that are trained together.
@@ -106,14 +116,27 @@ def train_job(
         data = datasets.load(run.spec.dataset)
         arrays = _arrays(data, run.spec, device)
         plan, networks = _watched(run.plan, arrays)
-        result = train(
-            plan,
-            arrays,
-            checkpoint=run.checkpoint,
-            code=run.code,
-            deadline=deadline,
-            on_epoch=_measuring(plan, arrays, networks, watch),
-        )
+        # A checkpoint, or what was trained, is of no use with other data.
+        made_by = f"{data.checksum} {_training_code(run.plan)}"
+        alone = train is train_alone
+        result = _finished(run, plan, arrays, made_by) if alone else None
+        if result is None:
+            if alone:
+                saved.discard_damaged(run.checkpoint)
+            result = train(
+                plan,
+                arrays,
+                checkpoint=run.checkpoint,
+                code=f"{data.checksum} {run.code}",
+                deadline=deadline,
+                on_epoch=_measuring(plan, arrays, networks, watch),
+            )
+            if alone:
+                content = {"status": result.status, "curves": result.curves, "seconds": result.seconds}
+                state = {"model": networks[-1].state_dict()}
+                saved.write_finished(run.finished, made_by, content | state)
+        else:
+            watch(len(result.curves["train_loss"]))
         curves = {name: [_plain(value) for value in values] for name, values in result.curves.items()}
         if isinstance(networks[-1], _Measured):
             curves |= networks[-1].curves()
@@ -124,6 +147,32 @@ def train_job(
             metrics |= {name: _plain(value) for name, value in measured.items()}
         made = _provenance(run, device, data.checksum, data.notes, sizes, result.seconds)
         yield _record(run, result.status, metrics, curves, made)
+
+
+def _training_code(plan: RunPlan) -> str:
+    """Hash of the code that a run is trained by, without what measures it at the end."""
+    entries = list(plan.entry_points)
+    if plan.measure is not None:
+        name = f"{plan.measure.__module__}:{plan.measure.__qualname__}"
+        if name in entries:
+            entries.remove(name)
+    return code_hash(entries)
+
+
+def _finished(run: Run, plan: RunPlan, arrays: Arrays, made_by: str) -> TrainingResult | None:
+    """A training whose record was not written, its network built anew; None if there is none."""
+    state = saved.read_finished(run.finished, made_by)
+    if state is None:
+        return None
+    height, width, channels = arrays.train_images.shape[1:]
+    device = arrays.train_images.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        network = plan.build_model((channels, height, width), arrays.num_classes)
+    # As it was trained: the layout in memory decides the last digits.
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.load_state_dict(state["model"])
+    network.eval()
+    return TrainingResult(state["status"], state["curves"], state["seconds"])
 
 
 # --- images -------------------------------------------------------------------------------------------------
@@ -226,11 +275,22 @@ def _train_table(
 ) -> Iterator[Record]:
     table = datasets.load_table(job[0].spec.dataset)
     arrays = split_arrays(table, device)
-    waiting = [(list(job), list(watches))]
+    kept: dict[str, dict[str, Any]] = (saved.read_finished(job[0].finished, table.checksum) or {}).get(
+        "runs", {}
+    )
+    known = {run.spec.key for run in job if kept.get(run.spec.key, {}).get("code") == run.code}
+    for run, watch in zip(job, watches, strict=True):
+        if run.spec.key in known:
+            watch(run.spec.epochs)
+            yield _table_record(run, kept[run.spec.key], table, arrays, device)
+    left = [(run, watch) for run, watch in zip(job, watches, strict=True) if run.spec.key not in known]
+    saved.discard_damaged(job[0].checkpoint)
+    waiting = [left] if left else []
     while waiting:
-        runs, theirs = waiting.pop()
+        now = waiting.pop()
+        runs = [run for run, _ in now]
         try:
-            results = _train_together(runs, table, arrays, deadline, theirs)
+            results = _train_together(runs, table, arrays, deadline, [watch for _, watch in now])
         except (RuntimeError, MemoryError) as error:
             if not _out_of_memory(error):
                 raise
@@ -240,14 +300,24 @@ def _train_table(
                 ) from error
             # A replica's result does not depend on its company, so half as many at a time give the same.
             half = len(runs) // 2
-            waiting += [(runs[half:], theirs[half:]), (runs[:half], theirs[:half])]
+            waiting += [now[half:], now[:half]]
             continue
-        sizes = {f"{part}_size": len(arrays.part(part)[1]) for part in ("train", "validation", "test")}
         for run, result in zip(runs, results, strict=True):
-            made = _provenance(run, device, table.checksum, table.notes, sizes, result.seconds)
-            made |= {"trained_together": len(runs), "gradient": result.gradient}
-            # Curves of thousands of small networks would be most of a store.
-            yield _record(run, result.status, _table_metrics(result), {}, made)
+            kept[run.spec.key] = {"code": run.code, "together": len(runs), "result": asdict(result)}
+        saved.write_finished(job[0].finished, table.checksum, {"runs": kept})
+        for run in runs:
+            yield _table_record(run, kept[run.spec.key], table, arrays, device)
+
+
+def _table_record(
+    run: Run, trained: dict[str, Any], table: datasets.UciSet, arrays: SplitArrays, device: torch.device
+) -> Record:
+    result = ReplicaResult(**trained["result"])
+    sizes = {f"{part}_size": len(arrays.part(part)[1]) for part in ("train", "validation", "test")}
+    made = _provenance(run, device, table.checksum, table.notes, sizes, result.seconds)
+    made |= {"trained_together": trained["together"], "gradient": result.gradient}
+    # Curves of thousands of small networks would be most of a store.
+    return _record(run, result.status, _table_metrics(result), {}, made)
 
 
 def _train_together(

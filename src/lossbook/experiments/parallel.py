@@ -30,7 +30,9 @@ from lossbook.experiments.runner import (
     deadline_after,
     plan_experiment,
     stored,
+    used_up,
 )
+from lossbook.experiments.saved import discard_damaged
 from lossbook.results import Store, code_hash
 from lossbook.training import RunPlan
 from lossbook.training.engine import OutOfTimeError
@@ -76,6 +78,8 @@ def run_parallel(
     planned, notes = plan_experiment(experiment, chosen, seeds)
     runs = [_divided(run) for run in planned]
     left = from_first([run.spec.key for run in _missing(runs, store, False)])
+    if first and left:
+        store.check_writable(experiment.name, profile)
     total = len(left)
     with Progress([run.spec for run in runs if run.spec.key in left], device, enabled=first) as shown:
         for run in [run for run in runs if run.spec.key in left]:
@@ -84,7 +88,9 @@ def run_parallel(
                 if not from_first(claimed and bool(_missing([run], store, False))):
                     shown.skip(run.spec)
                     continue
+                checkpoint = run.checkpoint.with_suffix(f".{distributed.get_world_size()}-processes.pt")
                 if first:
+                    discard_damaged(checkpoint)
                     datasets.load(run.spec.dataset)  # One process downloads.
                 distributed.barrier()
                 try:
@@ -92,11 +98,12 @@ def run_parallel(
                         [run], device, deadline, [shown.watch(run.spec)], train=train_parallel
                     )
                 except OutOfTimeError:
-                    shown.say("the time budget is used up; the same command goes on from here")
+                    shown.say(used_up(run, checkpoint))
                     break
                 if first:
                     made = record.provenance | {"processes": distributed.get_world_size()}
                     store.append(replace(record, provenance=made))
+                    run.finished.unlink(missing_ok=True)
                 left.remove(run.spec.key)
     keys = {run.spec.key for run in runs}
     notes += data_notes(record for record in stored(experiment, chosen, store) if record.key in keys)

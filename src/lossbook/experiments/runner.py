@@ -184,6 +184,7 @@ def run_experiment(
     missing = _missing(runs, store, refresh)
     trained, unavailable = 0, dict[str, datasets.DataUnavailableError]()
     if missing:
+        store.check_writable(experiment.name, profile)
         trained, unavailable = _train_all(missing, store, where, deadline, refresh, progress)
         if unavailable and not trained and len(missing) == len(runs):
             raise next(iter(unavailable.values()))
@@ -287,8 +288,9 @@ def _train_all(
                     for record in train_job(mine, device, deadline, [shown.watch(run.spec) for run in mine]):
                         store.append(record)
                         trained += 1
+                    mine[0].finished.unlink(missing_ok=True)
                 except OutOfTimeError:
-                    shown.say("the time budget is used up; the same command goes on from here")
+                    shown.say(used_up(mine[0], mine[0].checkpoint))
                     break
                 except datasets.DataUnavailableError as error:
                     # The others can be run all the same.
@@ -296,6 +298,16 @@ def _train_all(
                     for run in mine:
                         shown.skip(run.spec)
     return trained, unavailable
+
+
+def used_up(run: Run, checkpoint: Path) -> str:
+    """What to say when the budget ended a run, of which there may be no checkpoint."""
+    if checkpoint.is_file():
+        return "the time budget is used up; the same command goes on from here"
+    return (
+        f"the time budget is used up before an epoch of {run.spec.model} on {run.spec.dataset} was finished "
+        "and saved: that run starts anew, and needs a longer budget"
+    )
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import functools
 import json
 import math
 import os
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -23,6 +24,7 @@ from lossbook.results.code import code_hash
 
 SCHEMA = 1
 _MOST_READINGS = 100
+_ROOM = 1 << 16  # bytes, more than most records have
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class Store:
         Raises:
             LossbookError: The disk is full or the folder cannot be written; the store is as it was.
         """
-        path = self.working / record.experiment / f"{record.profile}{self._ending}.jsonl"
+        path = self._file(record.experiment, record.profile)
         line = (record.to_json() + "\n").encode()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -170,6 +172,34 @@ class Store:
                 "again."
             ) from error
         return path
+
+    def check_writable(self, experiment: str, profile: str) -> None:
+        """See that records can be added, before anything is trained for them.
+
+        Args:
+            experiment: ``<paper>/<item>``.
+            profile: The profile.
+
+        Raises:
+            LossbookError: The folder or the file cannot be written, or there is no room.
+        """
+        path = self._file(experiment, profile)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent) as file:
+                file.write(bytes(_ROOM))
+                file.flush()
+            if path.exists() or path.is_symlink():
+                with path.open("ab"):
+                    pass
+        except OSError as error:
+            raise LossbookError(
+                f"cannot write records of {experiment} to {path}: {error.strerror}. Make room, or set "
+                "LOSSBOOK_BUILD to a folder that can be written."
+            ) from error
+
+    def _file(self, experiment: str, profile: str) -> Path:
+        return self.working / experiment / f"{profile}{self._ending}.jsonl"
 
     def shards(self) -> list[tuple[str, str]]:
         """Experiments and profiles that have files of shards to merge, sorted."""
