@@ -64,19 +64,18 @@ def _labels(loss: str, rate: str, spec: RunSpec) -> dict[str, Any]:
 
 
 def _modality(**changes: Any) -> tuple[Cell, ...]:
-    cells = []
-    for rate in RATES:
-        for loss in LOSSES:
-            spec = _spec(loss, rate, changes, epoch_measures="modality")
-            cells.append(Cell(_labels(loss, rate, spec), spec))
-    return tuple(cells)
+    return _at_both_rates(changes, epoch_measures="modality")
 
 
 def _calibration(**changes: Any) -> tuple[Cell, ...]:
+    return _at_both_rates(changes, measures="reliability")
+
+
+def _at_both_rates(changes: Mapping[str, Any], **measured: str) -> tuple[Cell, ...]:
     cells = []
     for rate in RATES:
         for loss in LOSSES:
-            spec = _spec(loss, rate, changes, measures="reliability")
+            spec = _spec(loss, rate, changes, **measured)
             cells.append(Cell(_labels(loss, rate, spec), spec))
     return tuple(cells)
 
