@@ -6,7 +6,7 @@ import pytest
 
 from lossbook import losses, models
 from lossbook.errors import UnknownNameError
-from lossbook.training import RunSpec, augment, measures, optim, plan_run
+from lossbook.training import RunSpec, augment, measures, optim, plan, plan_run
 
 SPEC = RunSpec(
     dataset="digits",
@@ -145,6 +145,26 @@ def test_a_table_is_taken_as_it_is(setting):
     plan_run(spec)
     with pytest.raises(ValueError, match="takes the whole table"):
         plan_run(replace(spec, **{setting: CHANGES[setting]}))
+
+
+@pytest.mark.parametrize("setting", ["epochs", "batch_size", "train_size", "test_size"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2"])
+def test_sizes_are_whole_numbers_from_1(setting, value):
+    with pytest.raises(plan.SettingError, match=f"{setting} must be a whole number from 1; got {value!r}"):
+        plan_run(replace(SPEC, **{setting: value}))
+
+
+def test_a_table_needs_a_learning_rate():
+    with pytest.raises(plan.SettingError, match="needs a learning rate"):
+        plan_run(replace(SPEC, model="linear", optimizer="sgd"))
+
+
+def test_a_loss_that_changes_by_epoch_is_refused_on_images():
+    ceel = replace(SPEC, loss="ceel", loss_options={"schedule": "0-0.5"})
+    with pytest.raises(ValueError, match="'ceel' changes from epoch to epoch"):
+        plan_run(ceel)
+    plan_run(replace(ceel, loss_options={"alpha": 1.0, "beta": 0.5}))
+    plan_run(replace(ceel, model="linear", optimizer="sgd", optimizer_options={"lr": 0.1}))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from lossbook import losses, models
-from lossbook.errors import UnknownNameError
+from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.training import augment, imbalance, measures, optim, precision
 from lossbook.training.batched_losses import has_closed_form
 from lossbook.training.replicas import Replica
@@ -26,6 +26,10 @@ _LATER_SETTINGS = (
     "class_weight",
     "precision",
 )
+
+
+class SettingError(LossbookError, ValueError):
+    """Settings of a run that cannot be trained with."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +164,25 @@ def plan_run(spec: RunSpec) -> RunPlan | ReplicaPlan:
 
     Raises:
         UnknownNameError: A model, loss, option, optimiser or augmentation there is not.
-        ValueError: A setting that a network for tables cannot be trained with.
+        SettingError: A number out of its range, or a setting that the network cannot be trained with.
     """
+    for name in ("epochs", "batch_size", "train_size", "test_size"):
+        value = getattr(spec, name)
+        if value is None and name.endswith("_size") and name != "batch_size":
+            continue
+        if not isinstance(value, int) or value < 1:
+            raise SettingError(f"{name} must be a whole number from 1; got {value!r}")
     return _plan_replica(spec) if spec.model in TABLE_NETWORKS else _plan_images(spec)
 
 
 def _plan_images(spec: RunSpec) -> RunPlan:
     model = models.builder(spec.model)
     loss = losses.get(spec.loss, **spec.loss_options)
+    if hasattr(loss, "set_epoch") and getattr(loss, "schedule", loss) is not None:
+        raise SettingError(
+            f"the loss {spec.loss!r} changes from epoch to epoch ({dict(spec.loss_options)}); a network on "
+            "images cannot be trained so yet, only one on tables"
+        )
     optimizer = optim.get(spec.optimizer)
     augmentation = augment.get(spec.augmentation)
     measure = measures.get(spec.measures) if spec.measures is not None else None
@@ -201,16 +216,20 @@ def _plan_images(spec: RunSpec) -> RunPlan:
 def _plan_replica(spec: RunSpec) -> ReplicaPlan:
     loss = losses.get(spec.loss, **spec.loss_options)
     if spec.optimizer != "sgd":
-        raise ValueError(f"the network {spec.model!r} is trained with 'sgd'; got {spec.optimizer!r}")
+        raise SettingError(f"the network {spec.model!r} is trained with 'sgd'; got {spec.optimizer!r}")
     options = {"lr", "momentum"}
     for option in spec.optimizer_options:
         if option not in options:
             raise UnknownNameError("option of the optimizer 'sgd'", option, sorted(options))
+    if "lr" not in spec.optimizer_options:
+        raise SettingError(
+            f"the network {spec.model!r} needs a learning rate, optimizer_options={{'lr': ...}}"
+        )
     whole = ("train_size", "test_size", "validation_size", "class_shares", "class_weight", "precision")
     if spec.augmentation != "none" or any(
         getattr(spec, name) is not None for name in (*whole, "measures", "epoch_measures")
     ):
-        raise ValueError(
+        raise SettingError(
             "a run on a table takes the whole table as it is, without augmentation, class weights, mixed "
             "precision or further measures"
         )
