@@ -5,13 +5,14 @@ import json
 import os
 import shutil
 import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from lossbook import datasets, paths
-from lossbook.datasets import arrays, official
+from lossbook.datasets import arrays, official, verification
 from lossbook.datasets.registry import ARRAYS, Content
 
 # Content checksums of the published sets, and of the one that comes with scikit-learn.
@@ -332,3 +333,94 @@ def test_an_unreadable_file_is_a_sentence(root, tiny_kmnist, monkeypatch):
     monkeypatch.setattr(arrays.np, "load", refuse)
     with pytest.raises(datasets.DataUnavailableError, match=r"could not be read from .*Permission denied"):
         datasets.load(info)
+
+
+@pytest.mark.parametrize("form", ["archive", "damaged archive"])
+def test_an_archive_in_place_of_an_array_is_named(root, tiny_kmnist, form):
+    tiny_kmnist.put(root)
+    datasets.load(tiny_kmnist.info)
+    path = root / "kmnist/test_labels.npy"
+    with path.open("wb") as file:
+        np.savez(file, labels=tiny_kmnist.arrays["test_labels"])
+    if form != "archive":
+        path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(datasets.DataDamagedError, match=r"test_labels.npy is truncated or not a NumPy file"):
+        datasets.load(tiny_kmnist.info)
+    assert datasets.verify(tiny_kmnist.info).problems
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"train_size": 13}, "there are 12 train images, not 13"),
+        ({"test_size": 5}, "there are 6 test images, not 5"),
+        ({"image_shape": (28, 28, 3)}, r"train images are \[28, 28, 1\], not \[28, 28, 3\]"),
+        ({"class_names": ("a", "b")}, "train labels go from 0 to 9, but there are 2 class names"),
+    ],
+)
+@pytest.mark.parametrize("as_arrays", [False, True])
+def test_a_set_that_is_not_what_its_entry_says_is_refused(root, tiny_kmnist, change, message, as_arrays):
+    tiny_kmnist.put(root)
+    tiny_kmnist.arrays["train_labels"][:2] = 0, 9  # for the message
+    info = dataclasses.replace(known(tiny_kmnist.info, tiny_kmnist.arrays), **change)
+    if as_arrays:
+        write_arrays(root, info, tiny_kmnist.arrays)
+    elif "class_names" in change:
+        message = "class names"
+    (problem,) = datasets.verify(info).problems
+    with pytest.raises(datasets.DataDamagedError, match=message) as caught:
+        datasets.load(info)
+    assert problem == str(caught.value)
+    assert (root / "kmnist").is_dir() == as_arrays
+    assert verification.status(info).verified == ("NO" if as_arrays else "when loaded")
+
+
+def closed(monkeypatch, folder):
+    """Let nobody look into a folder."""
+    real = Path.is_file
+
+    def is_file(path):
+        if folder in path.parents:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+
+
+@pytest.mark.parametrize("name", ["kmnist", "KMNIST"])
+def test_a_folder_that_must_not_be_read_is_a_sentence(root, tiny_kmnist, monkeypatch, name):
+    tiny_kmnist.put(root)
+    closed(monkeypatch, root / name)
+    for ask in (datasets.present, datasets.load, datasets.get):
+        with pytest.raises(datasets.DataUnavailableError, match=rf"{name}.* cannot be read: Permission den"):
+            ask(tiny_kmnist.info)
+    (problem,) = datasets.verify(tiny_kmnist.info).problems
+    assert "cannot be read: Permission denied" in problem
+    state = verification.status(tiny_kmnist.info)
+    assert (state.here, state.verified) == (False, "NO")
+    assert "Permission denied" in state.notes[0]
+    # Others are none the worse for it.
+    assert datasets.present("digits")
+    assert not datasets.present("mnist")
+
+
+def test_arrays_that_must_not_be_read_are_a_sentence_for_get(root, tiny_kmnist, monkeypatch):
+    tiny_kmnist.put(root)
+    datasets.load(tiny_kmnist.info)
+
+    def refuse(path, **_):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(arrays.np, "load", refuse)
+    with pytest.raises(datasets.DataUnavailableError, match=r"train_images.npy cannot be read: Permission"):
+        datasets.get(tiny_kmnist.info)
+
+
+def test_tables_that_must_not_be_read_are_a_sentence(root, monkeypatch):
+    (root / "uci121/abalone").mkdir(parents=True)
+    closed(monkeypatch, root / "uci121")
+    for ask in (datasets.get, datasets.get_table):
+        with pytest.raises(datasets.DataUnavailableError, match="cannot be read: Permission denied"):
+            ask("uci121" if ask is datasets.get else "uci121/abalone")
+    assert "Permission denied" in datasets.verify("uci121").problems[0]
+    assert verification.status("uci121").verified == "NO"

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -260,6 +261,25 @@ def test_a_table_that_cannot_be_had_is_passed_over(store, no_collection):
     (note,) = (note for note in outcome.notes if "abalone" in note)
     assert note.startswith("uci121/abalone was not run")
     assert "no server answered" in note
+
+
+def test_a_table_that_must_not_be_read_is_passed_over(store, monkeypatch, tmp_path):
+    monkeypatch.setenv("LOSSBOOK_DATA", str(tmp_path / "data"))
+    real = Path.is_file
+
+    def is_file(path):
+        if tmp_path / "data" in path.parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    chosen = experiment(cell("uci121/annealing"), CELLS[0], seeds=1)
+    outcome = run_experiment(chosen, profile="smoke", device="cpu", store=store)
+    assert (outcome.trained, [run.spec.dataset for run in outcome.left]) == (1, ["uci121/annealing"])
+    (note,) = (note for note in outcome.notes if "annealing" in note)
+    assert "Permission denied" in note
+    (waiting,) = runner.pending_runs(chosen, chosen.profiles["smoke"], device="cpu", store=store)
+    assert not waiting.data_present
 
 
 def test_if_nothing_can_be_had_it_is_an_error(store, no_collection):

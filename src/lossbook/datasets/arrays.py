@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from lossbook import paths
-from lossbook.datasets.errors import DataDamagedError
+from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.registry import ARRAYS, Content, DatasetInfo
 
 SIDECAR = "checksums.json"
@@ -51,8 +52,55 @@ def file_of(info: DatasetInfo, root: Path, array: str) -> Path:
 
 
 def complete(info: DatasetInfo, root: Path) -> bool:
-    """Whether all four files are there."""
-    return all(file_of(info, root, array).is_file() for array in ARRAYS)
+    """Whether all four files are there.
+
+    Raises:
+        DataUnavailableError: The folder must not be read, so that this cannot be told.
+    """
+    try:
+        return all(file_of(info, root, array).is_file() for array in ARRAYS)
+    except OSError as error:
+        raise unreadable(root / info.name, error) from error
+
+
+def unreadable(path: Path, error: OSError) -> DataUnavailableError:
+    """What to say when a folder or file must not be read."""
+    return DataUnavailableError(
+        f"{path} cannot be read: {error.strerror or error}. Change who may read it, or set LOSSBOOK_DATA to "
+        "another folder."
+    )
+
+
+def check_declared(info: DatasetInfo, found: Arrays) -> None:
+    """Compare arrays with what the set's entry in the registry says of them.
+
+    Raises:
+        DataDamagedError: They are of another shape, type or number, or have labels of no class.
+    """
+    problems = []
+    for split, declared in (("train", info.train_size), ("test", info.test_size)):
+        images, labels = found.arrays[f"{split}_images"], found.arrays[f"{split}_labels"]
+        if images.dtype != np.uint8 or images.ndim != 4 or labels.dtype != np.int64 or labels.ndim != 1:
+            problems.append(
+                f"{split} images are {images.dtype} {list(images.shape)} and labels {labels.dtype} "
+                f"{list(labels.shape)}, not uint8 [N, H, W, C] and int64 [N]"
+            )
+            continue
+        if info.image_shape and images.shape[1:] != info.image_shape:
+            problems.append(f"{split} images are {list(images.shape[1:])}, not {list(info.image_shape)}")
+        # A known variant may have fewer, and says so in its note.
+        if declared and not found.notes and len(images) != declared:
+            problems.append(f"there are {len(images):,} {split} images, not {declared:,}")
+        if info.class_names and len(labels) and not 0 <= labels.min() <= labels.max() < info.num_classes:
+            problems.append(
+                f"{split} labels go from {labels.min()} to {labels.max()}, but there are "
+                f"{info.num_classes} class names"
+            )
+    if problems:
+        raise DataDamagedError(
+            f"{info.title} is not what its entry in the registry says: {'; '.join(problems)}. Correct the "
+            "entry, or the files."
+        )
 
 
 def read(info: DatasetInfo, root: Path, *, again: bool = False) -> Arrays:
@@ -157,7 +205,10 @@ def _map(info: DatasetInfo, path: Path) -> np.ndarray:
     try:
         # Copy on write: torch wants memory it may write to, and the file stays as it is.
         array = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError) as error:
+        if not isinstance(array, np.ndarray):
+            array.close()
+            raise ValueError("an archive of arrays")
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         raise DataDamagedError(

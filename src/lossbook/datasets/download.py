@@ -40,14 +40,21 @@ def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
         DataDamagedError: The data root has the set as arrays, but not the right ones.
     """
     info = name if isinstance(name, DatasetInfo) else find(name)
-    root, tell = paths.data_root(), reporter(progress)
+    root = paths.data_root()
+    try:
+        _bring(info, root, reporter(progress))
+    except OSError as error:
+        raise arrays.unreadable(Path(error.filename or root), error) from error
+
+
+def _bring(info: DatasetInfo, root: Path, tell: Reporter) -> None:
     if info.format == "sklearn":
         tell.say(f"{info.title}: part of scikit-learn, nothing to download")
     elif arrays.complete(info, root):
         tell.say(f"{info.title}: already in {root / info.name}")
         for note in arrays.read(info, root).notes:
             tell.say(f"{info.title}: {note}; to download the published set, remove that folder first")
-    elif official.complete(info, root) and not verify(info).problems:
+    elif official.complete(info, root) and not verify(info, decode=False).problems:
         tell.say(f"{info.title}: already in {root / info.folder if not info.archive else root}")
         for note in uci121.notes(info, root) if info.format == "uci" else ():
             tell.say(

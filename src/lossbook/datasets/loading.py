@@ -45,7 +45,11 @@ class ImageData:
 
 
 def present(name: str | DatasetInfo) -> bool:
-    """Whether a set can be loaded without a network."""
+    """Whether a set can be loaded without a network.
+
+    Raises:
+        DataUnavailableError: Its folder must not be read.
+    """
     info, root = _info(name), paths.data_root()
     return info.format == "sklearn" or arrays.complete(info, root) or official.complete(info, root)
 
@@ -104,6 +108,7 @@ def _decode(info: DatasetInfo, root: Path) -> arrays.Arrays:
                     "Install scikit-learn again."
                 )
         return arrays.Arrays(decoded, checksums)
+    arrays.check_declared(info, arrays.Arrays(decoded, {}))
     try:
         checksums = arrays.write(info, root, decoded)
     except OSError as error:
@@ -116,6 +121,7 @@ def _tensors(info: DatasetInfo, found: arrays.Arrays) -> ImageData:
     # Imported where it is used: listing and downloading data sets should not wait for it.
     import torch
 
+    arrays.check_declared(info, found)
     return ImageData(
         name=info.name,
         train_images=torch.from_numpy(found.arrays["train_images"]),

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from lossbook.datasets.arrays import unreadable
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.registry import ARRAYS, DatasetInfo, FileInfo
 
@@ -22,15 +23,21 @@ def complete(info: DatasetInfo, root: Path) -> bool:
     """Whether every published file of the set is there, packed or unpacked.
 
     An archive of which no checksum is known counts only once it is unpacked: what it holds is checked then.
+
+    Raises:
+        DataUnavailableError: The folder must not be read, so that this cannot be told.
     """
     folder = root / info.folder
-    if info.archive and info.archive.digest and (root / info.archive.name).is_file():
-        return True
-    return all(
-        (folder / file.name).is_file()
-        or (file.unpacked is not None and (folder / file.unpacked.name).is_file())
-        for file in info.files
-    )
+    try:
+        if info.archive and info.archive.digest and (root / info.archive.name).is_file():
+            return True
+        return all(
+            (folder / file.name).is_file()
+            or (file.unpacked is not None and (folder / file.unpacked.name).is_file())
+            for file in info.files
+        )
+    except OSError as error:
+        raise unreadable(folder, error) from error
 
 
 def decode(info: DatasetInfo, root: Path) -> dict[str, np.ndarray]:

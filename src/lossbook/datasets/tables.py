@@ -2,8 +2,10 @@
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 
 from lossbook import paths
+from lossbook.datasets.arrays import unreadable
 from lossbook.datasets.errors import DataUnavailableError
 from lossbook.datasets.registry import info as find
 from lossbook.datasets.uci121 import (
@@ -41,12 +43,15 @@ def get_table(dataset: str) -> None:
     """Download the collection a table belongs to, if the table is not there.
 
     Raises:
-        DataUnavailableError: It could not be had.
+        DataUnavailableError: It could not be had, or must not be read.
         UnknownNameError: There is no such table.
     """
-    if not table_present(dataset):
-        _download(dataset)
-        load_uci(_parts(dataset)[1])  # Copies of the collection may lack a set.
+    try:
+        if not table_present(dataset):
+            _download(dataset)
+            load_uci(_parts(dataset)[1])  # Copies of the collection may lack a set.
+    except OSError as error:
+        raise unreadable(Path(error.filename or paths.data_root()), error) from error
 
 
 def load_table(dataset: str) -> UciSet:

@@ -57,21 +57,34 @@ def status(name: str | DatasetInfo) -> Status:
     root = paths.data_root()
     if info.format == "sklearn":
         return Status(True, "when loaded", "part of scikit-learn")
-    if arrays.complete(info, root):
-        try:
-            return Status(True, "yes", str(root / info.name), arrays.read(info, root).notes)
-        except (DataDamagedError, OSError):
-            return Status(True, "NO", str(root / info.name), ("damaged: `lossbook data verify` says how",))
-    if official.complete(info, root):
-        notes = tuple(uci121.notes(info, root)) if info.format == "uci" else ()
-        return Status(True, "when loaded", str(root / info.folder), notes)
+    try:
+        if arrays.complete(info, root):
+            try:
+                found = arrays.read(info, root)
+                arrays.check_declared(info, found)
+            except (DataDamagedError, OSError):
+                damaged = ("damaged: `lossbook data verify` says how",)
+                return Status(True, "NO", str(root / info.name), damaged)
+            return Status(True, "yes", str(root / info.name), found.notes)
+        if official.complete(info, root):
+            notes = tuple(uci121.notes(info, root)) if info.format == "uci" else ()
+            return Status(True, "when loaded", str(root / info.folder), notes)
+    except DataUnavailableError as error:
+        return Status(False, "NO", str(root / info.folder), (str(error),))
+    except OSError as error:
+        unreadable = str(arrays.unreadable(root / info.folder, error))
+        return Status(False, "NO", str(root / info.folder), (unreadable,))
     return Status(False, "", f"lossbook data get {info.name}")
 
 
-def verify(name: str | DatasetInfo) -> VerifyReport:
+def verify(name: str | DatasetInfo, *, decode: bool = True) -> VerifyReport:
     """Check every file of a set that is in the data root, reading all of it.
 
     A set that is not there gives a report with nothing verified and no problems.
+
+    Args:
+        name: One of :func:`names`, or a registry entry of your own.
+        decode: Whether to compare what published files hold with the set's entry, too.
 
     Raises:
         UnknownNameError: There is no such set.
@@ -81,6 +94,18 @@ def verify(name: str | DatasetInfo) -> VerifyReport:
     verified: list[str] = []
     problems: list[str] = []
     notes: list[str] = []
+    try:
+        _verify(info, root, decode, verified, problems, notes)
+    except DataUnavailableError as error:
+        problems.append(str(error))
+    except OSError as error:
+        problems.append(str(arrays.unreadable(root / info.folder, error)))
+    return VerifyReport(info.name, tuple(verified), tuple(problems), tuple(notes))
+
+
+def _verify(
+    info: DatasetInfo, root: Path, decode: bool, verified: list[str], problems: list[str], notes: list[str]
+) -> None:
     for what, check in _checks(info, root):
         try:
             note = check()
@@ -97,9 +122,13 @@ def verify(name: str | DatasetInfo) -> VerifyReport:
             loading.load(info, download=False)
         except (DataDamagedError, DataUnavailableError) as error:
             problems.append(str(error))
+    elif decode and not problems and info.format != "uci" and official.complete(info, root):
+        try:
+            arrays.check_declared(info, arrays.Arrays(official.decode(info, root), {}))
+        except (DataDamagedError, DataUnavailableError) as error:
+            problems.append(str(error))
     if verified and info.format == "uci":
         notes += uci121.notes(info, root)
-    return VerifyReport(info.name, tuple(verified), tuple(problems), tuple(notes))
 
 
 def _checks(info: DatasetInfo, root: Path) -> Iterator[tuple[str, Callable[[], str | None]]]:

@@ -273,7 +273,12 @@ def spread(length: int, size: int | None) -> torch.Tensor:
 def _train_table(
     job: Sequence[Run], device: torch.device, deadline: float, watches: Sequence[Watch]
 ) -> Iterator[Record]:
-    table = datasets.load_table(job[0].spec.dataset)
+    try:
+        table = datasets.load_table(job[0].spec.dataset)
+    except OSError as error:
+        raise datasets.DataUnavailableError(
+            f"{job[0].spec.dataset} cannot be read from {paths.data_root()}: {error}"
+        ) from error
     arrays = split_arrays(table, device)
     kept: dict[str, dict[str, Any]] = (saved.read_finished(job[0].finished, table.checksum) or {}).get(
         "runs", {}

@@ -410,4 +410,7 @@ def pending_runs(
 
 
 def _is_present(dataset: str) -> bool:
-    return datasets.table_present(dataset) if datasets.is_table(dataset) else datasets.present(dataset)
+    try:
+        return datasets.table_present(dataset) if datasets.is_table(dataset) else datasets.present(dataset)
+    except (OSError, datasets.DataUnavailableError):
+        return False  # It is there, perhaps, but must not be read.
