@@ -802,7 +802,12 @@ def build(profile: str) -> None:
     check_profile(profile)
     start = time.monotonic()
     folder = profile_dir(profile)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LossbookError(
+            f"cannot write to {folder}: {error.strerror}; set LOSSBOOK_BUILD to a folder that can be written"
+        ) from error
     with _only_build(folder):
         state = folder / "state.json"
         inputs = _build_inputs()

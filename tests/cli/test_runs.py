@@ -55,7 +55,7 @@ def test_shards_write_files_of_their_own_and_merge(lossbook, tmp_path):
     folder = tmp_path / "build" / "results" / "toy" / "table1"
     assert sorted(p.name for p in folder.iterdir()) == [f"smoke.shard-{i}-of-2.jsonl" for i in (1, 2)]
 
-    assert lossbook("results", "merge", "toy/table2")[1] == "there are no shards to merge\n"
+    assert lossbook("results", "merge", "yao2018/table1")[1] == "there are no shards to merge\n"
     assert lossbook("results", "merge")[1] == "toy/table1 [smoke]: 2 records merged\n"
     assert [p.name for p in folder.iterdir()] == ["smoke.jsonl"]
     assert lossbook("results", "merge")[1] == "there are no shards to merge\n"
@@ -113,6 +113,9 @@ def test_a_summary_says_what_was_run(lossbook, tmp_path):
         (["pending", "--experiment", "toy/table2"], "did you mean 'toy/table1'"),
         (["results", "show", "toy/tabel1"], "unknown experiment with records"),
         (["results", "export", "--format", "jsn"], "did you mean 'jsonl'"),
+        (["results", "merge", "toy/table2"], "did you mean 'toy/table1'"),
+        (["results", "merge", "--profile", "smok"], "did you mean 'smoke'"),
+        (["run", "toy/table1", "--profile", "smoke", "--device", "cuda:²"], "unknown device 'cuda:²'"),
         (["rnu"], "rnu"),
     ],
 )
@@ -131,6 +134,47 @@ def test_a_damaged_record_is_reported_and_the_rest_is_shown(lossbook, tmp_path):
     assert status == 0
     assert "line 1, is not a record" in err
     assert SPEC.key in out
+
+
+def test_warnings_are_plain_lines(lossbook, tmp_path):
+    run = ("run", "toy/table1", "--profile", "smoke", "--seeds", "1", "--device", "cpu")
+    lossbook(*run, "--shard", "1/1")
+    path = tmp_path / "build/results/toy/table1/smoke.jsonl"
+    path.write_text('{"key": "broken\n' + path.read_text())
+    _, _, err = lossbook(*run)
+    assert err.startswith(f"warning: {path}, line 1, is not a record")
+    assert err.count("\n") == 1
+    path.rename(path.with_name("smoke.shard-1-of-2.jsonl"))
+    _, _, err = lossbook("results", "merge")
+    assert err.startswith("warning: ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["folder", "file/summary.json"])
+def test_a_summary_that_cannot_be_written_is_said_before_anything_is_trained(lossbook, tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    target = tmp_path / name
+    status, _, err = lossbook("run", "toy/table1", "--profile", "smoke", "--summary", str(target))
+    assert (status, err.startswith(f"lossbook: cannot write {target}: ")) == (2, True)
+    assert not (tmp_path / "build").exists()
+
+
+def test_a_build_folder_that_cannot_be_made_is_a_sentence(lossbook, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LOSSBOOK_BUILD", str(tmp_path / "file" / "build"))
+    status, _, err = lossbook("run", "toy/table1", "--profile", "smoke", "--device", "cpu")
+    assert status == 2
+    assert "set LOSSBOOK_BUILD to a folder that can be written" in err.splitlines()[-1]
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_says_one_line(lossbook, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "run", interrupted)
+    assert lossbook("run", "toy/table1") == (130, "", "lossbook: stopped; what was finished is kept\n")
 
 
 def test_every_command_has_help():

@@ -488,6 +488,9 @@ def test_unknown_names_are_refused_with_the_nearest(store):
         device_named("gpu")
     with pytest.raises(LossbookError, match="auto, cpu, cuda"):
         device_named("cuda:x")
+    for number in ("²", "١", "-1"):
+        with pytest.raises(LossbookError, match="auto, cpu, cuda"):
+            device_named(f"cuda:{number}")
     if not torch.cuda.is_available():
         with pytest.raises(LossbookError, match="torch sees 0 GPUs"):
             device_named("cuda")

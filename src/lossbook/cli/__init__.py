@@ -8,6 +8,8 @@ from lossbook import __version__
 from lossbook.cli import data, notebook, runs
 from lossbook.errors import LossbookError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="lossbook",
     help="Losses beyond cross-entropy: run the papers' experiments and read their results.",
@@ -43,5 +45,14 @@ def main() -> None:
         print(f"lossbook: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nlossbook: stopped; what was finished is kept", file=sys.stderr)
-        sys.exit(130)
+        _stopped()
+    except SystemExit as stop:
+        if stop.code != _INTERRUPTED:
+            raise
+        _stopped()  # typer makes this of Ctrl-C, and says nothing.
+
+
+def _stopped() -> None:
+    start = "\n" if sys.stderr.isatty() else ""  # The terminal has shown ^C.
+    print(f"{start}lossbook: stopped; what was finished is kept", file=sys.stderr)
+    sys.exit(_INTERRUPTED)

@@ -1,11 +1,16 @@
 """``lossbook run``, ``lossbook pending`` and ``lossbook results``."""
 
+import contextlib
 import csv
+import errno
 import io
 import json
+import os
 import sys
+import tempfile
 import warnings
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -54,15 +59,18 @@ def run(
     """Train what is missing of an experiment. Stop it whenever you like: nothing finished is lost."""
     from lossbook import experiments
 
-    outcome = experiments.run(
-        experiment,
-        profile=profile,
-        seeds=seeds,
-        device=device,
-        budget_minutes=budget,
-        refresh=refresh,
-        shard=_shard(shard),
-    )
+    if summary is not None:
+        _check_writable(summary)
+    with plain_warnings():
+        outcome = experiments.run(
+            experiment,
+            profile=profile,
+            seeds=seeds,
+            device=device,
+            budget_minutes=budget,
+            refresh=refresh,
+            shard=_shard(shard),
+        )
     keys = list(dict.fromkeys(record.key for record in outcome.records))
     there = len(keys)
     print(
@@ -81,7 +89,7 @@ def run(
             "left": len(outcome.left),
             "notes": list(outcome.notes),
         }
-        paths.atomic_write(summary, json.dumps(content, indent=1) + "\n")
+        _write(summary, json.dumps(content, indent=1) + "\n")
     if outcome.left:
         print(f"{len(outcome.left)} runs are left; the same command goes on")
 
@@ -95,7 +103,8 @@ def pending(
     from lossbook import experiments
     from lossbook.experiments.progress import duration
 
-    found = experiments.pending(profile, experiment, device=device)
+    with plain_warnings():
+        found = experiments.pending(profile, experiment, device=device)
     if not found:
         print("nothing is pending")
         return
@@ -180,10 +189,7 @@ def export_results(
     if output is None:
         sys.stdout.write(text)
         return
-    try:
-        paths.atomic_write(output, text)
-    except OSError as error:
-        raise LossbookError(f"cannot write {output}: {error.strerror}") from error
+    _write(output, text)
     print(f"{len(records)} records written to {output}")
 
 
@@ -199,10 +205,57 @@ def merge_results(
         for name, scale in store.shards()
         if experiment in (None, name) and profile in (None, scale)
     ]
-    for name, scale in found:
-        print(f"{name} [{scale}]: {store.merge(name, scale)} records merged")
     if not found:
+        _check_known(experiment, profile)
         print("there are no shards to merge")
+    for name, scale in found:
+        with plain_warnings():
+            merged = store.merge(name, scale)
+        print(f"{name} [{scale}]: {merged} records merged")
+
+
+def _check_known(experiment: str | None, profile: str | None) -> None:
+    from lossbook import experiments
+
+    chosen = [experiments.get(name) for name in ([experiment] if experiment else experiments.names())]
+    known = sorted({name for each in chosen for name in each.profiles})
+    if profile is not None and profile not in known:
+        raise UnknownNameError("profile", profile, known)
+
+
+def _check_writable(path: Path) -> None:
+    """See that a file can be written before the work it is to tell of."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    except OSError as error:
+        raise LossbookError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        paths.atomic_write(path, text)
+    except OSError as error:
+        raise LossbookError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def plain_warnings() -> Iterator[None]:
+    """Show each warning once, as a line without the code that it comes from."""
+    seen = set()
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        if str(message) not in seen:
+            seen.add(str(message))
+            print(f"warning: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -213,12 +266,8 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _records() -> list[Record]:
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = Store().records()
-    for warning in caught:
-        print(f"warning: {warning.message}", file=sys.stderr)
-    return found
+    with plain_warnings():
+        return Store().records()
 
 
 def _chosen(experiment: str | None, profile: str | None) -> list[Record]:

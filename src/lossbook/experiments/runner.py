@@ -58,7 +58,7 @@ def device_named(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     kind, _, index = name.partition(":")
-    if kind not in ("cpu", "cuda") or (index and not index.isdigit()):
+    if kind not in ("cpu", "cuda") or (index and not (index.isascii() and index.isdecimal())):
         raise LossbookError(
             f"unknown device {name!r}; there are: auto, cpu, cuda, cuda:N (N the GPU's number)"
         )
