@@ -234,6 +234,7 @@ def _measuring(plan: RunPlan, arrays: Arrays, networks: list[nn.Module], watch: 
 
 
 def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Arrays:
+    # Records rest on which rows these are, and their code hash does not hold it: a test pins it instead.
     images, labels = data.test_images, data.test_labels
     rows = torch.arange(len(data.train_labels))
     if spec.validation_size is not None:
@@ -261,6 +262,7 @@ def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Ar
 
 def spread(length: int, size: int | None) -> torch.Tensor:
     """Row numbers of a subset, evenly spaced; all of them for None."""
+    # Records rest on these numbers; see _arrays.
     # Published sets are not always shuffled (MNIST's first 5,000 test digits are the easier).
     if size is None or size >= length:
         return torch.arange(length)
