@@ -51,6 +51,9 @@ def run(
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Train again what was made by code that has since changed.")
     ] = False,
+    processes: Annotated[
+        int, typer.Option(help="Train so many runs at once, each in a process of its own.")
+    ] = 1,
     shard: Annotated[str, typer.Option(help="Only part i of n of the runs, i/n.")] = "1/1",
     summary: Annotated[
         Path | None, typer.Option(help="Write what was run, and what a reader must know, to this JSON file.")
@@ -70,6 +73,7 @@ def run(
             budget_minutes=budget,
             refresh=refresh,
             shard=_shard(shard),
+            processes=processes,
         )
     keys = list(dict.fromkeys(record.key for record in outcome.records))
     there = len(keys)

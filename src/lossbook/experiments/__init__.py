@@ -3,7 +3,8 @@
 from lossbook.errors import UnknownNameError
 from lossbook.experiments import battash2021, li2020, li2020_balance, yao2018
 from lossbook.experiments.grid import Cell, Experiment, Profile
-from lossbook.experiments.runner import PendingRuns, RunOutcome, pending_runs, run_experiment
+from lossbook.experiments.runner import PendingRuns, RunOutcome, pending_runs
+from lossbook.experiments.workers import run_in_processes
 
 __all__ = [
     "Cell",
@@ -54,10 +55,15 @@ def run(
     refresh: bool = False,
     shard: tuple[int, int] = (1, 1),
     progress: bool = True,
+    processes: int = 1,
 ) -> RunOutcome:
-    """Train what is missing of an experiment; see :func:`lossbook.experiments.runner.run_experiment`."""
-    return run_experiment(
+    """Train what is missing of an experiment; see :func:`lossbook.experiments.runner.run_experiment`.
+
+    With several processes as :func:`lossbook.experiments.workers.run_in_processes`.
+    """
+    return run_in_processes(
         get(name),
+        processes,
         profile=profile,
         seeds=seeds,
         device=device,

@@ -151,6 +151,7 @@ def run_experiment(
     budget_minutes: float | None = None,
     refresh: bool = False,
     shard: tuple[int, int] = (1, 1),
+    train: bool = True,
     progress: bool = True,
     store: Store | None = None,
 ) -> RunOutcome:
@@ -169,6 +170,7 @@ def run_experiment(
         shard: Which part of how many to train, ``(i, n)`` with i from 1. Runs that are trained together
             stay together. What is said of other parts' runs is then nothing. A part's records go to a file
             of its own; see :meth:`lossbook.results.Store.merge`.
+        train: Whether to train at all; if not, return what is there.
         progress: Show progress on standard error.
         store: Where records are, and go; the project's own, with a file for the shard, if None.
 
@@ -181,7 +183,7 @@ def run_experiment(
     store = store or Store(shard=shard)
     runs, notes = plan_experiment(experiment, chosen, seeds)
     runs = _part(runs, *shard)
-    missing = _missing(runs, store, refresh)
+    missing = _missing(runs, store, refresh) if train else []
     trained, unavailable = 0, dict[str, datasets.DataUnavailableError]()
     if missing:
         store.check_writable(experiment.name, profile)
