@@ -326,20 +326,16 @@ def _agreement(evidence: Evidence, profile: str) -> str:
         )
     if paper.half == paper.half and paper.low <= 0:
         return "LGL-INR's lead over LGL at the paper's learning rate cannot be told from zero."
-    left = equal.mean / paper.mean
-    return (
-        f"Of LGL-INR's lead over LGL at the paper's learning rate, {100 * left:.0f}% "
-        f"{'is' if left >= 0 else '(a lead of LGL) is'} left at equal steps.{_settled(equal)}"
-    )
-
-
-def _settled(equal: stats.PairedDifference) -> str:
-    """Whether a difference at equal steps is beyond doubt."""
-    if equal.half != equal.half:
-        return ""
-    if equal.low <= 0 <= equal.high:
+    if equal.half == equal.half and equal.low <= 0 <= equal.high:
         return (
-            " What is left cannot be told from zero: as far as these runs show, the lead is that of longer "
-            "steps."
+            "Of LGL-INR's lead over LGL at the paper's learning rate, nothing that can be told from zero is "
+            "left at equal steps. As far as these runs show, the lead is that of longer steps."
         )
-    return " What is left is not zero: longer steps do not explain all of it."
+    left = equal.mean / paper.mean
+    said = (
+        f"Of LGL-INR's lead over LGL at the paper's learning rate, {100 * left:.0f}% "
+        f"{'is' if left >= 0 else '(a lead of LGL) is'} left at equal steps."
+    )
+    if left > 0 and equal.low > 0:
+        said += " So longer steps do not explain all of it."
+    return said
