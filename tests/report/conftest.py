@@ -55,7 +55,7 @@ def make_record() -> MakeRecord:
                 "git": "5a4ef87000000000",
                 "data": "fedcba9876543210",
                 "data_notes": [],
-                "train_size": 2000,
+                "train_size": 2000 if profile in ("quick", "smoke") else 60_000,
                 "test_size": 1000,
                 "device": "cpu",
                 "precision": "float32",

@@ -225,8 +225,9 @@ def tally(claims: Iterable[Claim]) -> str:
 _MORE_RULE = (
     "The difference of test accuracies after the last epoch, paired by seed, in each pair of data set and "
     "network. It holds if the 95% interval lies above zero in all {total}, holds in part if in some, does "
-    "not hold if no tested one leaves room for a gain that the test set resolves (1.96 standard errors of a "
-    "difference of two accuracies), and is not settled otherwise. Only runs at the paper's protocol decide."
+    "not hold if no tested one leaves room for a gain that the test set resolves (1.96 standard errors of "
+    "the difference of two accuracies on independent images; on the same ones finer differences can show), "
+    "and is not settled otherwise. Only runs at the paper's protocol decide."
 )
 
 

@@ -41,6 +41,13 @@ class Comparison:
         return (*self.runs.records, *self.base_runs.records)
 
     @property
+    def part(self) -> bool:
+        """Whether any run was trained on less than nine tenths of the training images."""
+        # A copy of the data may lack some images.
+        whole = datasets.info(self.dataset).train_size
+        return any(r.provenance["train_size"] < 0.9 * whole for r in self.records)
+
+    @property
     def above(self) -> bool:
         """Whether the whole interval lies above zero."""
         return self.difference.low > 0
