@@ -174,7 +174,19 @@ def three_ways(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str
             "p (Holm)": pd.Series(p_values, dtype=object),
         }
     )
-    return frame, [*tables.notes(used), *_at_the_edge(evidence, profile)]
+    return _without_one_name(frame), [*tables.notes(used), *_at_the_edge(evidence, profile)]
+
+
+def _without_one_name(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the name of the data set where it is one throughout, and that which the profile declares."""
+    names = set(frame["Data"]) if len(frame) else set()
+    one = len(names) == 1 and "(here:" not in next(iter(names))
+    return frame.drop(columns="Data") if one else frame
+
+
+def row_headers(frame: pd.DataFrame) -> int:
+    """Return how many columns say what a row is: those up to the loss."""
+    return list(frame.columns).index("Loss") + 1
 
 
 def _at_the_edge(evidence: Evidence, profile: str) -> list[str]:
@@ -253,7 +265,7 @@ def two_levels(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str
             "p (Holm)": pd.Series(p_values, dtype=object),
         }
     )
-    return frame, tables.notes(used)
+    return _without_one_name(frame), tables.notes(used)
 
 
 #: Percentage points below the best mean that the figure shows at most.
