@@ -374,6 +374,13 @@ def test_a_finding_on_a_subset_says_so(make_record: MakeRecord) -> None:
     assert verdict.basis([make_record(0.9, profile="paper")]) == "the paper's protocol (1 seed)"
 
 
+def test_cells_with_fewer_seeds_are_counted(make_record: MakeRecord) -> None:
+    runs = [make_record(0.9, seed=s, loss=loss, profile="paper") for loss in ("ce", "nllr") for s in range(3)]
+    assert verdict.seeds_text(runs) == "3 seeds"
+    assert verdict.seeds_text(runs[:-1]) == "2 to 3 seeds"
+    assert verdict.seeds_text(runs[:1]) == "1 seed"
+
+
 def test_runs_on_a_part_of_the_images_leave_claims_open(make_record: MakeRecord) -> None:
     settings: dict[str, Any] = {"length": 12, "profile": "keras12", "test_size": 10_000, "train_size": 53_000}
     base = _group(make_record, [0.9928, 0.9926, 0.9929], loss="ce", **settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -10,7 +11,7 @@ import pandas as pd
 
 from lossbook import datasets
 from lossbook.report.page import Page
-from lossbook.results import Record
+from lossbook.results import Record, canonical
 
 Finding = Literal["holds", "holds in part", "does not hold", "not settled", "not tested"]
 
@@ -68,9 +69,15 @@ def protocol(records: Iterable[Record]) -> str:
 
 
 def seeds_text(records: Iterable[Record]) -> str:
-    """Return ``"1 seed"`` or ``"3 seeds"``."""
-    n = len({r.seed for r in records})
-    return "1 seed" if n == 1 else f"{n} seeds"
+    """Return ``"1 seed"``, ``"3 seeds"``, or ``"3 to 5 seeds"`` where cells differ in their number."""
+    by_cell: dict[str, set[int]] = defaultdict(set)
+    for record in records:
+        by_cell[canonical(record.labels)].add(record.seed)
+    counts = [len(seeds) for seeds in by_cell.values()]
+    least, most = min(counts, default=0), max(counts, default=0)
+    if least < most:
+        return f"{least} to {most} seeds"
+    return "1 seed" if most == 1 else f"{most} seeds"
 
 
 def summary(claims: Iterable[Claim]) -> pd.DataFrame:
