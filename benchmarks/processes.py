@@ -7,6 +7,9 @@ number of runs takes. Once in this process with all cores, once in as many proce
 each with its share of them, start of the processes included. The two take turns; the ratio is of the medians.
 
 Leave the machine otherwise idle.
+
+Seen on two cores of an AMD EPYC server, torch 2.15: 1.18 times the speed (8 runs of 5 epochs, 2 rounds). More
+cores, and a GPU, have not been tried.
 """
 
 import argparse
