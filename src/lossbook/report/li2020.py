@@ -28,8 +28,11 @@ DATASETS = ("mnist", "fashion_mnist", "kmnist")
 
 #: The losses' names in the rest of the book, by which they are drawn.
 DRAWN = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr_mean", "lgl_inr": "lgl_inr"}
-NAMES = {"sml": "SML", "lgl": "LGL", "lgl_mean": "LGL, mean", "lgl_inr": "LGL-INR"}
-NAMES[FIRST_LEVEL] = "LGL-INR, β = 0"
+NAMES = {"sml": "SML", "lgl": "LGL", "lgl_mean": "LGL, mean", "lgl_inr": "LGL-INR"} | {
+    FIRST_LEVEL: "LGL-INR, β = 0"
+}
+#: How the losses are compared, in words; as declared in the experiments.
+RATES = {"paper": "the paper's learning rate", "equal": "equal steps"}
 NETWORK_NAMES = {
     "cnn2c": "CNN2C",
     "cnn5c": "CNN5C",

@@ -15,18 +15,18 @@ from matplotlib.lines import Line2D
 
 from lossbook.report import stats, style, tables
 from lossbook.report.evidence import Evidence
-from lossbook.report.li2020 import DRAWN, NAMES
+from lossbook.report.li2020 import DRAWN, NAMES, RATES
 from lossbook.report.tables import Runs
 from lossbook.results import Record
 from lossbook.training.measures import BINS
 
 CALIBRATION = "li2020/calibration"
 LOSSES = ("sml", "lgl", "lgl_inr")
-RATES = {"paper": "the paper's learning rate", "equal": "equal steps"}
 CLASSES = 10
 #: Bins with fewer on average are not drawn: an interval from so few would fill the panel.
 LEAST = 10
 CORRECTED = "corrected_"
+_MEASURED = ("count", "right", "probability")
 _KINDS = {"top": "predicted class", "pair": "all classes"}
 
 
@@ -69,9 +69,6 @@ def _derive(record: Record) -> Record:
         spread = np.sqrt(2 / math.pi * count * mean * (1 - mean))
         metrics[f"{prefix}floor"] = float(spread.sum() / count.sum())
     return replace(record, metrics=metrics)
-
-
-_MEASURED = ("count", "right", "probability")
 
 
 def _bins(record: Record, name: str) -> np.ndarray:

@@ -12,14 +12,13 @@ from matplotlib.figure import Figure
 from lossbook import datasets
 from lossbook.report import figures, stats, tables
 from lossbook.report.evidence import Evidence
-from lossbook.report.li2020 import DRAWN, NAMES
+from lossbook.report.li2020 import DRAWN, NAMES, RATES
 from lossbook.report.tables import Runs
 from lossbook.results import Record
 from lossbook.training.measures import SIMILAR
 
 MODALITY = "li2020/modality"
 LOSSES = ("sml", "lgl", "lgl_inr")
-RATES = {"paper": "the paper's learning rate", "equal": "equal steps"}
 #: The class whose balance is shown: the shirt.
 TARGET = 6
 CLASSES = 10
