@@ -547,3 +547,21 @@ def test_pending_counts_what_is_missing_and_multiplies_its_cost(store):
         ("ce", 1, 7.0),
         ("nllr", 1, 7.0),
     ]
+
+
+def test_a_loss_with_a_schedule_is_taken_from_epoch_to_epoch(store):
+    """Weighted by class too; the loss is then within another."""
+
+    def curves(**options):
+        changes = {"optimizer": "sgd", "optimizer_options": {"lr": 0.1}, "class_weight": "inverse_frequency"}
+        toy = tiny_experiment(losses=["ceel"], seeds=1, loss_options=options, **changes)
+        return run_experiment(toy, profile="smoke", store=store).records[0].curves["train_loss"]
+
+    ce, el, both = (
+        curves(alpha=1.0, beta=1.0),
+        curves(alpha=0.0, beta=1.0),
+        curves(schedule=[0.0, 0.5]),
+    )
+    assert both[0] == ce[0]
+    assert both[1] not in (ce[1], el[1])
+    assert both[1] < 1 < ce[1], "the expectation loss is at most 1, whatever the network"

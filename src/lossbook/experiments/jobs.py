@@ -179,7 +179,7 @@ def _finished(run: Run, plan: RunPlan, arrays: Arrays, made_by: str) -> Training
 
 
 def _watched(plan: RunPlan, arrays: Arrays) -> tuple[RunPlan, list[nn.Module]]:
-    """A plan that keeps the network it builds, to be measured; its loss weighted, where it is to be."""
+    """A plan that keeps the network it builds, to be measured; its loss with its weights and its schedule."""
     built: list[nn.Module] = []
     spec, loss = plan.spec, plan.loss
     if spec.class_weight is not None:
@@ -191,7 +191,8 @@ def _watched(plan: RunPlan, arrays: Arrays) -> tuple[RunPlan, list[nn.Module]]:
         built.append(network if plan.epoch_measure is None else _Measured(network))
         return built[-1]
 
-    return replace(plan, build_model=build, loss=loss), built
+    watched = replace(plan, build_model=build, loss=loss)
+    return watched.following(len(arrays.train_labels)), built
 
 
 class _Measured(nn.Module):

@@ -3,14 +3,14 @@
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from typing import Any, Self
 
 from torch import nn
 
 from lossbook import losses, models
 from lossbook.errors import LossbookError, UnknownNameError
-from lossbook.training import augment, imbalance, measures, optim, precision
+from lossbook.training import augment, imbalance, loss_schedule, measures, optim, precision
 from lossbook.training.batched_losses import has_closed_form
 from lossbook.training.replicas import Replica
 
@@ -130,6 +130,25 @@ class RunPlan:
     measure: measures.Measure | None = None
     epoch_measure: measures.Measure | None = None
 
+    def following(self, examples: int) -> Self:
+        """The plan with a loss that changes from epoch to epoch, if it is such, taken from one to the next.
+
+        Without this, a plan with such a loss cannot be trained: the data decide how many steps an epoch has.
+
+        Args:
+            examples: Number of training examples.
+        """
+        scheduled = loss_schedule.scheduled_part(self.loss)
+        if scheduled is None:
+            return self
+        build = loss_schedule.follow_epochs(
+            scheduled,
+            optim.get(self.spec.optimizer),
+            epochs=self.spec.epochs,
+            steps_per_epoch=-(-examples // self.spec.batch_size),
+        )
+        return replace(self, build_optimizer=build)
+
 
 @dataclass(frozen=True)
 class ReplicaPlan:
@@ -178,17 +197,21 @@ def plan_run(spec: RunSpec) -> RunPlan | ReplicaPlan:
 def _plan_images(spec: RunSpec) -> RunPlan:
     model = models.builder(spec.model)
     loss = losses.get(spec.loss, **spec.loss_options)
-    if hasattr(loss, "set_epoch") and getattr(loss, "schedule", loss) is not None:
-        raise SettingError(
-            f"the loss {spec.loss!r} changes from epoch to epoch ({dict(spec.loss_options)}); a network on "
-            "images cannot be trained so yet, only one on tables"
-        )
-    optimizer = optim.get(spec.optimizer)
+    optimizer = build_optimizer = optim.get(spec.optimizer)
+    scheduled = loss_schedule.scheduled_part(loss)
+    if scheduled is not None:
+        try:
+            scheduled.set_epoch(0, spec.epochs)
+        except ValueError as error:
+            raise SettingError(f"the loss {spec.loss!r} cannot be trained so: {error}") from error
+        build_optimizer = _unbound
     augmentation = augment.get(spec.augmentation)
     measure = measures.get(spec.measures) if spec.measures is not None else None
     epoch_measure = measures.get(spec.epoch_measures) if spec.epoch_measures is not None else None
     used: list[Any] = [model, type(loss), optimizer, augmentation]
     used += [each for each in (measure, epoch_measure) if each is not None]
+    if scheduled is not None:
+        used.append(loss_schedule.follow_epochs)
     if spec.class_shares is not None:
         used.append(imbalance.class_rows)
     if spec.class_weight is not None:
@@ -205,11 +228,18 @@ def _plan_images(spec: RunSpec) -> RunPlan:
         spec,
         build,
         loss,
-        optimizer,
+        build_optimizer,
         augmentation,
         ("lossbook.training.engine:train", *(f"{part.__module__}:{part.__qualname__}" for part in used)),
         measure,
         epoch_measure,
+    )
+
+
+def _unbound(*_: Any, **__: Any) -> optim.Optimizer:
+    raise SettingError(
+        "the loss of this plan changes from epoch to epoch, and how many steps an epoch has is not known; "
+        "train plan.following(number of training examples) instead"
     )
 
 
