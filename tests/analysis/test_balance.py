@@ -37,6 +37,13 @@ def test_class_weights_go_by_the_true_class():
     close(sides.received, [2 * 0.1 + 4 * 0.25, 0.3 + 0.3 + 4 * 0.25, 0.2 + 0.1 + 2 * 0.1])
 
 
+def test_targets_of_another_integer_type():
+    """As many as classes, where uint8 could be taken for a mask."""
+    logits, target, weight = torch.zeros(3, 3), torch.tensor([1, 2, 2]), torch.tensor([1.0, 2.0, 5.0])
+    expected = balance(logits, target, class_weight=weight).residual
+    close(balance(logits, target.to(torch.uint8), class_weight=weight).residual, expected)
+
+
 def test_sample_weights_by_hand():
     sides = balance(PREDICTED.log(), TARGET, sample_weight=torch.tensor([1.0, 3.0, 0.0, 2.0]))
     close(sides.lacking, [0.5 + 3 * 0.4, 0, 2 * 0.5])

@@ -2,10 +2,11 @@ from functools import partial
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from lossbook.analysis import expected_loss, nllr_minimiser, population_minimiser
-from lossbook.losses import nllr_loss, softmax_bce_loss
+from lossbook.losses import CEELLoss, nllr_loss, softmax_bce_loss
 
 CE = partial(F.cross_entropy, reduction="none")
 BCE = partial(softmax_bce_loss, reduction="none")
@@ -71,3 +72,18 @@ def test_what_is_no_distribution_is_refused(eta):
         nllr_minimiser(distribution(*eta))
     with pytest.raises(ValueError, match="eta must be"):
         population_minimiser(CE, distribution(*eta))
+
+
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), CEELLoss()])
+def test_a_loss_that_is_reduced_already_is_refused(loss):
+    with pytest.raises(ValueError, match=r"one value an example, shape \[3\]; it gave \[\]"):
+        population_minimiser(loss, distribution(0.5, 0.3, 0.2))
+
+
+def test_single_precision_is_searched_in_double():
+    loss, eta = CEELLoss(reduction="none"), (0.45, 0.3, 0.25)
+    expected = population_minimiser(loss, distribution(*eta))
+    with torch.no_grad():  # of the caller's
+        found = population_minimiser(loss, distribution(*eta).float())
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected.float(), rtol=1e-6, atol=0)

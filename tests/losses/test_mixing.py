@@ -311,6 +311,24 @@ def test_the_mix_follows_to_a_device():
     assert wrapped[0].mix.device.type == "meta"
 
 
+def test_a_move_that_fails_leaves_the_module_as_it_was():
+    loss = CEELLoss(alpha=0.5, beta=2.0)
+
+    def fails(_):
+        raise RuntimeError("no such device")
+
+    with pytest.raises(RuntimeError, match="no such device"):
+        loss._apply(fails)
+    assert (loss.alpha, loss.beta) == (0.5, 2.0)
+    assert list(loss.state_dict()) == ["mix"]
+
+
+def test_off_the_meta_device_a_checkpoint_can_be_loaded():
+    loss = CEELLoss().to("meta").to_empty(device="cpu")
+    loss.load_state_dict(CEELLoss(alpha=0.5, beta=2.0).state_dict())
+    assert (loss.alpha, loss.beta) == (0.5, 2.0)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision(dtype):
     logits, target = example(dtype=dtype)

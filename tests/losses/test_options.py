@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -141,3 +142,39 @@ def test_factors_that_learn(batch):
     each = losses.focal_loss(logits, target, reduction="none")
     expected = torch.zeros(3, dtype=torch.float64).index_add(0, target, each)
     torch.testing.assert_close(alpha.grad, expected)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (
+            lambda: losses.FocalLoss(gamma=torch.tensor(2.0, requires_grad=True)),
+            "gamma must be a number; got a",
+        ),
+        (
+            lambda: losses.CEELLoss(alpha=torch.tensor(2.0, requires_grad=True)),
+            "alpha must be a number; got a",
+        ),
+        (lambda: losses.FocalLoss(alpha=[0.25, 0.75]), "alpha must be a number, or a tensor .*; got list"),
+        (lambda: losses.TamedCELoss(torch.ones(3)), r"alpha must be a number; got a tensor of shape \[3\]"),
+        (lambda: losses.GCELoss(q=None), "q must be a number; got NoneType"),
+        (lambda: losses.GCELoss(k="0.5"), "k must be a number; got str"),
+        (lambda: losses.NLLRLoss(clip="1e-7"), "clip must be a number; got str"),
+    ],
+)
+def test_options_that_are_no_numbers(make, says):
+    """A number that is to be learnt is none: no gradient would come to it."""
+    with pytest.raises(TypeError, match=says):
+        make()
+
+
+def test_numbers_of_other_kinds_do_as_options(batch):
+    logits, target = batch(4, 3)
+    expected = losses.focal_loss(logits, target, gamma=1.5)
+    for gamma in (torch.tensor(1.5), np.float32(1.5)):
+        torch.testing.assert_close(losses.focal_loss(logits, target, gamma=gamma), expected)
+
+
+def test_phi_names_an_option_that_it_cannot_do_without():
+    with pytest.raises(ValueError, match="'tamed_ce' needs the option 'alpha'"):
+        losses.phi("tamed_ce")

@@ -96,6 +96,14 @@ def test_logits_of_ten_thousand(variant, exact, exact_gradient, gradient, dtype)
         assert slopes[0].tolist() == pytest.approx(expected, rel=2 * eps, abs=2 * eps), logits
 
 
+@pytest.mark.parametrize("common", [1e4, 1e6, -1e6])
+def test_what_all_logits_have_in_common_costs_no_digits(variant, exact, common):
+    held = common + torch.tensor([0.0, 1.5, -2.0, 0.5])  # in float32, without rounding
+    expected = exact(variant, (held - common).tolist(), 0)
+    for got in paths(variant, held, 0):
+        assert got == pytest.approx(expected, rel=1e-5), common
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_survives_a_thousand_classes(variant, exact, dtype):
     # A sum of 999 ones is beyond the 256 that bfloat16 counts to.

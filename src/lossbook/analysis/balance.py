@@ -82,6 +82,7 @@ def balance(
         li2020, Eq. 8.
     """
     _check(logits, target, link)
+    target = target.long()  # uint8 would select as a mask
     weight = _weights(logits, target, link, class_weight, sample_weight)
     # 1 - f would lose all digits of a confident prediction.
     probability, complement = _probabilities(logits, link)

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import jacrev
 from torch.nn import functional as F
 
-from lossbook.analysis.profile import Loss
+from lossbook.analysis.profile import Loss, example_losses
 
 Model = Callable[[Tensor], Tensor]
 """A model on a fixed set of examples: parameters ``[P]`` to logits ``[N, K]``."""
@@ -263,12 +263,6 @@ def _per_example(loss: Loss, model: Model, parameters: Tensor, target: Tensor) -
                 f"the model must give logits of shape [N, K] for the {len(target)} targets; "
                 f"it gave shape {list(logits.shape)}"
             )
-        values = loss(logits, target)
-        if values.shape != target.shape:
-            raise ValueError(
-                f"the loss must give one value an example, shape {list(target.shape)}; it gave "
-                f'{list(values.shape)} (for a loss of lossbook.losses set reduction="none")'
-            )
-        return values
+        return example_losses(loss, logits, target)
 
     return losses

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-from lossbook.analysis.profile import Loss
+from lossbook.analysis.profile import Loss, example_losses
 
 
 def expected_loss(loss: Loss, logits: Tensor, eta: Tensor) -> Tensor:
@@ -23,9 +23,13 @@ def expected_loss(loss: Loss, logits: Tensor, eta: Tensor) -> Tensor:
 
     Returns:
         A scalar, in the loss's own units.
+
+    Raises:
+        ValueError: The loss does not give one value an example.
     """
     classes = len(eta)
-    values = loss(logits.expand(classes, classes), torch.arange(classes))
+    target = torch.arange(classes, device=logits.device)
+    values = example_losses(loss, logits.expand(classes, classes), target)
     # A class that never occurs costs nothing, even where its loss is infinite.
     return torch.where(eta > 0, eta * values, torch.zeros_like(values)).sum()
 
@@ -35,18 +39,19 @@ def population_minimiser(loss: Loss, eta: Tensor, *, max_iterations: int = 500) 
 
     Args:
         loss: Logits ``[B, K]`` and targets ``[B]`` to losses ``[B]``, smooth in the logits.
-        eta: True class probabilities, each positive, sum 1, shape ``[K]``; float64 for full precision.
+        eta: True class probabilities, each positive, sum 1, shape ``[K]``.
         max_iterations: When to give up.
 
     Returns:
-        :math:`p`, shape ``[K]``.
+        :math:`p`, shape ``[K]``, in the type of ``eta``; the search is in float64.
 
     Raises:
-        ValueError: ``eta`` is no distribution, or the search does not settle, as when the expected loss
-            has no smallest value at finite logits.
+        ValueError: ``eta`` is no distribution, the loss does not give one value an example, or the search
+            does not settle, as when the expected loss has no smallest value at finite logits.
     """
     _check_distribution(eta)
-    logits = torch.zeros_like(eta, requires_grad=True)
+    wide = eta.double()
+    logits = torch.zeros_like(wide, requires_grad=True)
     search = torch.optim.LBFGS(
         [logits],
         max_iter=max_iterations,
@@ -58,8 +63,9 @@ def population_minimiser(loss: Loss, eta: Tensor, *, max_iterations: int = 500) 
 
     def evaluate() -> Tensor:
         search.zero_grad()
-        value = expected_loss(loss, logits, eta)
-        value.backward()
+        with torch.enable_grad():
+            value = expected_loss(loss, logits, wide)
+            value.backward()
         return value
 
     search.step(evaluate)
@@ -73,7 +79,7 @@ def population_minimiser(loss: Loss, eta: Tensor, *, max_iterations: int = 500) 
             f"no smallest expected loss found at finite logits for eta = {_shown(eta)}: after the search the "
             f"largest probability is {float(p.max()):.6g} and the gradient {slope:.2g}"
         )
-    return p
+    return p.to(eta.dtype)
 
 
 def nllr_minimiser(eta: Tensor) -> Tensor:

@@ -8,7 +8,31 @@ import torch
 from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""A loss of logits ``[B, K]`` and class indices ``[B]``, one value an example, ``[B]``."""
+"""A loss of logits ``[B, K]`` and class indices ``[B]``, one value an example, ``[B]``.
+
+The value of an example must not depend on the others, as that of LGL-INR does.
+"""
+
+
+def example_losses(loss: Loss, logits: Tensor, target: Tensor) -> Tensor:
+    """The loss of each example, shape ``[B]``.
+
+    Args:
+        loss: Logits ``[B, K]`` and targets ``[B]`` to losses ``[B]``; for a loss of
+            :mod:`lossbook.losses` with ``reduction="none"``.
+        logits: Shape ``[B, K]``.
+        target: Class indices, shape ``[B]``.
+
+    Raises:
+        ValueError: The loss does not give one value an example.
+    """
+    values = loss(logits, target)
+    if values.shape != target.shape:
+        raise ValueError(
+            f"the loss must give one value an example, shape {list(target.shape)}; it gave "
+            f'{list(values.shape)} (for a loss of lossbook.losses set reduction="none")'
+        )
+    return values
 
 
 def logit_gradient(loss: Loss, logits: Tensor, target: Tensor) -> Tensor:
@@ -26,14 +50,9 @@ def logit_gradient(loss: Loss, logits: Tensor, target: Tensor) -> Tensor:
     Raises:
         ValueError: The loss does not give one value an example.
     """
-    leaf = logits.detach().clone().requires_grad_(True)
-    values = loss(leaf, target)
-    if values.shape != target.shape:
-        raise ValueError(
-            f"the loss must give one value an example, shape {list(target.shape)}; it gave "
-            f'{list(values.shape)} (for a loss of lossbook.losses set reduction="none")'
-        )
-    (gradient,) = torch.autograd.grad(values.sum(), leaf)
+    with torch.enable_grad():
+        leaf = logits.detach().clone().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(example_losses(loss, leaf, target).sum(), leaf)
     return gradient
 
 

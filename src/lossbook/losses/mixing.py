@@ -291,7 +291,13 @@ class CEELLoss(ClassificationLoss):
         # double precision wherever there is any.
         mix = self.mix
         del self.mix
-        super()._apply(fn, recurse)
-        device = fn(torch.empty(0, dtype=torch.float32, device=mix.device)).device
-        self.register_buffer("mix", mix.to(device, torch.float32 if device.type == "mps" else torch.float64))
+        try:
+            super()._apply(fn, recurse)
+            device = fn(torch.empty(0, dtype=torch.float32, device=mix.device)).device
+            kind = torch.float32 if device.type == "mps" else torch.float64
+            # Off the meta device there is nothing to take along, as of any other buffer.
+            empty = mix.is_meta and device.type != "meta"
+            mix = torch.empty_like(mix, device=device, dtype=kind) if empty else mix.to(device, kind)
+        finally:  # A device that is not there leaves the module as it was.
+            self.register_buffer("mix", mix)
         return self

@@ -12,6 +12,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from torch import Tensor
@@ -61,6 +62,7 @@ def nllr_phi(clip: float | None = None) -> Phi:
     r""":math:`\phi` of :func:`nllr_loss`: :math:`u`, held within the bounds of a clip."""
     if clip is None:
         return Phi(lambda u: u, torch.ones_like)
+    _check_number("clip", clip)
     if not 0 < clip < 0.5:
         refuse("clip", clip, "lie strictly between 0 and 0.5")
     bound = math.log1p(-clip) - math.log(clip)
@@ -85,6 +87,7 @@ def mae_phi() -> Phi:
 def ceel_phi(alpha: float = 1.0, beta: float = 1.0) -> Phi:
     r""":math:`\phi` of :func:`ceel_loss`: :math:`\alpha \log(1 + e^u) + \beta \sigma(u)`."""
     for name, value in {"alpha": alpha, "beta": beta}.items():
+        _check_number(name, value)
         if not 0 <= value < math.inf:
             refuse(name, value, "be finite and not negative")
     if alpha == 0:  # Not 0 times cross-entropy, which may be infinite.
@@ -97,6 +100,7 @@ def ceel_phi(alpha: float = 1.0, beta: float = 1.0) -> Phi:
 
 def focal_phi(gamma: float = 2.0) -> Phi:
     r""":math:`\phi` of :func:`focal_loss`: :math:`\sigma(u)^\gamma \log(1 + e^u)`."""
+    _check_number("gamma", gamma)
     if not 0 <= gamma < math.inf:
         refuse("gamma", gamma, "be finite and not negative")
     if gamma == 0:
@@ -116,10 +120,13 @@ def focal_phi(gamma: float = 2.0) -> Phi:
 
 def gce_phi(q: float = 0.7, k: float | None = None) -> Phi:
     r""":math:`\phi` of :func:`gce_loss`: :math:`(1 - \sigma(-u)^q) / q`, constant below :math:`p_y = k`."""
+    _check_number("q", q)
     if not 0 < q <= 1:
         refuse("q", q, "lie in (0, 1]")
-    if k is not None and not 0 < k < 1:
-        refuse("k", k, "lie strictly between 0 and 1")
+    if k is not None:
+        _check_number("k", k)
+        if not 0 < k < 1:
+            refuse("k", k, "lie strictly between 0 and 1")
     # Where p_y = k; without k, nowhere.
     end = math.inf if k is None else math.log1p(-k) - math.log(k)
 
@@ -136,6 +143,7 @@ def gce_phi(q: float = 0.7, k: float | None = None) -> Phi:
 
 def tamed_ce_phi(alpha: float) -> Phi:
     r""":math:`\phi` of :func:`tamed_ce_loss`, with :math:`\log(1 + e^u)` for :math:`-\log p_y`."""
+    _check_number("alpha", alpha)
     if not 0 <= alpha < math.inf:
         refuse("alpha", alpha, "be finite and not negative")
     if alpha == 0:
@@ -149,6 +157,18 @@ def tamed_ce_phi(alpha: float) -> Phi:
         return torch.exp(-alpha * torch.log1p(softplus(u))) * torch.sigmoid(u)
 
     return Phi(value, slope)
+
+
+def _check_number(option: str, value: object, wanted: str = "be a number") -> None:
+    if is_traced():  # which knows numbers of its own
+        return
+    if isinstance(value, Tensor) and value.ndim == 0:
+        # The kernels know no gradient by an option, and would leave it out without a word.
+        if value.requires_grad:
+            raise TypeError(f"{option} must {wanted}; got a tensor that requires a gradient")
+    elif not isinstance(value, Real):
+        kind = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise TypeError(f"{option} must {wanted}; got {kind}")
 
 
 _PHI: dict[str, Callable[..., Phi]] = {
@@ -172,7 +192,8 @@ def phi(name: str, **options: float | None) -> Phi:
 
     Raises:
         UnknownNameError: A name or an option there is not; the message names the nearest.
-        ValueError: An option out of its range.
+        TypeError: An option that is no number.
+        ValueError: An option out of its range, or one that the loss cannot do without.
     """
     if name not in _PHI:
         raise UnknownNameError("loss", name, _PHI)
@@ -180,6 +201,9 @@ def phi(name: str, **options: float | None) -> Phi:
     for option in options:
         if option not in known:
             raise UnknownNameError(f"option of the loss {name!r}", option, known)
+    missing = [o for o, p in known.items() if p.default is p.empty and o not in options]
+    if missing:
+        raise ValueError(f"the loss {name!r} needs the option {missing[0]!r}")
     return _PHI[name](**options)
 
 
@@ -196,19 +220,19 @@ def competitor_gap(input: Tensor, target: Tensor) -> Tensor:
     Returns:
         :math:`u`, with the shape of ``target``.
     """
-    index = target.unsqueeze(1)
-    return (_log_sum_without(input, index) - input.gather(1, index)).squeeze(1)
+    return _gap(input, target.unsqueeze(1)).squeeze(1)
 
 
-def _log_sum_without(input: Tensor, index: Tensor) -> Tensor:
-    """``logsumexp`` over the classes but one; -inf, with gradient 0, where all others are -inf."""
+def _gap(input: Tensor, index: Tensor) -> Tensor:
+    """``logsumexp`` over the classes but one, minus the logit of that; -inf where all others are -inf."""
     others = input.scatter(1, index, -math.inf)
     largest = others.detach().amax(1, keepdim=True)
     none = largest == -math.inf
     # Taken out before the sum, a large logit costs its gradient no digits.
     largest = largest.masked_fill(none, 0)
     total = (others - largest).masked_fill(none, 0).logsumexp(1, keepdim=True)
-    return (total + largest).masked_fill(none, -math.inf)
+    # Nor does it cost the result any: what all logits have in common cancels first.
+    return (total + (largest - input.gather(1, index))).masked_fill(none, -math.inf)
 
 
 def _competitors(logits: Tensor, target: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
@@ -278,7 +302,7 @@ class SoftmaxBCE(RowLoss):
         index = target.unsqueeze(1)
         top = logits.argmax(1, keepdim=True)
         at_top = logits.gather(1, top)
-        odds = at_top - _log_sum_without(logits, top)
+        odds = -_gap(logits, top)
         others = logits.log_softmax(1).scatter(1, top, -math.inf)
         log_rest = torch.log1p(-others.exp()).scatter(1, top, -softplus(odds)).scatter(1, index, 0)
         at_target = at_top - logits.gather(1, index) + softplus(-odds)
@@ -590,8 +614,11 @@ def focal_loss(
 def _check_factor(alpha: float | Tensor | None) -> None:
     if isinstance(alpha, Tensor):
         good = alpha.device.type != "cpu" or is_traced() or bool(((alpha >= 0) & alpha.isfinite()).all())
+    elif alpha is None:
+        good = True
     else:
-        good = alpha is None or 0 <= alpha < math.inf
+        _check_number("alpha", alpha, "be a number, or a tensor with one entry a class")
+        good = 0 <= alpha < math.inf
     if not good:
         refuse("alpha", alpha, "be finite and not negative")
 
