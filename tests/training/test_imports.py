@@ -94,3 +94,20 @@ def test_losses_need_torch_alone(tmp_path):
     assert float(value) == 2.0
     elsewhere = {name for name in loaded.split() if not name.startswith("lossbook.losses")}
     assert elsewhere == {"lossbook", "lossbook.errors"}
+
+
+def test_importing_the_package_is_enough_for_its_rooms_and_loads_none(tmp_path):
+    code = """
+        import lossbook
+
+        assert "torch" not in sys.modules
+        assert {"losses", "report"} <= set(dir(lossbook))
+        lossbook.losses.NLLRLoss()
+        lossbook.analysis.check("torch is all it takes", True)
+        try:
+            lossbook.looses
+        except AttributeError as error:
+            print(error)
+
+    """
+    assert "has no attribute 'looses'" in run_without(set(), code, tmp_path)

@@ -796,7 +796,10 @@ def _check_class_reduction(class_reduction: str) -> None:
 
 
 class LRLoss(ClassificationLoss):
-    """Module form of :func:`lr_loss` (dong2019, Eq. 3)."""
+    r"""Module form of :func:`lr_loss` (dong2019, Eq. 3).
+
+    .. math:: \ell = -\log p_y - \sum_{k \ne y} \log(1 - p_k), \quad p_k = \sigma(z_k)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices or multi-hot targets."""
@@ -810,7 +813,10 @@ class LRLoss(ClassificationLoss):
 
 
 class HSLRLoss(ClassificationLoss):
-    """Module form of :func:`hs_lr_loss` (dong2019, Eq. 5)."""
+    r"""Module form of :func:`hs_lr_loss` (dong2019, Eq. 5).
+
+    .. math:: \ell = -\log p_y - \frac{\beta}{n} \sum_{k \in H} \log(1 - p_k), \quad p_k = \sigma(z_k)
+    """
 
     _options = ("m", "beta", "count")
 
@@ -858,7 +864,12 @@ class HSLRLoss(ClassificationLoss):
 
 
 class SSLRLoss(ClassificationLoss):
-    """Module form of :func:`ss_lr_loss` (dong2019, Eq. 6)."""
+    r"""Module form of :func:`ss_lr_loss` (dong2019, Eq. 6).
+
+    .. math::
+
+        \ell = -\log p_y - \frac{\beta}{K - 1} \sum_{k \ne y} p_k^r \log(1 - p_k), \quad p_k = \sigma(z_k)
+    """
 
     _options = ("r", "beta")
 
@@ -902,7 +913,12 @@ class SSLRLoss(ClassificationLoss):
 
 
 class LGLINRLoss(ClassificationLoss):
-    """Module form of :func:`lgl_inr_loss` (li2020, Eq. 11)."""
+    r"""Module form of :func:`lgl_inr_loss` (li2020, Eq. 11).
+
+    .. math::
+
+        \ell_i = \frac{B}{N_y} \Bigl(-\log p_{iy} - \sum_{k \ne y} \lambda_{yk} \log(1 - p_{ik})\Bigr)
+    """
 
     _options = ("beta", "detach", "class_reduction")
 

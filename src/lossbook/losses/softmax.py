@@ -805,7 +805,10 @@ def complement_entropy_loss(
 
 
 class NLLRLoss(ClassificationLoss):
-    """Module form of :func:`nllr_loss` (yao2018, Eq. 11)."""
+    r"""Module form of :func:`nllr_loss` (yao2018, Eq. 11).
+
+    .. math:: \ell = -\log\frac{p_y}{\sum_{k \ne y} p_k}
+    """
 
     _options = ("clip",)
 
@@ -845,7 +848,10 @@ class NLLRLoss(ClassificationLoss):
 
 
 class ExpectationLoss(ClassificationLoss):
-    """Module form of :func:`expectation_loss` (battash2021, Eq. 9)."""
+    r"""Module form of :func:`expectation_loss` (battash2021, Eq. 9).
+
+    .. math:: \ell = 1 - p_y
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
@@ -859,7 +865,10 @@ class ExpectationLoss(ClassificationLoss):
 
 
 class MAELoss(ClassificationLoss):
-    """Module form of :func:`mae_loss` (battash2021, Eq. 3)."""
+    r"""Module form of :func:`mae_loss` (battash2021, Eq. 3).
+
+    .. math:: \ell = 2 (1 - p_y)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
@@ -873,7 +882,10 @@ class MAELoss(ClassificationLoss):
 
 
 class FocalLoss(ClassificationLoss):
-    """Module form of :func:`focal_loss` (battash2021, Eq. 2)."""
+    r"""Module form of :func:`focal_loss` (battash2021, Eq. 2).
+
+    .. math:: \ell = -(1 - p_y)^\gamma \log p_y
+    """
 
     _options = ("gamma", "alpha")
 
@@ -922,7 +934,10 @@ class FocalLoss(ClassificationLoss):
 
 
 class GCELoss(ClassificationLoss):
-    """Module form of :func:`gce_loss` (battash2021, below Eq. 3)."""
+    r"""Module form of :func:`gce_loss` (battash2021, below Eq. 3).
+
+    .. math:: \ell = \frac{1 - \max(p_y, k)^q}{q}
+    """
 
     _options = ("q", "k")
 
@@ -966,7 +981,10 @@ class GCELoss(ClassificationLoss):
 
 
 class TamedCELoss(ClassificationLoss):
-    """Module form of :func:`tamed_ce_loss` (battash2021, Eq. 4)."""
+    r"""Module form of :func:`tamed_ce_loss` (battash2021, Eq. 4).
+
+    .. math:: \ell = \frac{(1 - \log p_y)^{1 - \alpha} - 1}{1 - \alpha}
+    """
 
     _options = ("alpha",)
 
@@ -1005,7 +1023,10 @@ class TamedCELoss(ClassificationLoss):
 
 
 class SoftmaxBCELoss(ClassificationLoss):
-    """Module form of :func:`softmax_bce_loss` (yao2018, Eq. 9)."""
+    r"""Module form of :func:`softmax_bce_loss` (yao2018, Eq. 9).
+
+    .. math:: \ell = -\log p_y - \sum_{k \ne y} \log(1 - p_k)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
@@ -1019,7 +1040,10 @@ class SoftmaxBCELoss(ClassificationLoss):
 
 
 class MPCELoss(ClassificationLoss):
-    """Module form of :func:`mpce_loss` (battash2021, Eq. 7, after Zhou et al., 2019)."""
+    r"""Module form of :func:`mpce_loss` (battash2021, Eq. 7, after Zhou et al., 2019).
+
+    .. math:: \ell = -\bigl(\max_k p_k - p_y\bigr) \log p_y
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
@@ -1033,7 +1057,10 @@ class MPCELoss(ClassificationLoss):
 
 
 class ComplementEntropyLoss(ClassificationLoss):
-    """Module form of :func:`complement_entropy_loss` (battash2021, Eq. 6)."""
+    r"""Module form of :func:`complement_entropy_loss` (battash2021, Eq. 6).
+
+    .. math:: \ell = \sum_{k \ne y} q_k \log q_k, \quad q_k = \frac{p_k}{1 - p_y}
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
