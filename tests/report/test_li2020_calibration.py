@@ -116,6 +116,13 @@ def test_what_is_said():
     assert "from 0.0510 to 0.0100: the shift takes 80% of it away." in paper
 
 
+def test_a_direction_that_seeds_do_not_share_is_in_doubt():
+    paper, _ = calibration.meaning(evidence(lambda loss, seed: 0.02 * seed * (loss == "lgl")), PROFILE)
+    assert "too sure, by 0.0200, with zero within the interval over seeds" in paper
+    assert "in doubt" not in paper
+    assert "LGL-INR 0.0000, on the whole neither" in paper
+
+
 def test_a_correction_that_harms_is_not_praised():
     said = calibration.meaning(evidence(known, corrected=0.2), PROFILE)[0]
     assert said.endswith("from 0.0510 to 0.2000.")

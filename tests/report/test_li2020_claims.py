@@ -14,7 +14,7 @@ from lossbook import experiments
 from lossbook.report import Evidence, li2020_claims, li2020_imbalance, li2020_modality, li2020_theory, verdict
 from lossbook.results import Record
 
-NAMES = ("table3", "table4", "table5", "scale", "modality", "imbalance")
+NAMES = ("table3", "table4", "table5", "scale", "modality", "imbalance", "calibration")
 SPREAD = (-0.0002, 0.0, 0.0002)
 
 
@@ -89,7 +89,6 @@ def found(name: str, *records: Record) -> verdict.Claim:
         "lgl": ("_lgl_poorer", "table3"),
         "inr-lgl": ("_inr_lgl", "table3"),
         "inr-sml": ("_inr_sml", "table3"),
-        "setting": ("_setting", "scale"),
         "one-vs-rest": ("_one_vs_rest", "scale"),
         "classes": ("_classes", "table3"),
         "beta": ("_beta", "table5"),
@@ -98,7 +97,9 @@ def found(name: str, *records: Record) -> verdict.Claim:
     }
     given = sources(*records)
     if name == "fast":
-        return li2020_claims._fast(given.table3, given.scale)
+        return li2020_claims._fast(given.table3, given.scale, given.calibration)
+    if name == "setting":
+        return li2020_claims._setting(given.scale, given.calibration)
     function, source = makers[name]
     claim: verdict.Claim = getattr(li2020_claims, function)(getattr(given, source))
     return claim
@@ -161,6 +162,7 @@ def test_runs_on_stand_ins_test_nothing() -> None:
         *made("li2020/scale", "quick", 0.9, embedded=True, seeds=2),
         *made("li2020/modality", "quick", 0.9, embedded=True, seeds=2),
         *made("li2020/imbalance", "quick", 0.9, embedded=True, seeds=2),
+        *made("li2020/calibration", "quick", 0.9, embedded=True, seeds=2),
     ]
     for name in NETWORK_CLAIMS:
         assert found(name, *stand_ins).finding == "not tested"
@@ -222,6 +224,18 @@ def test_short_runs_leave_it_open_and_the_papers_protocol_comes_first() -> None:
     assert {r.profile for r in claim.records} == {"paper"}
 
 
+def test_short_runs_of_another_network_change_no_finding() -> None:
+    level = [*table3({"sml": 0.9}), *table3({"lgl_inr": 0.89}, spread=(-0.001, 0.0, 0.0005))]
+    for value in (0.7, 0.9):
+        further = [
+            *table3({"sml": 0.8}, "subset", network="cnn5c", train_size=12_000),
+            *table3({"lgl_inr": value}, "subset", network="cnn5c", spread=(-0.001, 0.0, 0.0005)),
+        ]
+        claim = found("inr-sml", *level, *further)
+        assert claim.finding == "does not hold"
+        assert any("CNN5C" in sentence for sentence in claim.evidence)
+
+
 def test_one_run_at_the_papers_protocol_comes_before_several_short_ones() -> None:
     single = table3({"sml": 0.9, "lgl_inr": 0.89}, seeds=1)
     several = [
@@ -280,11 +294,36 @@ def test_the_lead_at_each_ones_best_rate() -> None:
     claim = found("setting", *base, *scale("subset", {"lgl_inr": 0.93}, spread=apart))
     assert claim.finding == "holds in part"
     assert "5.6 times as long" in claim.evidence[-1]
-    assert (
-        found("setting", *base, *scale("subset", {"lgl_inr": 0.9}, spread=apart)).finding == "does not hold"
-    )
+    level = scale("subset", {"lgl_inr": 0.9}, spread=apart)
+    # Only training as long as the paper's can show that nothing is there.
+    assert found("setting", *base, *level).finding == "not settled"
     short = scale("quick", {"sml": 0.9, "lgl": 0.9, "lgl_inr": 0.95}, seeds=2)
     assert found("setting", *short).finding == "not settled"
+
+
+def at_equal_steps(inr: float | Sequence[float], base: float | Sequence[float] = 0.9) -> list[Record]:
+    """Runs of the page on calibration at equal steps; both at the paper's learning rate are far apart."""
+    sides = {"sml": (base, SPREAD), "lgl": (base, SPREAD), "lgl_inr": (inr, (-0.001, 0.0, 0.0005))}
+    return [
+        r
+        for loss, (value, spread) in sides.items()
+        for rate, shown in (("equal", value), ("paper", 0.99 if loss == "lgl_inr" else 0.1))
+        for r in made("li2020/calibration", "paper", shown, loss=loss, rate=rate, spread=spread)
+    ]
+
+
+def test_the_lead_at_equal_steps_and_the_papers_length() -> None:
+    apart = (-0.001, 0.0, 0.0005)
+    base = scale("subset", {"sml": 0.9, "lgl": 0.9})
+    level, behind = (scale("subset", {"lgl_inr": value}, spread=apart) for value in (0.9, 0.87))
+    claim = found("setting", *base, *level, *at_equal_steps(0.9))
+    assert claim.finding == "does not hold"
+    assert "equal steps, all training images, CNN2C on Fashion-MNIST: -0.02 points" in claim.evidence[2]
+    assert "as many images and epochs as in the paper" in claim.basis
+    assert found("setting", *base, *level, *at_equal_steps(0.93)).finding == "holds in part"
+    assert found("setting", *at_equal_steps(0.93)).finding == "holds in part"
+    # One interval above zero and one below leave it open.
+    assert found("setting", *base, *behind, *at_equal_steps(0.93)).finding == "not settled"
 
 
 def test_fast_at_one_rate_and_at_equal_steps() -> None:
@@ -303,6 +342,13 @@ def test_fast_at_one_rate_and_at_equal_steps() -> None:
     # A quarter of four epochs is the first alone.
     assert "+9.83 points" in claim.evidence[0]
     assert "equal steps" in claim.evidence[-1]
+    # A tie at equal steps on all images takes that back.
+    claim = found("fast", *at_rate, *base, *faster, *at_equal_steps(slow, slow))
+    assert claim.finding == "holds in part"
+    assert "LGL-INR minus LGL early on, equal steps, all training images" in claim.evidence[-1]
+    how = [part.partition(": ")[2] for part in claim.basis.split("; ")]
+    assert how[0] == "the paper's protocol (3 seeds)"
+    assert how[2] == "as many images and epochs as in the paper (3 seeds)"
     slower = [
         *(r for loss in ("sml", "lgl") for r in made("li2020/table3", "cnn2c", quick_, loss=loss)),
         *made("li2020/table3", "cnn2c", slow, loss="lgl_inr", spread=end),
@@ -460,7 +506,9 @@ def test_the_first_level_of_weights_alone() -> None:
     assert "LGL-INR at β = 0 minus LGL, equal steps, CNN2C on Fashion-MNIST: +4.98" in claim.evidence[0]
     # At equal steps: 0.018 of the one, 0.1 of the other.
     assert {r.labels["lr"] for r in claim.records} == {0.018, 0.1}
-    assert found("one-vs-rest", *base, *at("lgl_inr_0", 0.84)).finding == "does not hold"
+    assert found("one-vs-rest", *base, *at("lgl_inr_0", 0.84)).finding == "not settled"
+    whole = [replace(r, profile="paper") for r in (*base, *at("lgl_inr_0", 0.84))]
+    assert found("one-vs-rest", *whole).finding == "does not hold"
     # LGL-INR itself is not what is asked for.
     assert found("one-vs-rest", *base, *at("lgl_inr", 0.9)).finding == "not tested"
 

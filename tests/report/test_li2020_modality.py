@@ -189,6 +189,16 @@ def test_a_lead_that_cannot_be_told_from_zero() -> None:
     assert "nothing that can be told from zero is left at equal steps" in said
 
 
+def test_too_few_runs_do_not_say_that_a_lead_is_gone() -> None:
+    def open_(loss: str, rate: str, seed: int) -> float:
+        extra = 0.02 if rate == "paper" else 0.01 + (seed - 1) / 100
+        return 0.9 + extra * (loss == "lgl_inr") + (seed / 1000 if rate == "paper" and loss == "lgl" else 0)
+
+    said = " ".join(modality.meaning(evidence(open_), "subset"))
+    assert "left at equal steps: both nothing and all of it lie within the interval." in said
+    assert "longer steps" not in said
+
+
 def test_easy_classes_that_fill_the_balance() -> None:
     found = evidence(same)
     easy = [

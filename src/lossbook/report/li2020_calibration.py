@@ -21,6 +21,7 @@ from lossbook.results import Record
 from lossbook.training.measures import BINS
 
 CALIBRATION = "li2020/calibration"
+DATASET = "fashion_mnist"
 LOSSES = ("sml", "lgl", "lgl_inr")
 CLASSES = 10
 #: Bins with fewer on average are not drawn: an interval from so few would fill the panel.
@@ -273,9 +274,11 @@ def _sentences(evidence: Evidence, profile: str, rate: str) -> Iterator[str]:
 
 
 def _direction(row: Row) -> str:
-    over, accuracy = _mean(row, "over"), _mean(replace(row, prefix=""), "test_accuracy")
+    over = stats.mean_interval(row.runs.values(row.prefix + "over").values())
+    accuracy = _mean(replace(row, prefix=""), "test_accuracy")
     size = min(r.provenance["test_size"] for r in row.runs.records)
     low, high = stats.binomial_interval(accuracy, size)
-    if low <= accuracy + over <= high:
+    if low <= accuracy + over.mean <= high:
         return "on the whole neither too sure nor too unsure"
-    return f"on the whole too {'sure' if over > 0 else 'unsure'}, by {abs(over):.4f}"
+    doubt = ", with zero within the interval over seeds" if over.low <= 0 <= over.high else ""
+    return f"on the whole too {'sure' if over.mean > 0 else 'unsure'}, by {abs(over.mean):.4f}{doubt}"

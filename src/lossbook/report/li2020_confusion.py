@@ -146,7 +146,7 @@ def class_table(shown: Shown) -> tuple[pd.DataFrame, list[str]]:
     better, sure, worse = wins(shown)
     notes = [
         f"LGL-INR is right more often than {NAMES[loss]} on {better[loss]} of {k} classes in the mean, and "
-        f"on {sure[loss]} of them beyond doubt: p below 0.05, adjusted by Holm's method over all {2 * k} "
+        f"on {sure[loss]} of them significantly: p below 0.05, adjusted by Holm's method over all {2 * k} "
         f"differences here. {_worse(worse[loss])}"
         for loss in ("lgl", "sml")
     ]
@@ -154,13 +154,13 @@ def class_table(shown: Shown) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _worse(count: int) -> str:
-    return f"On {count or 'none'} it is behind beyond doubt."
+    return f"On {count or 'none'} it is significantly behind."
 
 
 def wins(shown: Shown) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
-    """Return on how many classes LGL-INR is ahead of LGL and of SML, and is so or is behind beyond doubt.
+    """Return on how many classes LGL-INR is ahead of LGL and of SML, and is ahead or behind significantly.
 
-    "Beyond doubt" is a p-value below 0.05 of the paired t test, adjusted by Holm's method over all classes
+    "Significantly" is a p-value below 0.05 of the paired t test, adjusted by Holm's method over all classes
     and both comparisons.
     """
     better = dict.fromkeys(("lgl", "sml"), 0)

@@ -326,6 +326,11 @@ def _agreement(evidence: Evidence, profile: str) -> str:
     if paper.half == paper.half and paper.low <= 0:
         return "LGL-INR's lead over LGL at the paper's learning rate cannot be told from zero."
     if equal.half == equal.half and equal.low <= 0 <= equal.high:
+        if equal.high >= paper.mean:
+            return (
+                "These runs do not tell how much of LGL-INR's lead over LGL at the paper's learning rate is "
+                "left at equal steps: both nothing and all of it lie within the interval."
+            )
         return (
             "Of LGL-INR's lead over LGL at the paper's learning rate, nothing that can be told from zero is "
             "left at equal steps. As far as these runs show, the lead is that of longer steps."

@@ -17,7 +17,7 @@ from lossbook import datasets, experiments, losses, models
 from lossbook.experiments.li2020 import FIRST_LEVEL, GRADIENT_SCALE
 from lossbook.report import figures, stats, style, tables
 from lossbook.report.evidence import Evidence
-from lossbook.report.li2020 import DRAWN, NAMES, dataset_name
+from lossbook.report.li2020 import DRAWN, NAMES, RATES, dataset_name
 from lossbook.report.page import Cell
 from lossbook.report.tables import Runs
 
@@ -167,7 +167,7 @@ def three_ways(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str
                     }
                 )
     frame = pd.DataFrame(rows)
-    differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+    differences, p_values = _each_once(pairs)
     frame = frame.assign(
         **{
             "Minus SML, points": pd.Series(differences, dtype=object),
@@ -175,6 +175,15 @@ def three_ways(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str
         }
     )
     return _without_one_name(frame), [*tables.notes(used), *_at_the_edge(evidence, profile)]
+
+
+def _each_once(pairs: Sequence[tuple[Runs, Runs] | None]) -> tuple[list[Cell], list[Cell]]:
+    """Differences and adjusted p-values, where the same runs compared in two rows are one comparison."""
+    places = {(pair[0].keys, pair[1].keys): n for n, pair in reversed([*enumerate(pairs)]) if pair}
+    first = [places[pair[0].keys, pair[1].keys] if pair else n for n, pair in enumerate(pairs)]
+    once = [pair if first[n] == n else None for n, pair in enumerate(pairs)]
+    differences, p_values = tables.difference_cells(once, "test_accuracy", percent=True)
+    return [differences[n] for n in first], [p_values[n] for n in first]
 
 
 def _without_one_name(frame: pd.DataFrame) -> pd.DataFrame:
@@ -367,6 +376,28 @@ def meaning(evidence: Evidence) -> list[str]:
                         f"{'; '.join(found)}."
                     )
     return sentences
+
+
+def at_the_papers_length(calibration: Evidence) -> str:
+    """Return the leads at the paper's rate and at equal steps, trained as long as in the paper.
+
+    Args:
+        calibration: The runs of the page on calibration, which have both.
+    """
+    parts = []
+    for loss, base in (("lgl_inr", BASELINE), ("lgl_inr", "lgl")):
+        found = []
+        for rate, words in RATES.items():
+            sides = [calibration.runs("paper", rate=rate, loss=each) for each in (loss, base)]
+            d = tables.difference(sides[0], sides[1], "test_accuracy")
+            if d is not None:
+                band = f" ± {100 * d.half:.2f}" if d.half == d.half else ""
+                found.append(f"{tables.signed(100 * d.mean)}{band} points at {words} (n = {d.n})")
+        if found:
+            parts.append(f"{NAMES[loss]} minus {NAMES[base]} {', '.join(found)}")
+    if not parts:
+        return ""
+    return f"**On all 60,000 training images, for 20 epochs:** {'; '.join(parts)}."
 
 
 def costs(profile: str, device: str = "auto") -> Cell:
