@@ -29,7 +29,7 @@ def scheduled(spec, schedule="0-0.5", **changes):
 
 
 def following(spec, arrays):
-    return plan_run(spec).following(len(arrays.train_labels))
+    return plan_run(spec).fitted(arrays)
 
 
 def test_every_batch_and_every_test_of_an_epoch_have_its_mix(spec, arrays):
@@ -80,13 +80,13 @@ def test_a_run_continued_within_a_phase_gives_the_same(spec, arrays, tmp_path, m
 
 
 def test_a_plan_whose_loss_nothing_takes_along_is_refused(spec, arrays):
-    with pytest.raises(SettingError, match=r"changes from epoch to epoch.*plan\.following"):
+    with pytest.raises(SettingError, match=r"changes from epoch to epoch.*plan\.fitted"):
         train(plan_run(scheduled(spec)), arrays)
 
 
 def test_other_plans_are_left_as_they_are(spec, arrays):
     plan = plan_run(spec(loss="ceel", loss_options={"alpha": 1.0, "beta": 2.0}))
-    assert plan.following(42) is plan
+    assert plan.fitted(arrays) is plan
     assert not any("loss_schedule" in name for name in plan.entry_points)
     assert any("loss_schedule:follow_epochs" in name for name in plan_run(scheduled(spec)).entry_points)
 

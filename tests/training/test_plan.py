@@ -34,6 +34,7 @@ CHANGES = {
     "class_shares": (1, 0.5),
     "class_weight": "inverse_frequency",
     "precision": "bfloat16",
+    "pixels": "standardised",
     "seed": 1,
 }
 
@@ -84,7 +85,10 @@ KEY = "7a180a78bd786e8d"
 
 LATER = {
     name: CHANGES[name]
-    for name in ("validation_size", "measures", "epoch_measures", "class_shares", "class_weight", "precision")
+    for name in (
+        *("validation_size", "measures", "epoch_measures", "class_shares", "class_weight"),
+        *("precision", "pixels"),
+    )
 }
 
 
@@ -132,13 +136,14 @@ def test_what_is_measured_and_weighed_is_code_too():
         "lossbook.training.measures:balance_softmax",
         "lossbook.training.imbalance:class_rows",
         "lossbook.training.imbalance:weighted_loss",
+        "lossbook.training.pixels:standardised",
         "lossbook.training.precision:mixed",
     )
     assert plan.epoch_measure is measures.balance_softmax
 
 
 @pytest.mark.parametrize(
-    "setting", ["class_shares", "class_weight", "precision", "measures", "epoch_measures"]
+    "setting", ["class_shares", "class_weight", "precision", "pixels", "measures", "epoch_measures"]
 )
 def test_a_table_is_taken_as_it_is(setting):
     spec = replace(SPEC, model="linear", optimizer="sgd", optimizer_options={"lr": 0.1})
@@ -177,6 +182,7 @@ def test_a_loss_that_changes_by_epoch_needs_enough_epochs():
         ({"epoch_measures": "balance_sofmax"}, "balance_softmax"),
         ({"class_weight": "inverse_frequenzy"}, "inverse_frequency"),
         ({"precision": "bfloat61"}, "bfloat16"),
+        ({"pixels": "standardized"}, "standardised"),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(change, nearest):

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from lossbook import datasets, losses, paths
+from lossbook import datasets, paths
 from lossbook.errors import LossbookError
 from lossbook.experiments import saved
 from lossbook.experiments.grid import Cell
@@ -26,7 +26,7 @@ from lossbook.training import (
 )
 from lossbook.training import train as train_alone
 from lossbook.training.engine import Arrays
-from lossbook.training.imbalance import class_rows, weighted_loss
+from lossbook.training.imbalance import class_rows
 from lossbook.training.replicas import Ties, select_epoch
 
 #: Called with the number of epochs done of a run.
@@ -179,20 +179,16 @@ def _finished(run: Run, plan: RunPlan, arrays: Arrays, made_by: str) -> Training
 
 
 def _watched(plan: RunPlan, arrays: Arrays) -> tuple[RunPlan, list[nn.Module]]:
-    """A plan that keeps the network it builds, to be measured; its loss with its weights and its schedule."""
+    """A plan fitted to its examples that keeps the network it builds, to be measured."""
     built: list[nn.Module] = []
-    spec, loss = plan.spec, plan.loss
-    if spec.class_weight is not None:
-        each = losses.get(spec.loss, **spec.loss_options, reduction="none")
-        loss = weighted_loss(each, spec.class_weight, arrays.train_labels.cpu(), arrays.num_classes)
+    fitted = plan.fitted(arrays)
 
     def build(in_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-        network = plan.build_model(in_shape, num_classes)
+        network = fitted.build_model(in_shape, num_classes)
         built.append(network if plan.epoch_measure is None else _Measured(network))
         return built[-1]
 
-    watched = replace(plan, build_model=build, loss=loss)
-    return watched.following(len(arrays.train_labels)), built
+    return replace(fitted, build_model=build), built
 
 
 class _Measured(nn.Module):

@@ -4,15 +4,18 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from torch import nn
 
 from lossbook import losses, models
 from lossbook.errors import LossbookError, UnknownNameError
-from lossbook.training import augment, imbalance, loss_schedule, measures, optim, precision
+from lossbook.training import augment, imbalance, loss_schedule, measures, optim, pixels, precision
 from lossbook.training.batched_losses import has_closed_form
 from lossbook.training.replicas import Replica
+
+if TYPE_CHECKING:
+    from lossbook.training.engine import Arrays
 
 #: Networks for tables: a linear classifier, and one hidden layer as wide as the input.
 TABLE_NETWORKS = ("linear", "hidden")
@@ -25,6 +28,7 @@ _LATER_SETTINGS = (
     "class_shares",
     "class_weight",
     "precision",
+    "pixels",
 )
 
 
@@ -58,6 +62,7 @@ class RunSpec:
             :data:`lossbook.training.imbalance.WEIGHTINGS`; None for all alike.
         precision: Number format of the network's products, one of
             :data:`lossbook.training.precision.FORMATS`; None for float32.
+        pixels: How pixels are scaled, one of :data:`lossbook.training.pixels.SCALINGS`; None for 0 to 1.
         seed: Seeds the weights, the order of the data, dropout and augmentation. Two runs that differ in the
             loss alone start from the same weights and see the same batches.
     """
@@ -79,6 +84,7 @@ class RunSpec:
     class_shares: Sequence[float] | None = None
     class_weight: str | None = None
     precision: str | None = None
+    pixels: str | None = None
     seed: int = 0
 
     @property
@@ -130,24 +136,37 @@ class RunPlan:
     measure: measures.Measure | None = None
     epoch_measure: measures.Measure | None = None
 
-    def following(self, examples: int) -> Self:
-        """The plan with a loss that changes from epoch to epoch, if it is such, taken from one to the next.
+    def fitted(self, arrays: "Arrays") -> Self:
+        """The plan with what follows from the training examples, without which some cannot be trained.
 
-        Without this, a plan with such a loss cannot be trained: the data decide how many steps an epoch has.
+        These are the weights of classes by their frequency, the scaling of pixels, and the number of steps an
+        epoch has, where a loss changes from one to the next. Other plans are returned as they are.
 
         Args:
-            examples: Number of training examples.
+            arrays: The examples.
+
+        Raises:
+            ValueError: A class without an example to be weighed, or a channel that cannot be standardised.
         """
-        scheduled = loss_schedule.scheduled_part(self.loss)
-        if scheduled is None:
+        if self.build_optimizer is not _unfitted:
             return self
-        build = loss_schedule.follow_epochs(
-            scheduled,
-            optim.get(self.spec.optimizer),
-            epochs=self.spec.epochs,
-            steps_per_epoch=-(-examples // self.spec.batch_size),
-        )
-        return replace(self, build_optimizer=build)
+        spec, loss, build = self.spec, self.loss, self.build_model
+        if spec.class_weight is not None:
+            each = losses.get(spec.loss, **spec.loss_options, reduction="none")
+            labels = arrays.train_labels.cpu()
+            loss = imbalance.weighted_loss(each, spec.class_weight, labels, arrays.num_classes)
+        if spec.pixels is not None:
+            build = pixels.standardised(build, arrays.train_images)
+        build_optimizer = optim.get(spec.optimizer)
+        scheduled = loss_schedule.scheduled_part(loss)
+        if scheduled is not None:
+            build_optimizer = loss_schedule.follow_epochs(
+                scheduled,
+                build_optimizer,
+                epochs=spec.epochs,
+                steps_per_epoch=-(-len(arrays.train_labels) // spec.batch_size),
+            )
+        return replace(self, loss=loss, build_model=build, build_optimizer=build_optimizer)
 
 
 @dataclass(frozen=True)
@@ -197,14 +216,13 @@ def plan_run(spec: RunSpec) -> RunPlan | ReplicaPlan:
 def _plan_images(spec: RunSpec) -> RunPlan:
     model = models.builder(spec.model)
     loss = losses.get(spec.loss, **spec.loss_options)
-    optimizer = build_optimizer = optim.get(spec.optimizer)
+    optimizer = optim.get(spec.optimizer)
     scheduled = loss_schedule.scheduled_part(loss)
     if scheduled is not None:
         try:
             scheduled.set_epoch(0, spec.epochs)
         except ValueError as error:
             raise SettingError(f"the loss {spec.loss!r} cannot be trained so: {error}") from error
-        build_optimizer = _unbound
     augmentation = augment.get(spec.augmentation)
     measure = measures.get(spec.measures) if spec.measures is not None else None
     epoch_measure = measures.get(spec.epoch_measures) if spec.epoch_measures is not None else None
@@ -218,17 +236,22 @@ def _plan_images(spec: RunSpec) -> RunPlan:
         if spec.class_weight not in imbalance.WEIGHTINGS:
             raise UnknownNameError("class weight", spec.class_weight, imbalance.WEIGHTINGS)
         used.append(imbalance.weighted_loss)
+    if spec.pixels is not None:
+        if spec.pixels not in pixels.SCALINGS:
+            raise UnknownNameError("scaling of pixels", spec.pixels, pixels.SCALINGS)
+        used.append(pixels.standardised)
     build = model
     if spec.precision is not None:
         if spec.precision not in precision.FORMATS:
             raise UnknownNameError("precision", spec.precision, precision.FORMATS)
         build = precision.mixed(model, spec.precision)
         used.append(precision.mixed)
+    needs_data = scheduled is not None or spec.class_weight is not None or spec.pixels is not None
     return RunPlan(
         spec,
         build,
         loss,
-        build_optimizer,
+        _unfitted if needs_data else optimizer,
         augmentation,
         ("lossbook.training.engine:train", *(f"{part.__module__}:{part.__qualname__}" for part in used)),
         measure,
@@ -236,10 +259,10 @@ def _plan_images(spec: RunSpec) -> RunPlan:
     )
 
 
-def _unbound(*_: Any, **__: Any) -> optim.Optimizer:
+def _unfitted(*_: Any, **__: Any) -> optim.Optimizer:
     raise SettingError(
-        "the loss of this plan changes from epoch to epoch, and how many steps an epoch has is not known; "
-        "train plan.following(number of training examples) instead"
+        "this plan rests on the training examples (class weights, scaled pixels, or a loss that changes from "
+        "epoch to epoch); train plan.fitted(arrays) instead"
     )
 
 
@@ -255,13 +278,14 @@ def _plan_replica(spec: RunSpec) -> ReplicaPlan:
         raise SettingError(
             f"the network {spec.model!r} needs a learning rate, optimizer_options={{'lr': ...}}"
         )
-    whole = ("train_size", "test_size", "validation_size", "class_shares", "class_weight", "precision")
+    whole = ("train_size", "test_size", "validation_size", "class_shares", "class_weight")
     if spec.augmentation != "none" or any(
-        getattr(spec, name) is not None for name in (*whole, "measures", "epoch_measures")
+        getattr(spec, name) is not None
+        for name in (*whole, "precision", "pixels", "measures", "epoch_measures")
     ):
         raise SettingError(
             "a run on a table takes the whole table as it is, without augmentation, class weights, mixed "
-            "precision or further measures"
+            "precision, scaled pixels or further measures"
         )
     # In closed form nothing of a loss's own code is run but its schedule.
     used = getattr(loss, "schedule", None) if has_closed_form(loss) else loss
