@@ -1,6 +1,7 @@
 """The declared experiments of li2020 against what the paper says."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -44,6 +45,17 @@ def test_cnn2c_is_a_part_of_the_papers_protocol():
     part = {cell.spec.key for cell in cells("table3", "cnn2c")}
     assert part < paper
     assert len(part) == 8
+
+
+@pytest.mark.parametrize("profile", ["paper", "quick"])
+def test_standardised_pixels_are_all_that_sets_a_run_apart_from_table_3(profile):
+    plain = {cell.spec.key for cell in cells("table3", profile)}
+    scaled = cells("pixels", profile)
+    assert {replace(cell.spec, pixels=None).key for cell in scaled} < plain
+    assert {cell.spec.pixels for cell in scaled} == {"standardised"}
+    assert {(c.labels["dataset"], c.labels["loss"]) for c in scaled} == {
+        (dataset, loss) for dataset in ("mnist", "fashion_mnist") for loss in ("sml", "lgl", "lgl_inr")
+    }
 
 
 def test_table4_at_paper_scale_is_the_papers_protocol():

@@ -1,4 +1,4 @@
-"""The experiments of li2020: Table 3 with Fig. 1 and 2, Table 4, Table 5, and the scale of the losses."""
+"""The experiments of li2020: Table 3 with Fig. 1 and 2, Tables 4 and 5, the scale of losses and of pixels."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -108,6 +108,18 @@ def _table5(
         )
         for detach, chosen in ((False, betas), (True, detached))
         for beta in chosen
+    )
+
+
+def _pixels(sets: Iterable[str], **changes: Any) -> tuple[Cell, ...]:
+    return tuple(
+        _with(
+            _cell(SMALL, named, "cnn2c", loss, changes),
+            {"pixels": "standardised"},
+            pixels="standardised",
+        )
+        for named in sets
+        for loss in ("sml", "lgl", "lgl_inr")
     )
 
 
@@ -287,4 +299,31 @@ SCALE = Experiment(
     ),
 )
 
-EXPERIMENTS = (TABLE3, TABLE4, TABLE5, SCALE)
+# Beside Table 3, which has pixels from 0 to 1.
+PIXELS = Experiment(
+    name="li2020/pixels",
+    title="Table 3 with CNN2C on standardised pixels",
+    profiles=_profiles(
+        Profile(
+            "paper",
+            "the paper's protocol on standardised pixels of Fashion-MNIST and MNIST",
+            _pixels(("fashion_mnist", "mnist")),
+            seeds=5,
+        ),
+        Profile(
+            "quick",
+            "2,000 images of Fashion-MNIST and of MNIST for 5 epochs",
+            _pixels(("fashion_mnist", "mnist"), train_size=2000, test_size=1000, epochs=5),
+            seeds=2,
+            embedded_fallback=True,
+        ),
+        Profile(
+            "smoke",
+            "128 of scikit-learn's digits for 2 epochs, to see that everything runs",
+            _pixels(("mnist",), **_DIGITS),
+            seeds=2,
+        ),
+    ),
+)
+
+EXPERIMENTS = (TABLE3, TABLE4, TABLE5, SCALE, PIXELS)
