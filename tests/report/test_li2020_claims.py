@@ -14,7 +14,7 @@ from lossbook import experiments
 from lossbook.report import Evidence, li2020_claims, li2020_imbalance, li2020_modality, li2020_theory, verdict
 from lossbook.results import Record
 
-NAMES = ("table3", "table4", "table5", "scale", "modality", "imbalance", "calibration")
+NAMES = ("table3", "table4", "table5", "scale", "modality", "imbalance", "calibration", "pixels")
 SPREAD = (-0.0002, 0.0, 0.0002)
 
 
@@ -86,22 +86,20 @@ def found(name: str, *records: Record) -> verdict.Claim:
         "trained": ("_trained", "imbalance"),
         "reweighting": ("_reweighting", "imbalance"),
         "neglect": ("_neglect", "modality"),
-        "lgl": ("_lgl_poorer", "table3"),
-        "inr-lgl": ("_inr_lgl", "table3"),
-        "inr-sml": ("_inr_sml", "table3"),
+        "lgl": ("_lgl_poorer", "table3", "pixels"),
+        "inr-lgl": ("_inr_lgl", "table3", "pixels"),
+        "inr-sml": ("_inr_sml", "table3", "pixels"),
         "one-vs-rest": ("_one_vs_rest", "scale"),
+        "setting": ("_setting", "scale", "calibration"),
+        "fast": ("_fast", "table3", "scale", "calibration"),
         "classes": ("_classes", "table3"),
         "beta": ("_beta", "table5"),
         "extremes": ("_extremes", "table5"),
         "cifar10": ("_cifar10", "table4"),
     }
     given = sources(*records)
-    if name == "fast":
-        return li2020_claims._fast(given.table3, given.scale, given.calibration)
-    if name == "setting":
-        return li2020_claims._setting(given.scale, given.calibration)
-    function, source = makers[name]
-    claim: verdict.Claim = getattr(li2020_claims, function)(getattr(given, source))
+    function, *names = makers[name]
+    claim: verdict.Claim = getattr(li2020_claims, function)(*(getattr(given, each) for each in names))
     return claim
 
 
@@ -234,6 +232,34 @@ def test_short_runs_of_another_network_change_no_finding() -> None:
         claim = found("inr-sml", *level, *further)
         assert claim.finding == "does not hold"
         assert any("CNN5C" in sentence for sentence in claim.evidence)
+
+
+def on_standardised_pixels(values: dict[str, float], profile: str = "paper") -> list[Record]:
+    return [
+        r
+        for n, (loss, value) in enumerate(values.items())
+        for r in made("li2020/pixels", profile, value, loss=loss, spread=(-0.001, 0.0005 * n, 0.0005))
+    ]
+
+
+def test_standardised_pixels_are_another_reading() -> None:
+    base = table3({"sml": 0.9, "lgl": 0.9, "lgl_mean": 0.9})
+    lead = [*base, *table3({"lgl_inr": 0.93}, spread=(-0.001, 0.0, 0.0005))]
+    assert found("inr-sml", *lead).finding == "holds in part"
+    assert found("inr-sml", *lead).readings == {"pixels from 0 to 1": "holds in part"}
+    gone = on_standardised_pixels({"sml": 0.9, "lgl": 0.9, "lgl_inr": 0.89})
+    for name in ("inr-sml", "inr-lgl"):
+        claim = found(name, *lead, *gone)
+        assert claim.finding == "holds in part", claim.readings
+        assert claim.readings["standardised pixels"] == "does not hold"
+        assert any("on Fashion-MNIST, standardised pixels: -0.9" in said for said in claim.evidence)
+    level = [*table3({"sml": 0.9}), *table3({"lgl_inr": 0.89}, spread=(-0.001, 0.0, 0.0005))]
+    assert found("inr-sml", *level, *gone).finding == "does not hold"
+    # Short runs on standardised pixels are no reading of what the paper did.
+    short = on_standardised_pixels({"sml": 0.9, "lgl_inr": 0.89}, "quick")
+    assert found("inr-sml", *lead, *short).readings == {"pixels from 0 to 1": "holds in part"}
+    poorer = found("lgl", *lead, *on_standardised_pixels({"sml": 0.93, "lgl": 0.9}))
+    assert poorer.readings["standardised pixels"] == "holds in part"
 
 
 def test_one_run_at_the_papers_protocol_comes_before_several_short_ones() -> None:

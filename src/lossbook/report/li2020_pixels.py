@@ -1,0 +1,210 @@
+"""Table 3 of li2020 with CNN2C, on pixels from 0 to 1 and on standardised ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from lossbook import experiments
+from lossbook.report import stats, tables
+from lossbook.report.evidence import Evidence, substituted
+from lossbook.report.li2020 import NAMES, dataset_name
+from lossbook.report.tables import Runs
+from lossbook.results import Record, published
+
+PIXELS = "li2020/pixels"
+LOSSES = ("sml", "lgl", "lgl_inr")
+#: What LGL-INR is compared with.
+BASES = ("sml", "lgl")
+NETWORK = "cnn2c"
+#: How pixels are scaled, in words.
+SCALINGS = {"unit": "0 to 1", "standardised": "standardised"}
+
+
+def datasets_of(profile: str) -> tuple[str, ...]:
+    """The data sets that a profile declares, in order."""
+    cells = experiments.get(PIXELS).profiles[profile].cells
+    return tuple(dict.fromkeys(str(cell.labels["dataset"]) for cell in cells))
+
+
+def of_cell(table3: Evidence, pixels: Evidence, profile: str, dataset: str, loss: str) -> dict[str, Runs]:
+    """Return the runs of a loss by how pixels are scaled; they differ in nothing else.
+
+    Args:
+        table3: The records of Table 3, which are on pixels from 0 to 1.
+        pixels: Those on standardised pixels.
+        profile: Which of both.
+        dataset: Name of the data set.
+        loss: One of :data:`LOSSES`.
+    """
+    return {
+        scaling: evidence.runs(profile, dataset=dataset, network=NETWORK, loss=loss)
+        for scaling, evidence in zip(SCALINGS, (table3, pixels), strict=True)
+    }
+
+
+def printed(dataset: str, loss: str) -> float:
+    """The paper's accuracy for CNN2C, in percent."""
+    for row in published("li2020", "table3").to_dict("records"):
+        if (row["dataset"], row["network"], row["loss"]) == (dataset, NETWORK, loss):
+            return float(row["accuracy_percent"])
+    raise LookupError(f"Table 3 has no {loss} on {dataset}")
+
+
+def accuracy_table(
+    table3: Evidence, pixels: Evidence, profile: str, cost: dict[tuple[object, ...], float] | None = None
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return the accuracies on both kinds of pixels beside the paper's, and their differences.
+
+    Args:
+        table3: The records of Table 3.
+        pixels: Those on standardised pixels.
+        profile: Which of both.
+        cost: Seconds that missing runs would take here, by labels.
+
+    Returns:
+        The table and the notes it needs.
+    """
+    rows, pairs = [], []
+    used: list[Runs] = []
+    for dataset in datasets_of(profile):
+        for loss in LOSSES:
+            mine = of_cell(table3, pixels, profile, dataset, loss)
+            used += mine.values()
+            pairs.append((mine["standardised"], mine["unit"]))
+            records = [r for each in mine.values() for r in each.records]
+            row: dict[str, object] = {
+                "Data": dataset_name(dataset, records),
+                "Loss": NAMES[loss],
+                "Paper, %": f"{printed(dataset, loss):.2f}",
+            }
+            for scaling, words in SCALINGS.items():
+                seconds = None if scaling == "unit" else _seconds(cost, dataset, loss)
+                row[f"{words.capitalize()}, %"] = tables.mean_cell(
+                    mine[scaling], "test_accuracy", percent=True, cost=seconds
+                )
+            rows.append(row)
+    frame = pd.DataFrame(rows)
+    differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+    frame["Standardised minus 0 to 1, points"] = pd.Series(differences, dtype=object)
+    frame["p (Holm)"] = pd.Series(p_values, dtype=object)
+    return frame, tables.notes(used)
+
+
+def _seconds(cost: dict[tuple[object, ...], float] | None, dataset: str, loss: str) -> float | None:
+    for labels, seconds in (cost or {}).items():
+        if {("dataset", dataset), ("loss", loss)} <= set(labels):
+            return seconds
+    return None
+
+
+def lead_table(table3: Evidence, pixels: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
+    """Return the lead of LGL-INR over the other losses, for each way of scaling pixels; as above."""
+    rows, pairs, used = [], [], []
+    for dataset in datasets_of(profile):
+        for base in BASES:
+            row: dict[str, object] = {
+                "Data": dataset_name(dataset),
+                "LGL-INR minus": NAMES[base],
+                "Paper": tables.signed(printed(dataset, "lgl_inr") - printed(dataset, base)),
+            }
+            rows.append(row)
+            for scaling in SCALINGS:
+                sides = [
+                    of_cell(table3, pixels, profile, dataset, each)[scaling] for each in ("lgl_inr", base)
+                ]
+                used += sides
+                pairs.append((sides[0], sides[1]))
+    frame = pd.DataFrame(rows)
+    differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+    for n, words in enumerate(SCALINGS.values()):
+        name = words.capitalize()
+        frame[f"{name}, points"] = pd.Series(differences[n :: len(SCALINGS)], dtype=object)
+        frame[f"{name}, p (Holm)"] = pd.Series(p_values[n :: len(SCALINGS)], dtype=object)
+    return frame, tables.notes(used)
+
+
+def meaning(table3: Evidence, pixels: Evidence, profile: str) -> list[str]:
+    """Return what the runs of a profile say, in sentences that follow from them; none on stand-in data."""
+    found = [_lead(table3, pixels, profile, dataset) for dataset in datasets_of(profile)]
+    return [*(sentence for sentence in found if sentence), *_levels(table3, pixels, profile)]
+
+
+def _lead(table3: Evidence, pixels: Evidence, profile: str, dataset: str) -> str:
+    parts = []
+    for base in BASES:
+        sides = [of_cell(table3, pixels, profile, dataset, each) for each in ("lgl_inr", base)]
+        if any(substituted(r) for side in sides for each in side.values() for r in each.records):
+            return ""
+        leads = {
+            each: tables.difference(sides[0][each], sides[1][each], "test_accuracy") for each in SCALINGS
+        }
+        unit, scaled = leads["unit"], leads["standardised"]
+        if unit is None or scaled is None:
+            continue
+        parts.append(
+            f"minus {NAMES[base]} it is {_points(unit)} on pixels from 0 to 1 and {_points(scaled)} on "
+            f"standardised ones: {_verdict(unit, scaled)}"
+        )
+    if not parts:
+        return ""
+    return f"**{dataset_name(dataset)}, LGL-INR.** Its accuracy {'; '.join(parts)}."
+
+
+def _points(d: stats.PairedDifference) -> str:
+    band = "" if math.isnan(d.half) else f" ± {100 * d.half:.2f}"
+    return f"{tables.signed(100 * d.mean)}{band} points"
+
+
+def _verdict(unit: stats.PairedDifference, scaled: stats.PairedDifference) -> str:
+    if math.isnan(unit.half) or math.isnan(scaled.half):
+        return "a single pair, which decides nothing"
+    if unit.low > 0 and scaled.high < 0:
+        return "the lead turns round with the scaling"
+    if unit.low > 0 and scaled.low > 0:
+        return "it leads on both"
+    if unit.low > 0:
+        return "with the scaling goes a lead that can be told from zero"
+    if scaled.low > 0:
+        return "only on standardised pixels can a lead be told from zero"
+    return "on neither can a lead be told from zero"
+
+
+def _levels(table3: Evidence, pixels: Evidence, profile: str) -> Iterator[str]:
+    """Which scaling is nearer to the paper's accuracies, loss by loss; only runs of its protocol can say."""
+    if profile != "paper":
+        return
+    for dataset in datasets_of(profile):
+        parts = []
+        for loss in LOSSES:
+            mine = of_cell(table3, pixels, profile, dataset, loss)
+            gaps = {scaling: _gap(mine[scaling], printed(dataset, loss)) for scaling in SCALINGS}
+            if not any(math.isnan(gap) for gap in gaps.values()):
+                said = " and ".join(tables.signed(gap) for gap in gaps.values())
+                parts.append(f"{NAMES[loss]} {said}")
+        if parts:
+            yield (
+                f"**{dataset_name(dataset)}, ours minus the paper's accuracies**, in points, on pixels from "
+                f"0 to 1 and on standardised ones: {'; '.join(parts)}."
+            )
+
+
+def _gap(runs: Runs, paper: float) -> float:
+    values: Sequence[float] = list(runs.values("test_accuracy").values())
+    if not values or any(substituted(r) for r in runs.records):
+        return math.nan
+    return 100 * stats.mean_interval(values).mean - paper
+
+
+def shown(table3: Evidence, pixels: Evidence) -> list[Record]:
+    """Return the records of Table 3 and of this page that the page shows."""
+    twins = [
+        record
+        for profile in pixels.by_profile
+        for dataset in datasets_of(profile)
+        for loss in LOSSES
+        for record in of_cell(table3, pixels, profile, dataset, loss)["unit"].records
+    ]
+    return [*pixels.records, *twins]
