@@ -397,6 +397,29 @@ def test_table_5_compares_beta_with_1_and_constant_weights_at_equal_beta() -> No
     assert set(column(paper, "Ours, %")) == {"not run"}
 
 
+def test_what_table_5_says_follows_from_its_runs() -> None:
+    def found(zero: float, detached: float, embedded: bool = False) -> list[str]:
+        groups = []
+        for seed, noise in enumerate((0.0, 0.001, -0.0005)):
+            for beta, detach, value in ((1, False, 0.9), (0, False, 0.9 + zero + noise), (1, True, detached)):
+                each = made(li2020_tables.TABLE5, "fashion", value, seed=seed, beta=beta, detach=detach)
+                groups.append(
+                    [replace(r, config=r.config | {"dataset": "digits"}) for r in each] if embedded else each
+                )
+        return li2020_tables.meaning_five(evidence(li2020_tables.TABLE5, groups))
+
+    level, detached = found(0.0, 0.9)
+    assert "β = 0: +0.02 ± 0.19. None is significantly apart from β = 1" in level
+    assert "do not show that weighing hard ones more adds anything" in level
+    assert "3 seeds" in level
+    assert detached.endswith("above the same with it: β = 1: +0.00. None of this is significant.")
+    apart, _ = found(-0.02, 0.9)
+    assert "Significantly apart from β = 1 is β = 0: p below 0.05" in apart
+    assert "do not show" not in apart
+    assert found(0.0, 0.9, embedded=True) == []
+    assert li2020_tables.meaning_five(evidence(li2020_tables.TABLE5, [])) == []
+
+
 @pytest.mark.parametrize(("beta", "weight"), [(0, 1 / 9), (1, 0.2536), (1000, 1)])
 def test_the_largest_weight(beta: float, weight: float) -> None:
     assert li2020_tables.largest_weight(beta) == pytest.approx(weight, abs=5e-5)

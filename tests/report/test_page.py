@@ -100,6 +100,13 @@ def test_a_table_is_escaped_scrolls_and_names_its_rows(shown: list[str], tmp_pat
     ]
 
 
+def test_an_interval_is_not_broken_over_lines(shown: list[str]) -> None:
+    page = Page("toy/table1")
+    page.table(pd.DataFrame([{"Loss": "CE ± 1", "Ours": Cell("82.41 ± 0.54 (n = 3)")}]), "t", caption="T")
+    assert "82.41\u00a0±\u00a00.54 (n\u00a0=\u00a03)" in shown[0]
+    assert "CE ± 1" in shown[0], "other text breaks where it may"
+
+
 def test_csv_keeps_numbers_of_cells_that_only_some_rows_have() -> None:
     frame = pd.DataFrame({"a": [Cell("–"), Cell("1", {"n": 2, "holm": 0.5}, ("k",))], "b": ["x", "y, z"]})
     saved = pd.read_csv(io.StringIO(page.table_csv(frame)))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from lossbook import experiments
-from lossbook.report import tables
-from lossbook.report.evidence import Evidence
+from lossbook.experiments.li2020 import BETAS, DETACHED
+from lossbook.report import stats, tables, verdict
+from lossbook.report.evidence import Evidence, substituted
 from lossbook.report.li2020 import NAMES, NETWORK_NAMES, dataset_name
-from lossbook.results import published
+from lossbook.results import Record, published
 
 TABLE4 = "li2020/table4"
 TABLE5 = "li2020/table5"
 _CLASSES = 10
+#: Below this an adjusted p-value counts.
+SIGNIFICANT = 0.05
 
 
 def table_four(
@@ -103,3 +106,68 @@ def table_five(
     frame["Difference, points"] = pd.Series(differences)
     frame["p (Holm)"] = pd.Series(p_values)
     return frame, tables.notes(used)
+
+
+def meaning_five(evidence: Evidence) -> list[str]:
+    """Return what the best runs say of beta and of the gradient through lambda; none on stand-in data."""
+    for profile, records in evidence.by_profile.items():
+        if not any(substituted(r) for r in records):
+            return [said for said in (_of_beta(evidence, profile), _of_detaching(evidence, profile)) if said]
+    return []
+
+
+def _of_beta(evidence: Evidence, profile: str) -> str:
+    base = evidence.runs(profile, beta=1, detach=False)
+    found = {
+        beta: d
+        for beta in BETAS
+        if beta != 1
+        and (d := tables.difference(evidence.runs(profile, beta=beta, detach=False), base, "test_accuracy"))
+    }
+    if not found:
+        return ""
+    each = "; ".join(f"β = {beta:g}: {_points(d)}" for beta, d in found.items())
+    adjusted = stats.holm([d.p for d in found.values()])
+    apart = [f"{beta:g}" for beta, p in zip(found, adjusted, strict=True) if p < SIGNIFICANT]
+    if apart:
+        says = f"Significantly apart from β = 1 is β = {', '.join(apart)}: p below {SIGNIFICANT:g}"
+    else:
+        says = f"None is significantly apart from β = 1: no p below {SIGNIFICANT:g}"
+    zero = found.get(0)
+    hard = ""
+    if zero is not None and "0" not in apart:
+        hard = (
+            " With β = 0 all other classes weigh alike. So these runs do not show that weighing hard ones "
+            "more adds anything."
+        )
+    return (
+        f"**β on {_where(base.records)}.** Points of accuracy above β = 1, paired by seed: {each}. {says}, "
+        f"adjusted by Holm's method over these.{hard}"
+    )
+
+
+def _of_detaching(evidence: Evidence, profile: str) -> str:
+    found = {}
+    for beta in DETACHED:
+        sides = [evidence.runs(profile, beta=beta, detach=detach) for detach in (True, False)]
+        d = tables.difference(sides[0], sides[1], "test_accuracy")
+        if d is not None:
+            found[beta] = (d, sides[0].records)
+    if not found:
+        return ""
+    each = "; ".join(f"β = {beta:g}: {_points(d)}" for beta, (d, _) in found.items())
+    adjusted = stats.holm([d.p for d, _ in found.values()])
+    apart = [f"{beta:g}" for beta, p in zip(found, adjusted, strict=True) if p < SIGNIFICANT]
+    says = f"It is significant for β = {', '.join(apart)}" if apart else "None of this is significant"
+    return f"**Gradient not through λ.** Points of accuracy above the same with it: {each}. {says}."
+
+
+def _where(records: Sequence[Record]) -> str:
+    first = records[0]
+    return f"{dataset_name(str(first.labels['dataset']))} ({verdict.protocol(records)})"
+
+
+def _points(d: stats.PairedDifference) -> str:
+    if math.isnan(d.half):
+        return f"{tables.signed(100 * d.mean)} (1 pair)" if d.n == 1 else tables.signed(100 * d.mean)
+    return f"{tables.signed(100 * d.mean)} ± {100 * d.half:.2f}"

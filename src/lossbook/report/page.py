@@ -272,11 +272,18 @@ def table_html(frame: pd.DataFrame, caption: str, *, headers: int = 1) -> str:
 
 def _inner(value: object) -> str:
     if isinstance(value, Cell):
-        text = escape(value.text)
+        text = escape(_held_together(value.text))
         return f'<a href="{escape(value.href)}">{text}</a>' if value.href else text
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     return escape(f"{value:.4g}" if isinstance(value, float) else str(value))
+
+
+def _held_together(text: str) -> str:
+    """Without a line break within an interval, or what stands in parentheses behind it."""
+    for parts in (" ± ", "(n = ", "(SD "):
+        text = text.replace(parts, parts.replace(" ", "\u00a0"))
+    return text
 
 
 def _unique(items: Iterable[str]) -> list[str]:
