@@ -145,12 +145,12 @@ def _lead(table3: Evidence, pixels: Evidence, profile: str, dataset: str) -> str
         if unit is None or scaled is None:
             continue
         parts.append(
-            f"minus {NAMES[base]} it is {_points(unit)} on pixels from 0 to 1 and {_points(scaled)} on "
-            f"standardised ones: {_verdict(unit, scaled)}"
+            f"Minus {NAMES[base]} it is {_points(unit)} on pixels from 0 to 1 and {_points(scaled)} on "
+            f"standardised ones: {_verdict(unit, scaled)}."
         )
     if not parts:
         return ""
-    return f"**{dataset_name(dataset)}, LGL-INR.** Its accuracy {'; '.join(parts)}."
+    return f"**The accuracy of LGL-INR on {dataset_name(dataset)}.** {' '.join(parts)}"
 
 
 def _points(d: stats.PairedDifference) -> str:
