@@ -76,7 +76,8 @@ def train(
     alone, so a run continued from a checkpoint gives the same numbers as one that was never stopped.
 
     Args:
-        plan: The run.
+        plan: The run; where it rests on the examples, fitted to them by
+            :meth:`lossbook.training.RunPlan.fitted`.
         arrays: The examples; their device is where the run is trained.
         checkpoint: File to continue from and to save to now and then; removed at the end.
         code: Hash of the code; a checkpoint made by other code is not continued.
