@@ -166,7 +166,7 @@ def _verdict(unit: stats.PairedDifference, scaled: stats.PairedDifference) -> st
     if unit.low > 0 and scaled.low > 0:
         return "it leads on both"
     if unit.low > 0:
-        return "with the scaling goes a lead that can be told from zero"
+        return "on standardised pixels no lead can be told from zero"
     if scaled.low > 0:
         return "only on standardised pixels can a lead be told from zero"
     return "on neither can a lead be told from zero"
