@@ -35,10 +35,20 @@ def test_every_channel_of_the_training_images_has_mean_0_and_deviation_1(spec):
 
 def test_the_test_images_are_scaled_by_the_training_images(spec, arrays):
     brighter = replace(arrays, test_images=arrays.test_images // 2 + 128)
-    settings = spec(loss="ce", epochs=1, optimizer_options={"lr": 0.0})
-    one, other = (train(fitted(settings, each), each).curves for each in (arrays, brighter))
-    assert one["train_loss"] == other["train_loss"]
-    assert one["test_loss"] != other["test_loss"]
+    plan, seen = fitted(spec(loss="ce", epochs=1), brighter), []
+
+    def build(*shape):
+        network = plan.build_model(*shape)
+        network.network.register_forward_pre_hook(
+            lambda module, inputs: None if module.training else seen.append(inputs[0])
+        )
+        return network
+
+    train(replace(plan, build_model=build), brighter)
+    train_values = arrays.train_images.numpy() / 255
+    expected = (to_float(brighter.test_images).numpy() - train_values.mean()) / train_values.std()
+    np.testing.assert_allclose(torch.cat(seen).numpy(), expected, atol=1e-5)
+    assert abs(expected.mean()) > 0.5, "by their own mean they would have 0"
 
 
 def test_the_weights_drawn_are_those_of_plain_pixels(spec, arrays):

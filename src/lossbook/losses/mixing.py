@@ -225,7 +225,7 @@ class CEELLoss(ClassificationLoss):
                 :meth:`set_epoch` is called, the mix is that of the first phase.
 
         Raises:
-            TypeError: A schedule that is none.
+            TypeError: A schedule that is none, or a factor that is no number.
             ValueError: A factor out of its range, factors beside a schedule, a schedule there is not, or an
                 unknown reduction.
         """

@@ -441,7 +441,8 @@ def nllr_loss(
         A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+            number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a clip outside (0, 0.5).
 
     References:
@@ -545,7 +546,8 @@ def ceel_loss(
         A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+            number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative factor.
 
     References:
@@ -586,7 +588,8 @@ def focal_loss(
         A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+            number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative gamma or alpha.
 
     References:
@@ -652,7 +655,8 @@ def gce_loss(
         A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+            number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a q or k out of its range.
 
     References:
@@ -690,7 +694,8 @@ def tamed_ce_loss(
         A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+            number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative alpha.
 
     References:
@@ -829,6 +834,7 @@ class NLLRLoss(ClassificationLoss):
             clip: Clip the target's probability first; see :func:`nllr_loss`.
 
         Raises:
+            TypeError: An option that is no number.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index, reduction)
@@ -908,6 +914,7 @@ class FocalLoss(ClassificationLoss):
             alpha: A factor for all examples, or one a class, shape ``[K]``; see :func:`focal_loss`.
 
         Raises:
+            TypeError: An option that is no number.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index, reduction)
@@ -960,6 +967,7 @@ class GCELoss(ClassificationLoss):
             k: Truncate at this probability; see :func:`gce_loss`.
 
         Raises:
+            TypeError: An option that is no number.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index, reduction)
@@ -1004,6 +1012,7 @@ class TamedCELoss(ClassificationLoss):
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
 
         Raises:
+            TypeError: An option that is no number.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index, reduction)

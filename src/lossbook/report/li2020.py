@@ -152,6 +152,12 @@ def diagram_alt() -> str:
 # --- Table 3 ------------------------------------------------------------------------------------------------
 
 
+def printed() -> dict[tuple[str, str, str], float]:
+    """Return Table 3 of the paper: data set, network, loss -> accuracy in percent."""
+    rows = published("li2020", "table3").to_dict("records")
+    return {(r["dataset"], r["network"], r["loss"]): float(r["accuracy_percent"]) for r in rows}
+
+
 def runs(evidence: Evidence, profile: str, **labels: Any) -> Runs:
     """Return the runs of a cell of Table 3, by any of its labels."""
     labels.pop("epochs", None)  # All cells of a profile have the same length.
@@ -179,10 +185,7 @@ def table_three(
     Returns:
         The table and the notes it needs.
     """
-    printed = {
-        (r["dataset"], r["network"], r["loss"]): float(r["accuracy_percent"])
-        for r in published("li2020", "table3").to_dict("records")
-    }
+    table = printed()
     rows, pairs, used = [], [], []
     for cell in experiments.get(TABLE3).profiles[profile].cells:
         labels = dict(cell.labels)
@@ -192,8 +195,8 @@ def table_three(
         used.append(mine)
         pairs.append((mine, base) if loss != BASELINE else None)
         published_loss = "lgl" if loss == "lgl_mean" else loss
-        paper = printed.get((dataset, network, published_loss))
-        baseline = printed.get((dataset, network, BASELINE))
+        paper = table.get((dataset, network, published_loss))
+        baseline = table.get((dataset, network, BASELINE))
         lead = None if paper is None or baseline is None or loss == BASELINE else paper - baseline
         rows.append(
             {
@@ -292,14 +295,13 @@ def meaning(evidence: Evidence) -> list[str]:
 def _level(evidence: Evidence) -> str:
     """How far our accuracies at the paper's protocol lie from the paper's."""
     parts = []
-    for row in published("li2020", "table3").to_dict("records"):
-        where = {"dataset": row["dataset"], "network": row["network"]}
-        mine = runs(evidence, PAPER, **where, loss=row["loss"])
+    for (dataset, network, loss), paper in printed().items():
+        mine = runs(evidence, PAPER, dataset=dataset, network=network, loss=loss)
         values = list(mine.values("test_accuracy").values())
         if values and not any(substituted(r) for r in mine.records):
-            gap = 100 * stats.mean_interval(values).mean - float(row["accuracy_percent"])
-            name = f"{NETWORK_NAMES[row['network']]} on {dataset_name(row['dataset'])}"
-            parts.append((name, f"{NAMES[row['loss']]} {tables.signed(gap)}"))
+            gap = 100 * stats.mean_interval(values).mean - paper
+            name = f"{NETWORK_NAMES[network]} on {dataset_name(dataset)}"
+            parts.append((name, f"{NAMES[loss]} {tables.signed(gap)}"))
     if not parts:
         return ""
     cells = "; ".join(
@@ -357,8 +359,7 @@ def _steadier(mine: Runs, base: Runs) -> str:
     if not set(sides[0]) & set(sides[1]):
         return ""
     d = stats.paired_difference(sides[0], sides[1])
-    band = "" if math.isnan(d.half) else f" ± {100 * d.half:.2f}"
     return (
         f" The accuracy moves from epoch to epoch; in means over the last {_LAST} epochs LGL-INR has "
-        f"{tables.signed(100 * d.mean)}{band} points."
+        f"{tables.signed_band(d)} points."
     )

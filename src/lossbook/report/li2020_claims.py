@@ -35,6 +35,7 @@ from lossbook.report.li2020 import (
     PAPER,
     TABLE3,
     dataset_name,
+    printed,
 )
 from lossbook.report.li2020_pixels import PIXELS
 from lossbook.report.li2020_tables import TABLE4, TABLE5
@@ -348,32 +349,26 @@ def _first_level(evidence: Evidence, dataset: str, profile: str) -> Comparison |
 # --- Table 3 ------------------------------------------------------------------------------------------------
 
 
-def _printed() -> dict[tuple[str, str, str], float]:
-    """Table 3 of the paper: network, data set, loss -> accuracy in percent."""
-    rows = published("li2020", "table3").to_dict("records")
-    return {(r["network"], r["dataset"], r["loss"]): float(r["accuracy_percent"]) for r in rows}
-
-
 def _table_three(evidence: Evidence, loss: str, base: str) -> list[Comparison]:
     """The comparison of two losses on every data set and network that has runs of both."""
-    printed = _printed()
+    paper = printed()
     found = []
     for network in NETWORKS:
         for dataset in DATASETS:
-            sides = [printed[network, dataset, "lgl" if each in READINGS else each] for each in (loss, base)]
+            sides = [paper[dataset, network, "lgl" if each in READINGS else each] for each in (loss, base)]
 
             def make(
                 profile: str,
                 network: str = network,
                 dataset: str = dataset,
-                paper: float = sides[0] - sides[1],
+                lead: float = sides[0] - sides[1],
             ) -> Comparison | None:
                 where: dict[str, Any] = {"network": network, "dataset": dataset}
                 return compare(
                     f"{NAMES[loss]} minus {NAMES[base]}, {NETWORK_NAMES[network]} on {dataset_name(dataset)}",
                     evidence.runs(profile, loss=loss, **where),
                     evidence.runs(profile, loss=base, **where),
-                    paper=paper,
+                    paper=lead,
                 )
 
             chosen = best(evidence, make)
@@ -783,13 +778,13 @@ def _classes(evidence: Evidence) -> Claim:
 
 def _betas(evidence: Evidence, betas: Iterable[int]) -> list[Comparison]:
     """Accuracy at each beta minus that at beta 1, gradient through the weights."""
-    printed = {
+    table = {
         float(r["beta"]): float(r["accuracy_percent"])
         for r in published("li2020", "table5").to_dict("records")
     }
     found = []
     for beta in betas:
-        paper = printed[beta] - printed[1] if beta in printed else None
+        paper = table[beta] - table[1] if beta in table else None
 
         def make(profile: str, beta: int = beta, paper: float | None = paper) -> Comparison | None:
             sides = [evidence.runs(profile, beta=each, detach=False) for each in (beta, 1)]
@@ -854,7 +849,7 @@ def _extremes(evidence: Evidence) -> Claim:
 
 
 def _cifar10(evidence: Evidence) -> Claim:
-    printed = {
+    table = {
         (r["network"], r["loss"]): float(r["accuracy_percent"])
         for r in published("li2020", "table4").to_dict("records")
     }
@@ -869,7 +864,7 @@ def _cifar10(evidence: Evidence) -> Claim:
                     f"{NAMES[loss]} minus {NAMES[base]}, {NETWORK_NAMES[network]} on CIFAR-10",
                     evidence.runs(profile, network=network, loss=loss),
                     evidence.runs(profile, network=network, loss=base),
-                    paper=printed[network, loss] - printed[network, base],
+                    paper=table[network, loss] - table[network, base],
                 ),
                 (PAPER,),
             )

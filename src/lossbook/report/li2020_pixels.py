@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pandas as pd
 
 from lossbook import experiments
 from lossbook.report import stats, tables
 from lossbook.report.evidence import Evidence, substituted
-from lossbook.report.li2020 import NAMES, dataset_name
+from lossbook.report.li2020 import NAMES, dataset_name, printed
 from lossbook.report.tables import Runs
-from lossbook.results import Record, published
+from lossbook.results import Record
 
 PIXELS = "li2020/pixels"
 LOSSES = ("sml", "lgl", "lgl_inr")
@@ -25,8 +25,11 @@ SCALINGS = {"unit": "0 to 1", "standardised": "standardised"}
 
 def datasets_of(profile: str) -> tuple[str, ...]:
     """The data sets that a profile declares, in order."""
-    cells = experiments.get(PIXELS).profiles[profile].cells
-    return tuple(dict.fromkeys(str(cell.labels["dataset"]) for cell in cells))
+    return tuple(dict.fromkeys(str(cell.labels["dataset"]) for cell in _cells(profile)))
+
+
+def _cells(profile: str) -> tuple[experiments.Cell, ...]:
+    return experiments.get(PIXELS).profiles[profile].cells
 
 
 def of_cell(table3: Evidence, pixels: Evidence, profile: str, dataset: str, loss: str) -> dict[str, Runs]:
@@ -45,16 +48,8 @@ def of_cell(table3: Evidence, pixels: Evidence, profile: str, dataset: str, loss
     }
 
 
-def printed(dataset: str, loss: str) -> float:
-    """The paper's accuracy for CNN2C, in percent."""
-    for row in published("li2020", "table3").to_dict("records"):
-        if (row["dataset"], row["network"], row["loss"]) == (dataset, NETWORK, loss):
-            return float(row["accuracy_percent"])
-    raise LookupError(f"Table 3 has no {loss} on {dataset}")
-
-
 def accuracy_table(
-    table3: Evidence, pixels: Evidence, profile: str, cost: dict[tuple[object, ...], float] | None = None
+    table3: Evidence, pixels: Evidence, profile: str, cost: Mapping[tuple[object, ...], float] | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
     """Return the accuracies on both kinds of pixels beside the paper's, and their differences.
 
@@ -67,25 +62,28 @@ def accuracy_table(
     Returns:
         The table and the notes it needs.
     """
+    paper = printed()
     rows, pairs = [], []
     used: list[Runs] = []
-    for dataset in datasets_of(profile):
-        for loss in LOSSES:
-            mine = of_cell(table3, pixels, profile, dataset, loss)
-            used += mine.values()
-            pairs.append((mine["standardised"], mine["unit"]))
-            records = [r for each in mine.values() for r in each.records]
-            row: dict[str, object] = {
-                "Data": dataset_name(dataset, records),
-                "Loss": NAMES[loss],
-                "Paper, %": f"{printed(dataset, loss):.2f}",
-            }
-            for scaling, words in SCALINGS.items():
-                seconds = None if scaling == "unit" else _seconds(cost, dataset, loss)
-                row[f"{words.capitalize()}, %"] = tables.mean_cell(
-                    mine[scaling], "test_accuracy", percent=True, cost=seconds
-                )
-            rows.append(row)
+    for cell in _cells(profile):
+        dataset, loss = str(cell.labels["dataset"]), str(cell.labels["loss"])
+        mine = of_cell(table3, pixels, profile, dataset, loss)
+        used += mine.values()
+        pairs.append((mine["standardised"], mine["unit"]))
+        row: dict[str, object] = {
+            "Data": dataset_name(dataset, [r for each in mine.values() for r in each.records]),
+            "Loss": NAMES[loss],
+            "Paper, %": f"{paper[dataset, NETWORK, loss]:.2f}",
+        }
+        for scaling, words in SCALINGS.items():
+            costs = {} if scaling == "unit" else cost or {}
+            row[f"{words.capitalize()}, %"] = tables.mean_cell(
+                mine[scaling],
+                "test_accuracy",
+                percent=True,
+                cost=costs.get(tuple(sorted(cell.labels.items()))),
+            )
+        rows.append(row)
     frame = pd.DataFrame(rows)
     differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
     frame["Standardised minus 0 to 1, points"] = pd.Series(differences, dtype=object)
@@ -93,22 +91,16 @@ def accuracy_table(
     return frame, tables.notes(used)
 
 
-def _seconds(cost: dict[tuple[object, ...], float] | None, dataset: str, loss: str) -> float | None:
-    for labels, seconds in (cost or {}).items():
-        if {("dataset", dataset), ("loss", loss)} <= set(labels):
-            return seconds
-    return None
-
-
 def lead_table(table3: Evidence, pixels: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
     """Return the lead of LGL-INR over the other losses, for each way of scaling pixels; as above."""
+    paper = printed()
     rows, pairs, used = [], [], []
     for dataset in datasets_of(profile):
         for base in BASES:
             row: dict[str, object] = {
                 "Data": dataset_name(dataset),
                 "LGL-INR minus": NAMES[base],
-                "Paper": tables.signed(printed(dataset, "lgl_inr") - printed(dataset, base)),
+                "Paper": tables.signed(paper[dataset, NETWORK, "lgl_inr"] - paper[dataset, NETWORK, base]),
             }
             rows.append(row)
             for scaling in SCALINGS:
@@ -144,18 +136,14 @@ def _lead(table3: Evidence, pixels: Evidence, profile: str, dataset: str) -> str
         unit, scaled = leads["unit"], leads["standardised"]
         if unit is None or scaled is None:
             continue
+        on_unit, on_scaled = tables.signed_band(unit), tables.signed_band(scaled)
         parts.append(
-            f"Minus {NAMES[base]} it is {_points(unit)} on pixels from 0 to 1 and {_points(scaled)} on "
+            f"Minus {NAMES[base]} it is {on_unit} points on pixels from 0 to 1 and {on_scaled} points on "
             f"standardised ones: {_verdict(unit, scaled)}."
         )
     if not parts:
         return ""
     return f"**The accuracy of LGL-INR on {dataset_name(dataset)}.** {' '.join(parts)}"
-
-
-def _points(d: stats.PairedDifference) -> str:
-    band = "" if math.isnan(d.half) else f" ± {100 * d.half:.2f}"
-    return f"{tables.signed(100 * d.mean)}{band} points"
 
 
 def _verdict(unit: stats.PairedDifference, scaled: stats.PairedDifference) -> str:
@@ -180,7 +168,7 @@ def _levels(table3: Evidence, pixels: Evidence, profile: str) -> Iterator[str]:
         parts = []
         for loss in LOSSES:
             mine = of_cell(table3, pixels, profile, dataset, loss)
-            gaps = {scaling: _gap(mine[scaling], printed(dataset, loss)) for scaling in SCALINGS}
+            gaps = {scaling: _gap(mine[scaling], printed()[dataset, NETWORK, loss]) for scaling in SCALINGS}
             if not any(math.isnan(gap) for gap in gaps.values()):
                 said = " and ".join(tables.signed(gap) for gap in gaps.values())
                 parts.append(f"{NAMES[loss]} {said}")

@@ -391,8 +391,7 @@ def at_the_papers_length(calibration: Evidence) -> str:
             sides = [calibration.runs("paper", rate=rate, loss=each) for each in (loss, base)]
             d = tables.difference(sides[0], sides[1], "test_accuracy")
             if d is not None:
-                band = f" ± {100 * d.half:.2f}" if d.half == d.half else ""
-                found.append(f"{tables.signed(100 * d.mean)}{band} points at {words} (n = {d.n})")
+                found.append(f"{tables.signed_band(d)} points at {words} (n = {d.n})")
         if found:
             parts.append(f"{NAMES[loss]} minus {NAMES[base]} {', '.join(found)}")
     if not parts:

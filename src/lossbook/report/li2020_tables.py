@@ -126,7 +126,7 @@ def _of_beta(evidence: Evidence, profile: str) -> str:
     }
     if not found:
         return ""
-    each = "; ".join(f"β = {beta:g}: {_points(d)}" for beta, d in found.items())
+    each = "; ".join(f"β = {beta:g}: {tables.signed_band(d)}" for beta, d in found.items())
     adjusted = stats.holm([d.p for d in found.values()])
     apart = [f"{beta:g}" for beta, p in zip(found, adjusted, strict=True) if p < SIGNIFICANT]
     if apart:
@@ -155,7 +155,7 @@ def _of_detaching(evidence: Evidence, profile: str) -> str:
             found[beta] = (d, sides[0].records)
     if not found:
         return ""
-    each = "; ".join(f"β = {beta:g}: {_points(d)}" for beta, (d, _) in found.items())
+    each = "; ".join(f"β = {beta:g}: {tables.signed_band(d)}" for beta, (d, _) in found.items())
     adjusted = stats.holm([d.p for d, _ in found.values()])
     apart = [f"{beta:g}" for beta, p in zip(found, adjusted, strict=True) if p < SIGNIFICANT]
     says = f"It is significant for β = {', '.join(apart)}" if apart else "None of this is significant"
@@ -165,9 +165,3 @@ def _of_detaching(evidence: Evidence, profile: str) -> str:
 def _where(records: Sequence[Record]) -> str:
     first = records[0]
     return f"{dataset_name(str(first.labels['dataset']))} ({verdict.protocol(records)})"
-
-
-def _points(d: stats.PairedDifference) -> str:
-    if math.isnan(d.half):
-        return f"{tables.signed(100 * d.mean)} (1 pair)" if d.n == 1 else tables.signed(100 * d.mean)
-    return f"{tables.signed(100 * d.mean)} ± {100 * d.half:.2f}"

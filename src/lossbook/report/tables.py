@@ -128,6 +128,12 @@ def difference(runs: Runs, baseline: Runs, metric: str) -> stats.PairedDifferenc
     return stats.paired_difference(values, base) if set(values) & set(base) else None
 
 
+def signed_band(d: stats.PairedDifference) -> str:
+    """Return a difference of fractions in points with half of its 95% interval, where it has one."""
+    band = "" if math.isnan(d.half) else f" ± {100 * d.half:.2f}"
+    return f"{signed(100 * d.mean)}{band}"
+
+
 def difference_cells(
     pairs: Sequence[tuple[Runs, Runs] | None], metric: str, *, percent: bool = False, digits: int = 2
 ) -> tuple[list[Cell], list[Cell]]:
