@@ -75,3 +75,18 @@ def test_verify_names_what_is_wrong(root):
         assert str(path) in problem
         assert datasets.info("mnist").files[3].sha256 in problem
         assert "lossbook data get mnist" in problem
+
+
+def test_sets_that_cannot_be_downloaded_say_so(root):
+    lines = {line.split()[0]: line for line in run("list").stdout.splitlines() if line.split()}
+    assert "must be asked for: lossbook data get imagenet says where" in lines["imagenet"]
+    assert "cannot be loaded" in lines["dukemtmc"]
+    for name, words in (("imagenet", "https://www.image-net.org/"), ("dukemtmc", "withdrawn by its makers")):
+        result = run("get", name)
+        assert isinstance(result.exception, datasets.DataUnavailableError)
+        assert words in str(result.exception)
+    asked, refused = run("verify", "imagenet"), run("verify", "dukemtmc")
+    assert asked.exit_code == refused.exit_code == 1
+    assert "`lossbook data get imagenet` says where to ask for it" in asked.stdout
+    assert "withdrawn by its makers" in refused.stdout
+    assert "data get" not in refused.stdout

@@ -84,7 +84,7 @@ def tiny_kmnist() -> TinySet:
         files[entry.name] = gzip.compress(plain, mtime=0)
         unpacked = FileInfo(entry.unpacked.name)
         entries.append(file_info(entry.name, files[entry.name], array=entry.array, unpacked=unpacked))
-    info = dataclasses.replace(published, files=tuple(entries), train_size=12, test_size=6)
+    info = dataclasses.replace(published, files=tuple(entries), parts={"train": 12, "test": 6})
     return TinySet(info, files, arrays)
 
 
@@ -105,9 +105,8 @@ def _archived(published, members, arrays, train, test) -> TinySet:
     entries = tuple(
         FileInfo(entry.name, md5=hashlib.md5(members[entry.name]).hexdigest()) for entry in published.files
     )
-    info = dataclasses.replace(
-        published, files=entries, archive=archive, contents={}, train_size=train, test_size=test
-    )
+    parts = {"train": train, "test": test}
+    info = dataclasses.replace(published, files=entries, archive=archive, contents={}, parts=parts)
     return TinySet(info, {archive.name: packed.getvalue()}, arrays)
 
 

@@ -54,7 +54,7 @@ def test_a_server_that_sends_every_byte(root, offered, server, how):
 
 def test_load_downloads(root, offered, server):
     data = datasets.load(offered.info)
-    assert data.train_images.shape == (12, 28, 28, 1)
+    assert data.parts["train"].inputs.shape == (12, 28, 28, 1)
     assert server.asked
     with pytest.raises(datasets.DataUnavailableError):
         datasets.load(dataclasses.replace(offered.info, name="other", folder="other"), download=False)
@@ -284,7 +284,7 @@ def test_an_archive_is_unpacked(tiny, root, server, request):
     # The archive is not kept, nor is anything it was unpacked through.
     assert sorted(path.name for path in root.iterdir()) == [f".{info.name}.lock", info.folder]
     assert datasets.verify(info).ok
-    assert (datasets.load(info).test_labels.numpy() == tiny.arrays["test_labels"]).all()
+    assert (datasets.load(info).parts["test"].targets.numpy() == tiny.arrays["test_labels"]).all()
 
 
 def test_an_archive_put_there_by_hand_is_enough(root, server, tiny_cifar100):

@@ -19,6 +19,18 @@ from lossbook.datasets.registry import ARRAYS, Content
 CHECKSUMS = {
     "mnist": "4da18052fb96",
     "fashion_mnist": "7dfd17a6ac6e",
+    "cifar10": "f6c19c800761",
+    "cifar100": "49dda0331afa",
+    "omniglot": "f5bb91138288",
+    "corel5k": "956baf3a60fb",
+    "delicious": "e733c5d52207",
+    "bibtex": "4bb4ffa5cfe9",
+    "womens_clothing": "ae9df10062c0",
+    "glue_cola": "e7b1f914e57c",
+    "glue_sst2": "a68ec2546974",
+    "glue_mrpc": "feba9c4ff1a0",
+    "glue_rte": "906ce33cef8a",
+    "glue_wnli": "68705d0f6d63",
     "digits": "a3df1b9f6280",
 }
 
@@ -36,7 +48,11 @@ def known(info, values):
 
 
 def same(data, values):
-    return all(torch.equal(getattr(data, array), torch.from_numpy(values[array])) for array in ARRAYS)
+    held = {"images": "inputs", "labels": "targets"}
+    return all(
+        torch.equal(getattr(data.parts[part], held[what]), torch.from_numpy(values[f"{part}_{what}"]))
+        for part, what in (array.split("_") for array in ARRAYS)
+    )
 
 
 def alter(path):
@@ -48,21 +64,29 @@ def alter(path):
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-@pytest.mark.parametrize("name", [name for name in datasets.names() if name != "uci121"])
+@pytest.mark.parametrize("name", [name for name in datasets.names() if datasets.info(name).parts])
 def test_sets_that_are_here(name):
     """The real sets, as far as this machine has them; digits always."""
     if not datasets.present(name):
         pytest.skip(f"{name} is not in {paths.data_root()}")
     data, info = datasets.load(name, download=False), datasets.info(name)
-    assert data.train_images.shape == (info.train_size, *info.image_shape)
-    assert data.test_images.shape[1:] == info.image_shape
-    assert (len(data.test_images) == info.test_size) == (not data.notes)
-    assert data.train_images.dtype == data.test_images.dtype == torch.uint8
-    assert data.train_labels.dtype == data.test_labels.dtype == torch.int64
-    assert len(data.train_labels) == len(data.train_images)
-    assert len(data.test_labels) == len(data.test_images)
-    assert data.train_labels.unique().tolist() == list(range(info.num_classes))
-    assert data.class_names == info.class_names
+    assert (data.kind, list(data.parts)) == (info.kind, list(info.parts))
+    assert len(data.class_names) == len(set(data.class_names)) == data.num_classes == info.num_classes
+    assert info.class_names in ((), data.class_names)
+    for part, held in data.parts.items():
+        assert len(held.inputs) == len(held.targets)
+        if len(held.targets) != info.parts[part]:
+            assert any(f"of the {info.parts[part]:,} published images" in note for note in data.notes)
+        if data.kind == "images":
+            assert held.inputs[:1].dtype == torch.uint8
+            assert held.inputs.shape[1:] == info.image_shape
+        if data.kind == "features":
+            assert (held.inputs.dtype, held.targets.dtype) == (torch.float32, torch.bool)
+            assert held.targets.shape[1] == data.num_classes
+        else:
+            assert held.targets.dtype == torch.int64
+    if data.kind != "features":
+        assert data.parts["train"].targets.unique().tolist() == list(range(info.num_classes))
     assert data.checksum.startswith(CHECKSUMS.get(name, ""))
 
 
@@ -70,11 +94,12 @@ def test_digits_are_split_by_class_and_nothing_is_lost():
     from sklearn.datasets import load_digits
 
     data, whole = datasets.load("digits"), load_digits()
-    share = data.test_labels.bincount() / torch.from_numpy(np.bincount(whole.target))
+    train, test = data.parts["train"], data.parts["test"]
+    share = test.targets.bincount() / torch.from_numpy(np.bincount(whole.target))
     assert share.min() > 0.215
     assert share.max() < 0.23
     # Each pixel stands four times, and 16 became 255.
-    images = torch.cat([data.train_images, data.test_images])[..., 0]
+    images = torch.cat([train.inputs, test.inputs])[..., 0]
     blocks = images.reshape(-1, 8, 2, 8, 2)
     assert torch.equal(blocks.amax((2, 4)), blocks.amin((2, 4)))
     found = sorted(map(bytes, blocks[:, :, 0, :, 0].numpy()))
@@ -129,7 +154,7 @@ def test_the_checksum_depends_on_every_array_and_not_on_the_layout(root, tiny_km
 def test_arrays_are_mapped_and_writing_to_them_leaves_the_file(root, tiny_kmnist):
     info = known(tiny_kmnist.info, tiny_kmnist.arrays)
     write_arrays(root, info, tiny_kmnist.arrays)
-    datasets.load(info).train_images.zero_()
+    datasets.load(info).parts["train"].inputs.zero_()
     assert same(datasets.load(info), tiny_kmnist.arrays)
 
 
@@ -225,7 +250,7 @@ def test_arrays_nobody_vouches_for_are_refused(root, tiny_kmnist):
     ):
         datasets.load(tiny_kmnist.info)
     # Nor does a sidecar that only remembers what was seen.
-    arrays._write_sidecar(root / "kmnist" / arrays.SIDECAR, {}, decoded_here=False)
+    arrays._write_sidecar(root / "kmnist" / arrays.SIDECAR, {"decoded_here": False, "arrays": {}})
     with pytest.raises(datasets.DataDamagedError):
         datasets.load(tiny_kmnist.info)
 
@@ -352,8 +377,8 @@ def test_an_archive_in_place_of_an_array_is_named(root, tiny_kmnist, form):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"train_size": 13}, "there are 12 train images, not 13"),
-        ({"test_size": 5}, "there are 6 test images, not 5"),
+        ({"parts": {"train": 13, "test": 6}}, "there are 12 train images, not 13"),
+        ({"parts": {"train": 12, "test": 5}}, "there are 6 test images, not 5"),
         ({"image_shape": (28, 28, 3)}, r"train images are \[28, 28, 1\], not \[28, 28, 3\]"),
         ({"class_names": ("a", "b")}, "train labels go from 0 to 9, but there are 2 class names"),
     ],

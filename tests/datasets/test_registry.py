@@ -15,7 +15,13 @@ TORCHVISION = {
 
 
 def test_names():
-    assert datasets.names() == [*TORCHVISION, "uci121", "digits"]
+    images = ["omniglot", "tiny_imagenet", "cinic10", "imagenet", "market1501", "dukemtmc", "deepfashion"]
+    features = ["corel5k", "delicious", "bibtex"]
+    texts = [
+        "womens_clothing",
+        *(f"glue_{task}" for task in ("cola", "sst2", "mrpc", "rte", "wnli", "qnli", "stsb")),
+    ]
+    assert datasets.names() == [*TORCHVISION, *images, *features, *texts, "uci121", "digits"]
 
 
 def test_an_unknown_name_names_the_nearest():
@@ -31,13 +37,55 @@ def test_every_entry_is_complete(name):
     assert info.licence
     assert info.citation
     assert info.home.startswith("http")
-    assert len(info.class_names) == len(set(info.class_names)) == info.num_classes
+    assert len(info.class_names) == len(set(info.class_names))
+    assert not (info.class_names and info.label_count)
     assert all(mirror.endswith("/") for mirror in info.mirrors)
-    assert set(info.contents) == set(ARRAYS)
-    assert info.format in ("sklearn", "uci") or info.download_size
-    assert all(file.digest for file in info.files) or info.format == "uci"
+    # Where a set comes from, if it does not come with scikit-learn.
+    assert bool(info.mirrors) + bool(info.by_hand) + bool(info.refusal) + (info.format == "sklearn") == 1
+    if info.refusal:
+        return
+    assert info.by_hand or info.format == "sklearn" or info.files or info.archive.digest
+    assert set(info.contents) <= {*info.arrays, "x", "y"}
     assert all(file.unpacked and file.array for file in info.files) or info.format != "idx"
-    assert bool(info.image_shape) == bool(info.class_names) == (info.format != "uci")
+    assert bool(info.image_shape) == (info.kind == "images")
+    assert bool(info.parts) == bool(info.num_classes) == (info.kind != "tables")
+    assert bool(info.columns) == (info.kind == "texts")
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_files_of_images_have_sizes_and_checksums(name):
+    info = datasets.info(name)
+    assert info.download_size
+    assert all(file.digest for file in info.files)
+    assert info.arrays == ARRAYS
+
+
+def test_superclasses_are_those_of_the_published_batches():
+    """The coarse label of each of the 100 classes, as CIFAR-100's own files have them."""
+    info = datasets.info("cifar100")
+    # fmt: off
+    coarse = (
+        4, 1, 14, 8, 0, 6, 7, 7, 18, 3, 3, 14, 9, 18, 7, 11, 3, 9, 7, 11, 6, 11, 5, 10, 7, 6, 13, 15, 3, 15,
+        0, 11, 1, 10, 12, 14, 16, 9, 11, 5, 5, 19, 8, 8, 15, 13, 14, 17, 18, 10, 16, 4, 17, 4, 2, 0, 17, 4,
+        18, 17, 10, 3, 2, 12, 12, 16, 12, 1, 9, 19, 2, 10, 0, 1, 16, 12, 9, 13, 15, 13, 16, 19, 2, 4, 6, 19,
+        5, 5, 8, 19, 18, 1, 2, 15, 6, 0, 17, 8, 14, 13,
+    )
+    # fmt: on
+    assert info.superclass_of == coarse
+    assert len(info.superclasses) == 20
+    assert all(len(classes) == 5 for classes in info.superclasses.values())
+    assert datasets.info("cifar10").superclass_of == ()
+
+
+def test_omniglot_is_where_torchvision_keeps_it():
+    info, reference = datasets.info("omniglot"), tv.Omniglot
+    assert {file.unpacked.name: file.md5 for file in info.files} == reference.zips_md5
+    assert (info.folder, info.mirrors[0]) == (reference.folder, f"{reference.download_url_prefix}/")
+
+
+def test_the_archives_of_imagenet_are_those_torchvision_knows():
+    asked = datasets.info("imagenet").by_hand
+    assert all(name in asked and md5 in asked for name, md5 in tv.imagenet.ARCHIVE_META.values())
 
 
 @pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "kmnist"])

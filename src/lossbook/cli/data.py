@@ -58,9 +58,11 @@ def verify(
             console.print(f"{each}: {verified} verified", markup=False)
         elif not report.problems:
             bad = bad or name is not None
-            console.print(
-                f"{each}: not in {paths.data_root()}; `lossbook data get {each}` downloads it", markup=False
-            )
+            if not datasets.info(each).refusal:
+                how = "downloads it" if datasets.info(each).mirrors else "says where to ask for it"
+                console.print(
+                    f"{each}: not in {paths.data_root()}; `lossbook data get {each}` {how}", markup=False
+                )
         for note in report.notes:
             console.print(f"{each}: {note}", markup=False)
     if bad:

@@ -1,8 +1,9 @@
 """Data sets: registry, download, verification, loading to tensors."""
 
+from lossbook.datasets.data import Dataset, ImageFiles, Part, Texts
 from lossbook.datasets.download import get
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
-from lossbook.datasets.loading import ImageData, load, present
+from lossbook.datasets.loading import load, present
 from lossbook.datasets.registry import DatasetInfo, info, names
 from lossbook.datasets.tables import get_table, is_table, load_table, table_present
 from lossbook.datasets.uci121 import (
@@ -21,8 +22,11 @@ from lossbook.datasets.verification import VerifyReport, verify
 __all__ = [
     "DataDamagedError",
     "DataUnavailableError",
+    "Dataset",
     "DatasetInfo",
-    "ImageData",
+    "ImageFiles",
+    "Part",
+    "Texts",
     "UciSet",
     "UciSplit",
     "VerifyReport",

@@ -1,8 +1,10 @@
-"""The plain array layout: four ``.npy`` files a data set, memory-mapped, checked once and remembered.
+"""The plain array layout: ``.npy`` files for each part of a set, memory-mapped, checked once and remembered.
 
-``<root>/<name>/{train,test}_images.npy`` hold uint8 ``[N, H, W, C]``, ``..._labels.npy`` int64 ``[N]``.
+``<root>/<name>/<part>_images.npy`` holds uint8 ``[N, H, W, C]``, ``<part>_labels.npy`` int64 ``[N]``, and,
+where a set has groups, ``<part>_groups.npy`` int64 ``[N]``; the parts are mostly ``train`` and ``test``.
 Beside them lies ``checksums.json``: the content checksum of each array, the size and time of its file when
-it was checked, and whether the arrays were decoded here from verified published files.
+it was checked, whether the arrays were decoded here from published files, and, where there are any, the names
+of the classes that came with those files and what must be known of them.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import json
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,18 +22,22 @@ import numpy as np
 
 from lossbook import paths
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
-from lossbook.datasets.registry import ARRAYS, Content, DatasetInfo
+from lossbook.datasets.registry import Content, DatasetInfo
 
 SIDECAR = "checksums.json"
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """The four arrays of a set, their content checksums, and in what they depart from the published set."""
+    """The arrays of a set, their content checksums, and in what they depart from the published set.
+
+    ``class_names`` are those that come with the files, where the registry has none.
+    """
 
     arrays: dict[str, np.ndarray]
     checksums: dict[str, str]
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
 
 
 def content_checksum(array: np.ndarray) -> str:
@@ -41,9 +48,9 @@ def content_checksum(array: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def overall_checksum(checksums: dict[str, str]) -> str:
-    """SHA-256 over the content checksums of the four arrays, in their fixed order."""
-    return hashlib.sha256("\n".join(checksums[array] for array in ARRAYS).encode()).hexdigest()
+def overall_checksum(checksums: Iterable[str]) -> str:
+    """SHA-256 over the content checksums of the arrays of a set, in their fixed order."""
+    return hashlib.sha256("\n".join(checksums).encode()).hexdigest()
 
 
 def file_of(info: DatasetInfo, root: Path, array: str) -> Path:
@@ -52,19 +59,19 @@ def file_of(info: DatasetInfo, root: Path, array: str) -> Path:
 
 
 def complete(info: DatasetInfo, root: Path) -> bool:
-    """Whether all four files are there.
+    """Whether all files of the layout are there.
 
     Raises:
-        DataUnavailableError: The folder must not be read, so that this cannot be told.
+        DataUnavailableError: The folder cannot be read, so this cannot be told.
     """
     try:
-        return all(file_of(info, root, array).is_file() for array in ARRAYS)
+        return bool(info.image_shape) and all(file_of(info, root, array).is_file() for array in info.arrays)
     except OSError as error:
         raise unreadable(root / info.name, error) from error
 
 
 def unreadable(path: Path, error: OSError) -> DataUnavailableError:
-    """What to say when a folder or file must not be read."""
+    """What to say when a folder or file cannot be read."""
     return DataUnavailableError(
         f"{path} cannot be read: {error.strerror or error}. Change who may read it, or set LOSSBOOK_DATA to "
         "another folder."
@@ -78,7 +85,7 @@ def check_declared(info: DatasetInfo, found: Arrays) -> None:
         DataDamagedError: They are of another shape, type or number, or have labels of no class.
     """
     problems = []
-    for split, declared in (("train", info.train_size), ("test", info.test_size)):
+    for split, declared in info.parts.items():
         images, labels = found.arrays[f"{split}_images"], found.arrays[f"{split}_labels"]
         if images.dtype != np.uint8 or images.ndim != 4 or labels.dtype != np.int64 or labels.ndim != 1:
             problems.append(
@@ -104,7 +111,7 @@ def check_declared(info: DatasetInfo, found: Arrays) -> None:
 
 
 def read(info: DatasetInfo, root: Path, *, again: bool = False) -> Arrays:
-    """Map the four arrays into memory, each checked against its known content.
+    """Map the arrays into memory, each checked against its known content.
 
     Args:
         info: The data set.
@@ -115,23 +122,25 @@ def read(info: DatasetInfo, root: Path, *, again: bool = False) -> Arrays:
         DataDamagedError: A file cannot be read or does not hold what it should; the message names it.
     """
     sidecar = _read_sidecar(root / info.name / SIDECAR)
-    arrays, stamps, notes = {}, {}, []
-    for array in ARRAYS:
+    arrays, stamps, notes = {}, {}, list(sidecar.get("notes", ()))
+    for array in info.arrays:
         arrays[array], stamps[array], note = _read_one(info, root, array, sidecar, again)
         if note and note not in notes:
             notes.append(note)
-    for split in ("train", "test"):
-        images, labels = len(arrays[f"{split}_images"]), len(arrays[f"{split}_labels"])
-        if images != labels:
+    for array in info.arrays:
+        split, _, what = array.rpartition("_")
+        images, others = len(arrays[f"{split}_images"]), len(arrays[array])
+        if images != others:
             raise DataDamagedError(
-                f"{root / info.name} has {images} {split} images but {labels} {split} labels. "
+                f"{root / info.name} has {images} {split} images but {others} {split} {what}. "
                 + _remedy(info, root)
             )
     if stamps != sidecar["arrays"]:
         # Only saves time: a data root that cannot be written is read and checked each time.
         with contextlib.suppress(OSError):
-            _write_sidecar(root / info.name / SIDECAR, stamps, decoded_here=sidecar["decoded_here"])
-    return Arrays(arrays, {array: stamps[array]["sha256"] for array in ARRAYS}, tuple(notes))
+            _write_sidecar(root / info.name / SIDECAR, {**sidecar, "arrays": stamps})
+    checksums = {array: stamps[array]["sha256"] for array in info.arrays}
+    return Arrays(arrays, checksums, tuple(notes), tuple(sidecar.get("class_names", ())))
 
 
 def check(info: DatasetInfo, root: Path, array: str) -> str:
@@ -144,8 +153,8 @@ def check(info: DatasetInfo, root: Path, array: str) -> str:
     return _read_one(info, root, array, sidecar, True)[1]["sha256"]
 
 
-def write(info: DatasetInfo, root: Path, arrays: dict[str, np.ndarray]) -> dict[str, str]:
-    """Write arrays decoded from verified published files; the folder appears whole or not at all.
+def write(info: DatasetInfo, root: Path, decoded: Arrays) -> dict[str, str]:
+    """Write arrays decoded from published files; the folder appears whole or not at all.
 
     Returns:
         The content checksum of each array.
@@ -153,16 +162,19 @@ def write(info: DatasetInfo, root: Path, arrays: dict[str, np.ndarray]) -> dict[
     Raises:
         OSError: The data root cannot be written, or its disk is full; nothing is left behind.
     """
-    checksums = {array: content_checksum(arrays[array]) for array in ARRAYS}
+    checksums = {array: content_checksum(decoded.arrays[array]) for array in info.arrays}
     temporary = Path(tempfile.mkdtemp(prefix=f".{info.name}-", dir=root))
     try:
         stamps = {}
-        for array in ARRAYS:
+        for array in info.arrays:
             path = temporary / f"{array}.npy"
-            np.save(path, arrays[array])
+            np.save(path, decoded.arrays[array])
             stat = path.stat()
             stamps[array] = {"sha256": checksums[array], "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-        _write_sidecar(temporary / SIDECAR, stamps, decoded_here=True)
+        sidecar: dict[str, Any] = {"decoded_here": True, "arrays": stamps}
+        sidecar |= {"class_names": list(decoded.class_names)} if decoded.class_names else {}
+        sidecar |= {"notes": list(decoded.notes)} if decoded.notes else {}
+        _write_sidecar(temporary / SIDECAR, sidecar)
         temporary.chmod(0o755)
         target = root / info.name
         try:
@@ -171,8 +183,8 @@ def write(info: DatasetInfo, root: Path, arrays: dict[str, np.ndarray]) -> dict[
             if not target.is_dir():
                 raise
             # The folder was there, incomplete or shared (MNIST/ where names ignore case). The layout counts
-            # only once all four files are there, so the sidecar that vouches for them goes first.
-            for name in (SIDECAR, *(f"{array}.npy" for array in ARRAYS)):
+            # only once all files are there, so the sidecar that vouches for them goes first.
+            for name in (SIDECAR, *(f"{array}.npy" for array in info.arrays)):
                 (temporary / name).replace(target / name)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -244,10 +256,12 @@ def _read_sidecar(path: Path) -> dict[str, Any]:
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
         content = json.loads(path.read_text(encoding="utf-8"))
         arrays = {name: dict(entry) for name, entry in content["arrays"].items()}
-        return {"decoded_here": content["decoded_here"] is True, "arrays": arrays}
+        lists = {
+            key: [str(one) for one in content[key]] for key in ("class_names", "notes") if key in content
+        }
+        return {"decoded_here": content["decoded_here"] is True, "arrays": arrays, **lists}
     return {"decoded_here": False, "arrays": {}}
 
 
-def _write_sidecar(path: Path, stamps: dict[str, dict[str, Any]], *, decoded_here: bool) -> None:
-    content = {"decoded_here": decoded_here, "arrays": stamps}
+def _write_sidecar(path: Path, content: dict[str, Any]) -> None:
     paths.atomic_write(path, json.dumps(content, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Bring a data set's published files into the data root, in torchvision's layout."""
+"""Bring a data set's published files into the data root, in its publisher's or torchvision's layout."""
 
 import contextlib
 import math
@@ -6,12 +6,13 @@ import os
 import shutil
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from lossbook import paths
-from lossbook.datasets import arrays, official, transfer, uci121
+from lossbook.datasets import arrays, loading, official, transfer, uci121
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.progress import Reporter, amount, reporter
 from lossbook.datasets.registry import DatasetInfo, FileInfo
@@ -35,8 +36,8 @@ def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
 
     Raises:
         UnknownNameError: There is no such set.
-        DataUnavailableError: No server gave the files, or the data root cannot be written; the message says
-            what to do by hand.
+        DataUnavailableError: No server gave the files, the set must be asked for or is refused, or the data
+            root cannot be written; the message says what to do by hand.
         DataDamagedError: The data root has the set as arrays, but not the right ones.
     """
     info = name if isinstance(name, DatasetInfo) else find(name)
@@ -48,18 +49,24 @@ def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
 
 
 def _bring(info: DatasetInfo, root: Path, tell: Reporter) -> None:
+    if info.refusal:
+        raise DataUnavailableError(info.refusal)
     if info.format == "sklearn":
         tell.say(f"{info.title}: part of scikit-learn, nothing to download")
     elif arrays.complete(info, root):
         tell.say(f"{info.title}: already in {root / info.name}")
         for note in arrays.read(info, root).notes:
             tell.say(f"{info.title}: {note}; to download the published set, remove that folder first")
+    elif loading.cached(info, root):
+        tell.say(f"{info.title}: already in {root / info.folder}")
     elif official.complete(info, root) and not verify(info, decode=False).problems:
         tell.say(f"{info.title}: already in {root / info.folder if not info.archive else root}")
         for note in uci121.notes(info, root) if info.format == "uci" else ():
             tell.say(
                 f"{info.title}: {note}; to download the published archive, remove {root / info.folder} first"
             )
+    elif not info.mirrors:
+        raise DataUnavailableError(f"{info.title} is not in {root} as published. {by_hand(info, root)}")
     else:
         try:
             with _alone(info, root, tell):
@@ -70,6 +77,9 @@ def _bring(info: DatasetInfo, root: Path, tell: Reporter) -> None:
 
 def by_hand(info: DatasetInfo, root: Path) -> str:
     """How to put a set's files in place without this package."""
+    if info.by_hand:
+        text = info.by_hand.format(folder=root / info.folder)
+        return f"{text} Or set LOSSBOOK_DATA to a folder that has {info.folder} in it."
     if info.archive:
         what, folder = info.archive.name, root
     else:
@@ -83,21 +93,34 @@ def by_hand(info: DatasetInfo, root: Path) -> str:
 def _get(info: DatasetInfo, root: Path, tell: Reporter) -> None:
     folder = root / info.folder
     files = (info.archive,) if info.archive else info.files
-    if info.archive and all(_right(folder / file.name, file) for file in info.files):
+    if info.files and info.archive and all(_right(folder / file.name, file) for file in info.files):
         files = ()
     place = root if info.archive else folder
     missing = [file for file in files if not _there(place, file)]
     if missing:
         _check_space(info, root, missing)
         _download(info, root, place, missing, tell)
+    if not info.read_from_archive:
+        _unpack(info, root, files, missing)
+    tell.say(f"{info.title}: {_came(info, missing)} {place if info.read_from_archive else folder}")
+
+
+def _unpack(info: DatasetInfo, root: Path, files: tuple[FileInfo, ...], missing: list[FileInfo]) -> None:
     if not info.archive:
         for file in info.files:
-            _unpack_gzip(folder, file)
+            _unpack_gzip(root / info.folder, file)
     elif files:
         _unpack_archive(info, root)
         if missing:
             (root / info.archive.name).unlink()
-    tell.say(f"{info.title}: {'verified, in' if missing else 'already in'} {folder}")
+
+
+def _came(info: DatasetInfo, missing: list[FileInfo]) -> str:
+    if not missing:
+        return "already in"
+    known = all(file.digest for file in ((info.archive,) if info.archive else info.files))
+    known = known or bool(info.archive and all(file.digest for file in info.files))
+    return "verified, in" if known else "without a known checksum, in"
 
 
 def _download(info: DatasetInfo, root: Path, place: Path, missing: list[FileInfo], tell: Reporter) -> None:
@@ -151,7 +174,7 @@ def _right(path: Path, file: FileInfo) -> bool:
 def _check_space(info: DatasetInfo, root: Path, missing: list[FileInfo]) -> None:
     root.mkdir(parents=True, exist_ok=True)
     # The packed files, the unpacked ones, and the arrays that the first load writes.
-    decoded = (info.train_size + info.test_size) * math.prod(info.image_shape)
+    decoded = sum(info.parts.values()) * math.prod(info.image_shape) if info.image_shape else 0
     needed = sum(file.size or 0 for file in missing) + 2 * decoded
     free = shutil.disk_usage(root).free
     if free < needed:
@@ -162,7 +185,8 @@ def _check_space(info: DatasetInfo, root: Path, missing: list[FileInfo]) -> None
 
 
 def _unpack_gzip(folder: Path, file: FileInfo) -> None:
-    assert file.unpacked is not None
+    if file.unpacked is None:
+        return
     packed, plain = folder / file.name, folder / file.unpacked.name
     if not packed.is_file() or (file.unpacked.digest and _right(plain, file.unpacked)):
         return
@@ -173,21 +197,29 @@ def _unpack_archive(info: DatasetInfo, root: Path) -> None:
     assert info.archive is not None
     archive = root / info.archive.name
     with tempfile.TemporaryDirectory(prefix=f".{info.name}-", dir=root) as temporary:
-        unpacked, folder = Path(temporary) / info.folder, root / info.folder
-        # The collection of tables comes without a folder around it.
-        inside = unpacked if info.format == "uci" else Path(temporary)
-        inside.mkdir(exist_ok=True)
+        unpacked, folder = Path(temporary) / Path(info.folder).name, root / info.folder
         try:
-            official.extract(archive, inside)
+            official.extract(archive, official.inside(info, Path(temporary)))
             for file in info.files:
-                official.check_file(unpacked / file.name, file, info.name)
-        except (tarfile.TarError, EOFError, zlib.error, FileNotFoundError, DataDamagedError) as error:
+                if file.digest:
+                    official.check_file(unpacked / file.name, file, info.name)
+                elif not (unpacked / file.name).is_file():
+                    raise DataDamagedError(f"it has no {file.name}.")
+        except (
+            tarfile.TarError,
+            zipfile.BadZipFile,
+            EOFError,
+            zlib.error,
+            FileNotFoundError,
+            DataDamagedError,
+        ) as error:
             if info.archive.digest:
                 raise
             raise DataDamagedError(
                 f"{archive} is not the archive of {info.title} that this package knows: {error} "
                 f"Remove it and run `lossbook data get {info.name}`."
             ) from error
+        folder.parent.mkdir(parents=True, exist_ok=True)
         if not folder.exists():
             unpacked.rename(folder)
             return

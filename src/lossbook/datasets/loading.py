@@ -2,63 +2,45 @@
 
 import importlib
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lossbook import paths
-from lossbook.datasets import arrays, official
+from lossbook.datasets import arrays, folders, mulan, official
+from lossbook.datasets.data import Dataset, Part
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
-from lossbook.datasets.registry import ARRAYS, DatasetInfo
+from lossbook.datasets.registry import DatasetInfo
 from lossbook.datasets.registry import info as find
 from lossbook.errors import LossbookError
-
-if TYPE_CHECKING:
-    import torch
-
-
-@dataclass(frozen=True, eq=False)
-class ImageData:
-    """An image set in memory, or mapped from disk.
-
-    Attributes:
-        name: The set's name.
-        train_images: uint8 ``[N, H, W, C]``.
-        train_labels: int64 ``[N]``.
-        test_images: uint8 ``[M, H, W, C]``.
-        test_labels: int64 ``[M]``.
-        num_classes: Number of classes K; labels are 0 to K-1.
-        class_names: One name for each label.
-        checksum: SHA-256 over the content of the four arrays, whatever files they came from.
-        notes: In what the set at hand departs from the published one, a sentence each.
-    """
-
-    name: str
-    train_images: "torch.Tensor"
-    train_labels: "torch.Tensor"
-    test_images: "torch.Tensor"
-    test_labels: "torch.Tensor"
-    num_classes: int
-    class_names: tuple[str, ...]
-    checksum: str
-    notes: tuple[str, ...] = ()
 
 
 def present(name: str | DatasetInfo) -> bool:
     """Whether a set can be loaded without a network.
 
     Raises:
-        DataUnavailableError: Its folder must not be read.
+        DataUnavailableError: Its folder cannot be read.
     """
     info, root = _info(name), paths.data_root()
-    return info.format == "sklearn" or arrays.complete(info, root) or official.complete(info, root)
+    if info.refusal:
+        return False
+    return info.format == "sklearn" or cached(info, root) or official.complete(info, root)
 
 
-def load(name: str | DatasetInfo, *, download: bool = True) -> ImageData:
-    """Load an image set from the data root as tensors, its content verified.
+def cached(info: DatasetInfo, root: Path) -> bool:
+    """Whether a set is there in the form that a load writes beside the published files."""
+    if info.format != "mulan":
+        return arrays.complete(info, root)
+    try:
+        return mulan.cache(info, root).is_file()
+    except OSError as error:
+        raise arrays.unreadable(root / info.folder, error) from error
+
+
+def load(name: str | DatasetInfo, *, download: bool = True) -> Dataset:
+    """Load a data set from the data root as tensors, its content verified.
 
     The plain array layout is used where it is there, else the published files in torchvision's layout.
-    Those are decoded once and kept in the array layout for the next time.
+    Those are decoded once and kept in the array layout for the next time. Large sets of images stay on disk
+    as files (:class:`~lossbook.datasets.ImageFiles`).
 
     Args:
         name: One of :func:`names`, or a registry entry of your own.
@@ -66,25 +48,38 @@ def load(name: str | DatasetInfo, *, download: bool = True) -> ImageData:
 
     Raises:
         UnknownNameError: There is no such set.
-        LossbookError: It is a collection of tables, not an image set.
-        DataUnavailableError: The set is not there and could not be downloaded.
+        LossbookError: It is a collection of tables.
+        DataUnavailableError: The set is not there and could not be downloaded, or is refused; the message
+            says why, and where it must be asked for.
         DataDamagedError: A file is there but is not what it should be.
     """
     info, root = _info(name), paths.data_root()
     if info.format == "uci":
         raise LossbookError(
-            f"{info.name} is no image set but tables: `load_uci` loads one, `uci_names` names them"
+            f"{info.name} is not one data set but a collection of tables: `load_uci` loads one, `uci_names` "
+            "names them"
         )
+    if info.refusal:
+        raise DataUnavailableError(info.refusal)
     if not present(info):
         if not download:
+            how = info.by_hand.format(folder=root / info.folder) or f"Run `lossbook data get {info.name}`."
             raise DataUnavailableError(
-                f"{info.title} is not in {root}. Run `lossbook data get {info.name}`, "
-                "or set LOSSBOOK_DATA to the folder that has it."
+                f"{info.title} is not in {root}. {how} Or set LOSSBOOK_DATA to the folder that has it."
             )
         # Imported by its name: the hash of the code behind a record follows imports, and no number depends on
         # how the files came here.
         importlib.import_module("lossbook.datasets.download").get(info)
     try:
+        if info.format == "mulan":
+            return mulan.read(info, root)
+        if info.kind == "texts":
+            # Imported where it is used: images do without pandas.
+            from lossbook.datasets import texts
+
+            return texts.read(info, root)
+        if folders.is_lazy(info):
+            return folders.read(info, root)
         if info.format != "sklearn" and arrays.complete(info, root):
             return _tensors(info, arrays.read(info, root))
         return _tensors(info, _decode(info, root))
@@ -92,14 +87,39 @@ def load(name: str | DatasetInfo, *, download: bool = True) -> ImageData:
         raise DataUnavailableError(f"{info.title} could not be read from {root}: {error}") from error
 
 
+def decode(info: DatasetInfo, root: Path) -> arrays.Arrays:
+    """Decode the published files of a set of images, and compare them with its entry in the registry.
+
+    Raises:
+        DataDamagedError: A file is not the published one, or the images are not those of the entry.
+        DataUnavailableError: A file cannot be verified.
+    """
+    if info.read_from_archive:
+        found = folders.decode(info, root)
+    else:
+        found = arrays.Arrays(official.decode(info, root), {})
+    arrays.check_declared(info, arrays.Arrays(found.arrays, {}))
+    if not found.notes:
+        return found
+    # Nothing vouches for the files but what they hold.
+    for array, known in info.contents.items():
+        if (checksum := arrays.content_checksum(found.arrays[array])) not in [one.sha256 for one in known]:
+            raise DataDamagedError(
+                f"{root / info.folder} does not hold {info.title} as published: {array} has content sha256 "
+                f"{checksum}, but {known[0].sha256} was expected. Remove it and run "
+                f"`lossbook data get {info.name}`."
+            )
+    return arrays.Arrays(found.arrays, {}, () if info.contents else found.notes, found.class_names)
+
+
 def _info(name: str | DatasetInfo) -> DatasetInfo:
     return name if isinstance(name, DatasetInfo) else find(name)
 
 
 def _decode(info: DatasetInfo, root: Path) -> arrays.Arrays:
-    decoded = official.decode(info, root)
     if info.format == "sklearn":
-        checksums = {array: arrays.content_checksum(decoded[array]) for array in ARRAYS}
+        decoded = official.decode(info, root)
+        checksums = {array: arrays.content_checksum(decoded[array]) for array in info.arrays}
         for array, known in info.contents.items():
             if known and checksums[array] != known[0].sha256:
                 raise DataDamagedError(
@@ -108,28 +128,31 @@ def _decode(info: DatasetInfo, root: Path) -> arrays.Arrays:
                     "Install scikit-learn again."
                 )
         return arrays.Arrays(decoded, checksums)
-    arrays.check_declared(info, arrays.Arrays(decoded, {}))
+    found = decode(info, root)
     try:
-        checksums = arrays.write(info, root, decoded)
+        checksums = arrays.write(info, root, found)
     except OSError as error:
         warnings.warn(f"{info.title} is not cached as arrays in {root}: {error}", stacklevel=3)
-        checksums = {array: arrays.content_checksum(decoded[array]) for array in ARRAYS}
-    return arrays.Arrays(decoded, checksums)
+        checksums = {array: arrays.content_checksum(found.arrays[array]) for array in info.arrays}
+    return arrays.Arrays(found.arrays, checksums, found.notes, found.class_names)
 
 
-def _tensors(info: DatasetInfo, found: arrays.Arrays) -> ImageData:
+def _tensors(info: DatasetInfo, found: arrays.Arrays) -> Dataset:
     # Imported where it is used: listing and downloading data sets should not wait for it.
     import torch
 
     arrays.check_declared(info, found)
-    return ImageData(
+    held = {array: torch.from_numpy(values) for array, values in found.arrays.items()}
+    names = info.class_names or found.class_names or tuple(str(label) for label in range(info.num_classes))
+    return Dataset(
         name=info.name,
-        train_images=torch.from_numpy(found.arrays["train_images"]),
-        train_labels=torch.from_numpy(found.arrays["train_labels"]),
-        test_images=torch.from_numpy(found.arrays["test_images"]),
-        test_labels=torch.from_numpy(found.arrays["test_labels"]),
+        kind=info.kind,
+        parts={
+            part: Part(held[f"{part}_images"], held[f"{part}_labels"], held.get(f"{part}_groups"))
+            for part in info.parts
+        },
         num_classes=info.num_classes,
-        class_names=info.class_names,
-        checksum=arrays.overall_checksum(found.checksums),
-        notes=found.notes,
+        class_names=names,
+        checksum=arrays.overall_checksum(found.checksums[array] for array in info.arrays),
+        notes=(*info.notes, *found.notes),
     )

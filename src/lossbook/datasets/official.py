@@ -1,4 +1,4 @@
-"""The published files in torchvision's own layout, and scikit-learn's digits, decoded to the four arrays.
+"""The published files in torchvision's own layout, and scikit-learn's digits, decoded to arrays.
 
 torchvision and scikit-learn are imported where they are used: listing and downloading need not wait for them.
 """
@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
@@ -25,23 +26,30 @@ def complete(info: DatasetInfo, root: Path) -> bool:
     An archive of which no checksum is known counts only once it is unpacked: what it holds is checked then.
 
     Raises:
-        DataUnavailableError: The folder must not be read, so that this cannot be told.
+        DataUnavailableError: The folder cannot be read, so this cannot be told.
     """
     folder = root / info.folder
     try:
         if info.archive and info.archive.digest and (root / info.archive.name).is_file():
             return True
+        if not info.files:
+            return folder.is_dir()
         return all(
             (folder / file.name).is_file()
-            or (file.unpacked is not None and (folder / file.unpacked.name).is_file())
+            or (file.unpacked is not None and _is_there(folder / file.unpacked.name))
             for file in info.files
         )
     except OSError as error:
         raise unreadable(folder, error) from error
 
 
+def _is_there(path: Path) -> bool:
+    # What an archive of images unpacks to is a folder.
+    return path.is_file() or path.is_dir()
+
+
 def decode(info: DatasetInfo, root: Path) -> dict[str, np.ndarray]:
-    """Verify the published files of a set and decode them.
+    """Verify the published files of a set in torchvision's pickles or MNIST's format, and decode them.
 
     Returns:
         The four arrays: images uint8 ``[N, H, W, C]``, labels int64 ``[N]``.
@@ -95,8 +103,21 @@ def mismatch(path: Path, algorithm: str, expected: str, found: str, name: str) -
     )
 
 
+def inside(info: DatasetInfo, folder: Path) -> Path:
+    """Where in `folder` to unpack a set's archive so that its files come to lie in the set's own folder."""
+    # The tables, Omniglot and CINIC-10 come without a folder around them.
+    bare = info.format in ("uci", "omniglot", "cinic10")
+    target = folder / Path(info.folder).name if bare else folder
+    target.mkdir(exist_ok=True)
+    return target
+
+
 def extract(archive: Path, folder: Path) -> None:
-    """Unpack a verified tar archive; members that point outside of `folder` are refused."""
+    """Unpack a tar or zip archive; members that point outside of `folder` are refused or end up within it."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as packed:
+            packed.extractall(folder)
+        return
     with tarfile.open(archive) as tar:
         if hasattr(tarfile, "data_filter"):
             tar.extractall(folder, filter="data")
@@ -174,12 +195,13 @@ def _digits() -> dict[str, np.ndarray]:
     images = np.rint(digits.images * (255 / 16)).astype(np.uint8)
     images = images.repeat(2, axis=1).repeat(2, axis=2)[..., None]
     labels = digits.target.astype(np.int64)
-    test = _stratified(labels, _DIGITS_TEST)
+    test = stratified(labels, _DIGITS_TEST)
     parts = (images[~test], labels[~test], images[test], labels[test])
     return {array: np.ascontiguousarray(part) for array, part in zip(ARRAYS, parts, strict=True)}
 
 
-def _stratified(labels: np.ndarray, size: int) -> np.ndarray:
+def stratified(labels: np.ndarray, size: int) -> np.ndarray:
+    """Which of the rows to take, bool ``[N]``: `size` of them, the same share of each class."""
     # Evenly spaced within each class and free of random numbers, so that it stays the same for ever.
     # Largest remainders make the class counts add up to `size`.
     counts = np.bincount(labels)

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 
 from lossbook import paths
-from lossbook.datasets import arrays, loading, official, uci121
+from lossbook.datasets import arrays, folders, loading, mulan, official, uci121
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
-from lossbook.datasets.registry import ARRAYS, DatasetInfo, FileInfo
+from lossbook.datasets.registry import DatasetInfo, FileInfo
 from lossbook.datasets.registry import info as find
 
 
@@ -55,6 +55,8 @@ def status(name: str | DatasetInfo) -> Status:
     """
     info = name if isinstance(name, DatasetInfo) else find(name)
     root = paths.data_root()
+    if info.refusal:
+        return Status(False, "", "cannot be loaded", (info.refusal,))
     if info.format == "sklearn":
         return Status(True, "when loaded", "part of scikit-learn")
     try:
@@ -66,7 +68,7 @@ def status(name: str | DatasetInfo) -> Status:
                 damaged = ("damaged: `lossbook data verify` says how",)
                 return Status(True, "NO", str(root / info.name), damaged)
             return Status(True, "yes", str(root / info.name), found.notes)
-        if official.complete(info, root):
+        if loading.cached(info, root) or official.complete(info, root):
             notes = tuple(uci121.notes(info, root)) if info.format == "uci" else ()
             return Status(True, "when loaded", str(root / info.folder), notes)
     except DataUnavailableError as error:
@@ -74,7 +76,8 @@ def status(name: str | DatasetInfo) -> Status:
     except OSError as error:
         unreadable = str(arrays.unreadable(root / info.folder, error))
         return Status(False, "NO", str(root / info.folder), (unreadable,))
-    return Status(False, "", f"lossbook data get {info.name}")
+    how = f"lossbook data get {info.name}"
+    return Status(False, "", how if info.mirrors else f"must be asked for: {how} says where")
 
 
 def verify(name: str | DatasetInfo, *, decode: bool = True) -> VerifyReport:
@@ -93,7 +96,7 @@ def verify(name: str | DatasetInfo, *, decode: bool = True) -> VerifyReport:
     root = paths.data_root()
     verified: list[str] = []
     problems: list[str] = []
-    notes: list[str] = []
+    notes: list[str] = [info.refusal] if info.refusal else []
     try:
         _verify(info, root, decode, verified, problems, notes)
     except DataUnavailableError as error:
@@ -116,19 +119,30 @@ def _verify(
             problems.append(str(error))
         except OSError as error:
             problems.append(f"{what} cannot be read: {error.strerror or error}.")
-    if not problems and (info.format == "sklearn" or arrays.complete(info, root)):
-        try:
-            # What no single file shows: that images and labels belong together.
-            loading.load(info, download=False)
-        except (DataDamagedError, DataUnavailableError) as error:
-            problems.append(str(error))
-    elif decode and not problems and info.format != "uci" and official.complete(info, root):
-        try:
-            arrays.check_declared(info, arrays.Arrays(official.decode(info, root), {}))
-        except (DataDamagedError, DataUnavailableError) as error:
-            problems.append(str(error))
-    if verified and info.format == "uci":
-        notes += uci121.notes(info, root)
+    if info.format == "uci":
+        notes += uci121.notes(info, root) if verified else []
+    elif not problems and loading.present(info):
+        _verify_whole(info, root, decode, verified, problems, notes)
+
+
+def _verify_whole(
+    info: DatasetInfo, root: Path, decode: bool, verified: list[str], problems: list[str], notes: list[str]
+) -> None:
+    """Check what no single file shows: that images and labels belong together."""
+    published = info.kind == "images" and not folders.is_lazy(info) and info.format != "sklearn"
+    try:
+        if not published or arrays.complete(info, root):
+            found = loading.load(info, download=False).notes
+        elif decode:
+            found = loading.decode(info, root).notes
+        else:
+            return
+    except (DataDamagedError, DataUnavailableError) as error:
+        problems.append(str(error))
+        return
+    notes += [note for note in found if note not in notes]
+    if not verified:
+        verified.append(str(mulan.cache(info, root) if info.format == "mulan" else root / info.folder))
 
 
 def _checks(info: DatasetInfo, root: Path) -> Iterator[tuple[str, Callable[[], str | None]]]:
@@ -140,12 +154,13 @@ def _checks(info: DatasetInfo, root: Path) -> Iterator[tuple[str, Callable[[], s
     if info.archive and info.archive.digest and (root / info.archive.name).is_file():
         yield str(root / info.archive.name), partial(_published, info, root / info.archive.name, info.archive)
     for file in info.files:
-        if (folder / file.name).is_file():
+        # One without a known checksum is checked by what it holds, when all is loaded.
+        if file.digest and (folder / file.name).is_file():
             yield str(folder / file.name), partial(_published, info, folder / file.name, file)
         if file.unpacked and (folder / file.unpacked.name).is_file():
             yield str(folder / file.unpacked.name), partial(_unpacked, info, folder, file, file.unpacked)
     if info.format != "sklearn" and arrays.complete(info, root):
-        for array in ARRAYS:
+        for array in info.arrays:
             yield str(arrays.file_of(info, root, array)), partial(_array, info, root, array)
 
 
