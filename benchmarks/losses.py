@@ -3,37 +3,38 @@
     .venv/bin/python benchmarks/losses.py [--shape 1024x1000] [--loss el nllr] [--threads 1] [--compiled]
     .venv/bin/python benchmarks/losses.py --profile softmax_bce --shape 1024x1000
 
-Each row is a forward and a backward pass from float32 logits on the CPU. All contestants run in turn within
-one process, round after round, each twice with the second time counted; a time is the lower quartile of the
-rounds, and every ratio is of two times of the same rounds. Memory is the most that was allocated at once
-beyond the logits, gradient included, as PyTorch's allocator reports it. "Floor" is the time to copy the
-logits: 8 bytes an element, the least that reading logits and writing a gradient can cost. Leave the machine
-otherwise idle.
+Each row is a forward and a backward pass from float32 logits on the CPU. A shape of more than two numbers is
+that of a batch of images, ``BxKxHxW``. All contestants run in turn within one process, round after round,
+each twice with the second time counted; a time is the least of the medians of five stretches of rounds, and
+every ratio is of two times of the same rounds. "Plain" is what a user would write: on ``F.cross_entropy`` for
+the losses of p_y, else from the paper's formula. Memory is the most that was allocated at once beyond the
+logits, gradient included, as PyTorch's allocator reports it, in units of the logits. "Floor" is the time to
+copy the logits: 8 bytes per element, the least that reading logits and writing a gradient can cost. Leave the
+machine otherwise idle. ``--compiled`` needs a C++ compiler.
 
-Seen in eager mode on two cores of an AMD EPYC server, torch 2.15, as times of PyTorch's own loss (CE for the
-softmax family, binary cross-entropy for the logistic one):
+Seen in eager mode on one thread of a server's processor (AVX-512, torch 2.15) that was busy otherwise, as
+times of the plain loss, and memory in units of the logits, of which F.cross_entropy takes 3:
 
-                                  [128, 10]      [1024, 1000]     [4096, 1000]
-    losses of p_y (nllr ... )     2.5 to 3.6     1.0 to 1.2       0.63 to 0.94
-    mpce                          3.0            1.5              1.1
-    complement_entropy            2.4            2.1              1.3
-    bce (softmax)                 5.2            3.5              2.6
-    lr                            2.4            0.88             0.59
-    ss_lr                         3.5            1.2              0.74
-    hs_lr                         3.3            1.8              1.2
-    lgl_inr                       6.6            2.4              1.4
+                       [128, 10]   [1024, 1000]   [32768, 21]   [2, 21, 256, 256]   its memory
+    nllr                 0.81         0.43           0.71             0.27             1.1
+    el                   1.6          0.82           1.5              0.60             1.1
+    focal                1.2          0.45           0.87             0.37             1.1
+    mpce                 1.2          0.44           0.69             0.44             1.2
+    bce (softmax)        2.1          0.56           1.3              1.0              1.3
+    lr                   2.4          0.84           1.1              0.96             1.2
+    hs_lr                0.94         0.14           0.85             0.89             2.2
+    ss_lr                0.88         0.47           0.63             0.44             1.3
 
-Memory beyond the logits is 0.33 of CE's for the losses of p_y, 0.38 to 0.68 for the other softmax losses,
-and 0.56 to 0.82 of binary cross-entropy's for lr and hs_lr. Where a time is above 1, the profile says why
-(`--profile`). On a small batch it is the number of calls, about 30 of 2 to 3 microseconds, where PyTorch
-makes one or two fused ones. hs_lr spends half of its time on finding the hardest classes, bce on log(1 - p)
-of every class, and lgl_inr on softplus and on sums by class.
+Where a time is above 1, the profile says why (``--profile``). On a small batch it is the number of calls,
+about 30 of 1 to 3 microseconds, where PyTorch makes one or two fused ones. hs_lr spends half of its time on
+finding the hardest classes, bce on log(1 - p) of every class, and lgl_inr on softplus and on sums by class.
 """
 
 import argparse
 import dataclasses
 import os
 import platform
+import statistics
 import time
 from collections.abc import Callable
 
@@ -46,11 +47,11 @@ from torch.profiler import ProfilerActivity, profile
 
 from lossbook import losses
 
-SHAPES = ("128x10", "128x100", "1024x1000", "4096x1000", "256x32000")
+SHAPES = ("128x10", "128x100", "1024x1000", "32768x21", "2x21x256x256", "8x5x128x128", "256x32000")
 LOGISTIC = ("lr", "hs_lr", "ss_lr", "lgl_inr")
 OPTIONS: dict[str, dict[str, float]] = {"tamed_ce": {"alpha": 0.5}}
 # About so many elements are worked on in each contestant's rounds together.
-WORK, ROUNDS = 4e7, (8, 400)
+WORK, ROUNDS, STRETCHES = 4e7, (10, 400), 5
 
 
 @dataclasses.dataclass
@@ -69,12 +70,12 @@ def _at(z: Tensor, y: Tensor) -> Tensor:
     return z.gather(1, y[:, None]).squeeze(1)
 
 
-def _p(b: Batch) -> Tensor:
-    return _at(b.logits.softmax(1), b.target)
-
-
 def _ce(b: Batch) -> Tensor:
     return F.cross_entropy(b.logits, b.target, reduction="none")
+
+
+def _p(b: Batch) -> Tensor:
+    return torch.exp(-_ce(b))
 
 
 def _softmax_bce(b: Batch) -> Tensor:
@@ -143,7 +144,7 @@ PLAIN: dict[str, Loss] = {
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Time and memory of every loss.")
-    parser.add_argument("--shape", nargs="+", default=SHAPES, help="BxK (default: %(default)s)")
+    parser.add_argument("--shape", nargs="+", default=SHAPES, help="BxK or BxKxHxW (default: %(default)s)")
     parser.add_argument("--loss", nargs="+", default=list(PLAIN), choices=list(PLAIN))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--compiled", action="store_true", help="also under torch.compile (slow to start)")
@@ -162,11 +163,11 @@ def main() -> None:
             _compare(shape, batch, given.loss, compiled=given.compiled)
 
 
-def _batch(rows: int, classes: int) -> Batch:
+def _batch(rows: int, classes: int, *positions: int) -> Batch:
     generator = torch.Generator().manual_seed(0)
-    logits = torch.randn(rows, classes, generator=generator).requires_grad_()
-    target = torch.randint(classes, (rows,), generator=generator)
-    return Batch(logits, target, F.one_hot(target, classes).float())
+    logits = torch.randn(rows, classes, *positions, generator=generator).requires_grad_()
+    target = torch.randint(classes, (rows, *positions), generator=generator)
+    return Batch(logits, target, F.one_hot(target, classes).movedim(-1, 1).float().contiguous())
 
 
 def _ours(name: str) -> Loss:
@@ -194,14 +195,14 @@ def _compare(shape: str, batch: Batch, names: list[str], *, compiled: bool) -> N
     (floor,) = _times(batch, [], extra=lambda: copy.copy_(batch.logits.detach()))
     ce_memory, bce_memory = _memory(ce, batch), _memory(bce, batch)
     (ce_time, bce_time) = _times(batch, [ce, bce])
-    print(f"\n{shape}: floor {floor:.3f} ms, F.cross_entropy {ce_time:.3f} ms and {ce_memory:.2f} MiB,")
-    print(f"    F.binary_cross_entropy_with_logits {bce_time:.3f} ms and {bce_memory:.2f} MiB")
-    print(f"{'':20}{'ms':>9}{'/CE':>7}{'/BCE':>7}{'/plain':>8}{'MiB':>9}{'/CE':>7}{'/BCE':>7}", end="")
+    print(f"\n{shape}: floor {floor:.3f} ms, F.cross_entropy {ce_time:.3f} ms and memory {ce_memory:.2f},")
+    print(f"    F.binary_cross_entropy_with_logits {bce_time:.3f} ms and memory {bce_memory:.2f}")
+    print(f"{'':20}{'ms':>9}{'/CE':>7}{'/BCE':>7}{'/plain':>8}{'memory':>8}", end="")
     print(f"{'compiled':>10}{'/CE':>7}{'/plain':>8}" if compiled else "")
     for name in names:
         ours = _ours(name)
-        # The plain LGL-INR takes minutes for many classes.
-        slow = name == "lgl_inr" and batch.logits.shape[1] > 100
+        # The plain LGL-INR takes minutes for many classes and knows no images.
+        slow = name == "lgl_inr" and (batch.logits.shape[1] > 10 or batch.logits.ndim > 2)
         contestants = [ours, ce, bce] if slow else [ours, ce, bce, PLAIN[name]]
         time_ours, time_ce, time_bce, *time_plain = _times(batch, contestants)
         plain = f"{time_ours / time_plain[0]:8.2f}" if time_plain else f"{'-':>8}"
@@ -209,7 +210,7 @@ def _compare(shape: str, batch: Batch, names: list[str], *, compiled: bool) -> N
         print(
             f"{name:20}{time_ours:9.3f}{time_ours / time_ce:7.2f}{time_ours / time_bce:7.2f}{plain}", end=""
         )
-        print(f"{memory:9.2f}{memory / ce_memory:7.2f}{memory / bce_memory:7.2f}", end="", flush=True)
+        print(f"{memory:8.2f}", end="", flush=True)
         if compiled:
             both = [_compiled(ours), _compiled(ce)]
             if not slow:
@@ -223,7 +224,7 @@ def _compare(shape: str, batch: Batch, names: list[str], *, compiled: bool) -> N
 def _times(
     batch: Batch, contestants: list[Loss], *, extra: Callable[[], object] | None = None
 ) -> list[float]:
-    """Milliseconds of a step: the lower quartile of rounds in which all run in turn."""
+    """Milliseconds of a step: the least of the medians of stretches of rounds in which all run in turn."""
     steps: list[Callable[[], object]] = [lambda loss=loss: _step(loss, batch) for loss in contestants]  # type: ignore[misc]
     if extra is not None:
         steps.append(extra)
@@ -238,11 +239,13 @@ def _times(
             start = time.perf_counter()
             step()
             times.append(time.perf_counter() - start)
-    return [1e3 * sorted(times)[rounds // 4] for times in taken]
+    part = max(1, rounds // STRETCHES)
+    starts = range(0, rounds - part + 1, part)
+    return [1e3 * min(statistics.median(times[start : start + part]) for start in starts) for times in taken]
 
 
 def _memory(loss: Loss, batch: Batch) -> float:
-    """MiB allocated at once during a step, at most."""
+    """What is allocated at once during a step, at most, in units of the logits."""
     _step(loss, batch)
     batch.logits.grad = None
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
@@ -254,7 +257,7 @@ def _memory(loss: Loss, batch: Batch) -> float:
     for event in sorted(events, key=lambda e: e.start_ns()):
         now += event.nbytes()
         most = max(most, now)
-    return most / 2**20
+    return most / (4 * batch.logits.numel())
 
 
 def _profile(batch: Batch, loss: Loss) -> None:

@@ -1,5 +1,7 @@
 """Input that a loss cannot take is refused with a sentence that names it."""
 
+import inspect
+
 import pytest
 import torch
 
@@ -38,10 +40,26 @@ def test_out_of_range_in_a_grid_of_targets(loss):
     assert said == "targets must lie in 0..2 or equal ignore_index (-100); found 9"
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bool, torch.complex64])
-def test_targets_that_are_not_integers(loss, dtype):
+@pytest.mark.parametrize("dtype", [torch.bool, torch.complex64])
+def test_targets_that_are_neither_integers_nor_floating_point(loss, dtype):
     said = refused(TypeError, loss.function, LOGITS, TARGET.to(dtype))
     assert said == f"targets must be class indices, an integer tensor; got {dtype}"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+def test_class_indices_of_floating_point(loss, dtype):
+    if "label_smoothing" in inspect.signature(loss.function_of).parameters:
+        said = refused(ValueError, loss.function, LOGITS, TARGET.to(dtype))
+        assert said == (
+            "class probabilities must have the logits' shape, [4, 3]; got [4] (class indices are integers)"
+        )
+    else:
+        said = refused(TypeError, loss.function, LOGITS, TARGET.to(dtype))
+        assert said == (
+            f"targets must be class indices, an integer tensor; got {dtype}; this loss has no meaning for "
+            "class probabilities: for mixup and cutmix take "
+            "lam * loss(logits, a) + (1 - lam) * loss(logits, b)"
+        )
 
 
 @pytest.mark.parametrize("dtype", [torch.int32, torch.int64, torch.uint8, torch.int16, torch.int8])
@@ -66,10 +84,9 @@ def test_logits_that_are_no_tensor(loss):
     assert said == "logits must be a floating-point tensor; got list"
 
 
-@pytest.mark.parametrize("shape", [(), (3,)])
-def test_logits_of_too_few_dimensions(loss, shape):
-    said = refused(ValueError, loss.function, torch.zeros(shape), torch.tensor(0))
-    assert said == f"logits must have shape [B, K] or [B, K, d1, ...]; got {list(shape)}"
+def test_logits_without_classes(loss):
+    said = refused(ValueError, loss.function, torch.zeros(()), torch.tensor(0))
+    assert said == "logits must have shape [K], [B, K] or [B, K, d1, ...]; got []"
 
 
 @pytest.mark.parametrize("classes", [0, 1])
@@ -99,7 +116,7 @@ def test_targets_of_wrong_shape(loss, logits, target, expected):
 
 @pytest.mark.parametrize("shape", [(2,), (4,), (3, 1), ()])
 def test_weights_of_wrong_shape(loss, shape):
-    expected = f"weight must have one entry a class, shape [3]; got {list(shape)}"
+    expected = f"weight must have one entry per class, shape [3]; got {list(shape)}"
     assert refused(ValueError, loss.function, LOGITS, TARGET, weight=torch.ones(shape)) == expected
     assert refused(ValueError, loss.module(weight=torch.ones(shape)), LOGITS, TARGET) == expected
 

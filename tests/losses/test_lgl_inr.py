@@ -4,7 +4,6 @@ import inspect
 import itertools
 import math
 import pickle
-import shutil
 from functools import partial
 
 import mpmath
@@ -588,7 +587,7 @@ def test_other_bad_input():
         lgl_inr_loss(Z, [0, 1, 2, 0])
     with pytest.raises(ValueError, match="at least 2 of them"):
         lgl_inr_loss(Z[:, :1], torch.zeros(4, dtype=torch.long))
-    with pytest.raises(ValueError, match="one entry a class"):
+    with pytest.raises(ValueError, match="one entry per class"):
         lgl_inr_loss(Z, Y, weight=torch.ones(4))
     with pytest.raises(ValueError, match="reduction must be one of none, mean, sum; got 'avg'"):
         lgl_inr_loss(Z, Y, reduction="avg")
@@ -633,7 +632,7 @@ def test_gradients_of_gradients(data):
 
 
 @pytest.mark.parametrize("rows", [3, 12])
-@pytest.mark.parametrize("options", [{}, {"detach": True, "beta": 2.0}, {"reduction": "none"}])
+@pytest.mark.parametrize("options", [{}, {"reduction": "none"}])
 def test_captured_without_a_break(rows, options):
     generator = torch.Generator().manual_seed(0)
     logits = 2 * torch.randn(rows, 5, dtype=torch.float64, generator=generator)
@@ -646,17 +645,6 @@ def test_captured_without_a_break(rows, options):
         gradient(lambda *given: compiled(*given).sum(), logits, target),
         gradient(lambda *given: function(*given).sum(), logits, target),
     )
-
-
-@pytest.mark.skipif(shutil.which("c++") is None and shutil.which("g++") is None, reason="needs a compiler")
-@pytest.mark.filterwarnings("ignore")
-def test_compiled():
-    logits = torch.randn(12, 5, generator=torch.Generator().manual_seed(0))
-    target = torch.arange(12) % 4
-    torch.compiler.reset()
-    compiled = torch.compile(lgl_inr_loss, fullgraph=True)
-    close(compiled(logits, target), lgl_inr_loss(logits, target))
-    close(gradient(compiled, logits, target), gradient(lgl_inr_loss, logits, target))
 
 
 def test_autocast_is_that_of_cross_entropy(data):

@@ -110,7 +110,7 @@ def test_the_factor_of_each_class_keeps_the_type_of_the_logits():
 
 @pytest.mark.parametrize("shape", [(2,), (4,), (3, 1), ()])
 def test_factors_of_wrong_shape(shape):
-    expected = f"alpha must be a number or have one entry a class, shape [3]; got {list(shape)}"
+    expected = f"alpha must be a number or have one entry per class, shape [3]; got {list(shape)}"
     alpha = torch.ones(shape)
     assert refused(lambda: losses.focal_loss(LOGITS, TARGET, alpha=alpha)) == expected
     assert refused(lambda: losses.FocalLoss(alpha=alpha)(LOGITS, TARGET)) == expected
@@ -126,12 +126,8 @@ def test_factors_out_of_range(bad):
 
 def test_factors_follow_the_module():
     module = losses.FocalLoss(alpha=torch.tensor([0.25, 2.0, 0.5]))
-    assert list(module.state_dict()) == ["alpha"]
     assert module.double().alpha.dtype == torch.float64
-    fresh = losses.FocalLoss(alpha=torch.ones(3))
-    fresh.load_state_dict(module.state_dict())
-    torch.testing.assert_close(fresh(LOGITS, TARGET), module(LOGITS, TARGET))
-    assert list(losses.FocalLoss(alpha=0.25).state_dict()) == []
+    assert module.to("meta").alpha.is_meta
 
 
 def test_factors_that_learn(batch):
@@ -156,7 +152,10 @@ def test_factors_that_learn(batch):
             "alpha must be a number; got a",
         ),
         (lambda: losses.FocalLoss(alpha=[0.25, 0.75]), "alpha must be a number, or a tensor .*; got list"),
-        (lambda: losses.TamedCELoss(torch.ones(3)), r"alpha must be a number; got a tensor of shape \[3\]"),
+        (
+            lambda: losses.TamedCELoss(alpha=torch.ones(3)),
+            r"alpha must be a number; got a tensor of shape \[3\]",
+        ),
         (lambda: losses.GCELoss(q=None), "q must be a number; got NoneType"),
         (lambda: losses.GCELoss(k="0.5"), "k must be a number; got str"),
         (lambda: losses.NLLRLoss(clip="1e-7"), "clip must be a number; got str"),

@@ -159,7 +159,7 @@ def test_a_half_precision_layer_under_autocast(loss, batch):
     assert layer.weight.grad.isfinite().all()
 
 
-# --- torch.compile, torch.export ----------------------------------------------------------------------------
+# --- torch.compile ----------------------------------------------------------------------------
 
 
 def test_a_graph_without_a_break(loss, batch, gradient):
@@ -190,6 +190,7 @@ def test_compiled_code(batch):
     modules = [losses.get(name) for name in ("nllr", "el", "mae", "ceel", "focal", "gce")]
     modules += [losses.get("tamed_ce", alpha=0.5), losses.get("focal", gamma=0.5), losses.get("gce", k=0.3)]
     modules += [losses.get(name) for name in ("bce", "mpce", "complement_entropy")]
+    modules += [losses.get(name) for name in ("lr", "hs_lr", "ss_lr", "lgl_inr")]
 
     def total(z, y):
         return torch.stack([module(z, y) for module in modules])
@@ -207,16 +208,6 @@ def test_compiled_code(batch):
     expected.backward(slopes)
     close(got, expected)
     close(leaf.grad, plain.grad)
-
-
-def test_export(loss, batch):
-    class Model(torch.nn.Module):
-        def forward(self, z, y):
-            return loss.function(z, y)
-
-    logits, target = batch(6, 4)
-    exported = torch.export.export(Model(), (logits, target)).module()
-    close(exported(logits.flip(0), target), loss.function(logits.flip(0), target))
 
 
 def test_shapes_without_values(loss):

@@ -1,10 +1,12 @@
 """Classification losses, as functions and as modules; they need torch and nothing else."""
 
 import inspect
+from typing import cast
 
 from torch import nn
 
 from lossbook.errors import UnknownNameError
+from lossbook.losses._common import Weight, class_weight
 from lossbook.losses.centers import MMCLoss, max_mahalanobis_centers, mmc_loss, mmc_scores
 from lossbook.losses.complement import ComplementResult, ComplementStep
 from lossbook.losses.logistic import (
@@ -115,13 +117,14 @@ def get(name: str, **options: object) -> nn.Module:
     """Make a loss module by name.
 
     Args:
-        name: One of :func:`available`.
+        name: One of :func:`available`; or ``"cross_entropy"``, which is ``"ce"``.
         **options: Arguments of the module, for example ``reduction="sum"``.
 
     Raises:
         UnknownNameError: A name or an option there is not; the message names the nearest.
         ValueError: An option out of its range, or one that the loss cannot do without.
     """
+    name = "ce" if name == "cross_entropy" else name
     if name not in _MODULES:
         raise UnknownNameError("loss", name, available())
     module = _MODULES[name]
@@ -132,4 +135,6 @@ def get(name: str, **options: object) -> nn.Module:
     missing = [o for o, p in known.items() if p.default is p.empty and o not in options]
     if missing:
         raise ValueError(f"the loss {name!r} needs the option {missing[0]!r}")
+    if name == "ce" and "weight" in options:  # which takes tensors only
+        options["weight"] = class_weight(cast(Weight | None, options["weight"]))
     return module(**options)

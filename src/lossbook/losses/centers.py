@@ -12,14 +12,17 @@ import torch
 from torch import Tensor
 
 from lossbook.losses._common import (
+    RECIPE,
     ClassificationLoss,
+    Weight,
     autocast_logits,
     check_logits,
+    check_number,
     class_indices,
     reduce_loss,
     refuse,
 )
-from lossbook.losses._rowwise import widened
+from lossbook.losses._rowwise import is_single, widened
 
 
 def max_mahalanobis_centers(
@@ -50,11 +53,14 @@ def max_mahalanobis_centers(
         Centres, shape ``[K, D]``.
 
     Raises:
+        TypeError: An argument that is no number.
         ValueError: Fewer than two classes, too few features, a norm that is not positive.
 
     References:
         Pang et al., Rethinking Softmax Cross-Entropy Loss for Adversarial Robustness, 2020.
     """
+    for name, value in {"classes": classes, "features": features, "norm": norm}.items():
+        check_number(name, value)
     if classes < 2:
         refuse("classes", classes, "be at least 2")
     if features < classes - 1:
@@ -77,7 +83,7 @@ def mmc_loss(
     target: Tensor,
     centers: Tensor,
     *,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
@@ -89,10 +95,10 @@ def mmc_loss(
     the square.
 
     Args:
-        input: Features :math:`z`, not logits, shape ``[B, D]``.
-        target: Class indices :math:`y`, shape ``[B]``.
-        centers: One centre a class, shape ``[K, D]``, K at least 2; see :func:`max_mahalanobis_centers`.
-        weight: One weight a class, shape ``[K]``.
+        input: Features :math:`z`, not logits, shape ``[D]`` or ``[B, D]``.
+        target: Class indices :math:`y`, shape ``[]`` or ``[B]``.
+        centers: One centre per class, shape ``[K, D]``, K at least 2; see :func:`max_mahalanobis_centers`.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
 
@@ -107,11 +113,21 @@ def mmc_loss(
         battash2021, Eq. 5; Pang et al., Rethinking Softmax Cross-Entropy Loss for Adversarial Robustness,
         2020.
     """
+    if is_single(input, target):
+        loss = mmc_loss(
+            input.unsqueeze(0),
+            target.unsqueeze(0),
+            centers,
+            weight=weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+        )
+        return loss.squeeze(0) if reduction == "none" else loss
     _check(input, centers)
     # Only the shape matters, which is that of the scores.
     scores = input[:, :1].expand(-1, centers.shape[0])
-    check_logits(scores, weight, reduction)
-    index, keep = class_indices(scores, target, ignore_index)
+    weight = check_logits(scores, weight, ignore_index, reduction)
+    index, keep = class_indices(scores, target, ignore_index, hint=RECIPE)
     features = autocast_logits(input)
     wide = widened(features)
     losses = (wide - centers.to(wide.dtype)[index]).square().sum(1) / 2
@@ -129,7 +145,7 @@ def mmc_scores(input: Tensor, centers: Tensor) -> Tensor:
 
     Args:
         input: Features :math:`z`, shape ``[B, D]``.
-        centers: One centre a class, shape ``[K, D]``.
+        centers: One centre per class, shape ``[K, D]``.
 
     Returns:
         Scores, shape ``[B, K]``.
@@ -170,48 +186,40 @@ def _check(input: Tensor, centers: Tensor) -> None:
 class MMCLoss(ClassificationLoss):
     """Module form of :func:`mmc_loss` (battash2021, Eq. 5), with centres that are not trained.
 
-    They are part of ``state_dict``, and follow the module to its device::
+    They follow the module to its device, and are no part of ``state_dict``::
 
         loss = MMCLoss(max_mahalanobis_centers(10, features=64))
         loss(features, target).backward()
         predictions = loss.scores(features).argmax(1)
     """
 
+    _function = staticmethod(mmc_loss)
+    _options = ("centers",)
     centers: Tensor
 
     def __init__(
         self,
         centers: Tensor,
-        weight: Tensor | None = None,
+        *,
+        weight: Weight | None = None,
         ignore_index: int = -100,
         reduction: str = "mean",
     ) -> None:
         """Hold the settings.
 
         Args:
-            centers: One centre a class, shape ``[K, D]``.
-            weight: One weight a class, shape ``[K]``.
+            centers: One centre per class, shape ``[K, D]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
 
         Raises:
             TypeError: Centres that are not floating point.
-            ValueError: Centres of a wrong shape, or an unknown reduction.
+            ValueError: Centres of a wrong shape or on the meta device, or an unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
         _check_matrix("centers", centers, "[K, D]")
-        self.register_buffer("centers", centers.detach())
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of features ``[B, D]`` against class indices ``[B]``."""
-        return mmc_loss(
-            input,
-            target,
-            self.centers,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
+        self._hold("centers", centers.detach())
 
     def scores(self, input: Tensor) -> Tensor:
         """Return class scores ``[B, K]`` of features ``[B, D]``, see :func:`mmc_scores`."""
@@ -220,4 +228,5 @@ class MMCLoss(ClassificationLoss):
     def extra_repr(self) -> str:
         """Show the settings in ``print(module)``."""
         classes, features = self.centers.shape
-        return f"classes={classes}, features={features}, {super().extra_repr()}"
+        shown = f"ignore_index={self.ignore_index}, reduction={self.reduction!r}"
+        return f"classes={classes}, features={features}, {shown}"

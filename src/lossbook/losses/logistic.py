@@ -1,4 +1,4 @@
-r"""Logistic losses: one yes-or-no question a class, one-vs-rest.
+r"""Logistic losses: one yes-or-no question per class, one-vs-rest.
 
 Write :math:`p_k = \sigma(z_k)` for the sigmoid of the logit of class :math:`k`. A class that is a label costs
 :math:`-\log p_k = \log(1 + e^{-z_k})`, any other one :math:`-\log(1 - p_k) = \log(1 + e^{z_k})`. The losses
@@ -12,7 +12,7 @@ All are computed from logits, with no epsilon in a logarithm, so a confident mis
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -20,17 +20,34 @@ from torch.nn import functional as F
 
 from lossbook.losses._common import (
     HAS_NUMPY,
+    RECIPE,
     ClassificationLoss,
+    SmoothedLoss,
+    Weight,
     autocast_logits,
+    check_factor,
     check_logits,
+    check_number,
+    check_smoothing,
     class_indices,
-    countable_logits,
-    is_traced,
+    class_probabilities,
+    is_readable,
     reduce_loss,
     refuse,
 )
-from lossbook.losses._rowwise import RowLoss, has_closed_form, scaled, total_loss, widened
-from lossbook.losses.softmax import softplus
+from lossbook.losses._rowwise import (
+    RowLoss,
+    as_rows,
+    by_class,
+    classification_loss,
+    has_closed_form,
+    is_single,
+    product,
+    scaled,
+    total_loss,
+    widened,
+)
+from lossbook.losses.softmax import focal_phi, softplus
 
 Count = Literal["paper", "published"]
 ClassReduction = Literal["sum", "mean"]
@@ -39,39 +56,8 @@ _COUNTS, _CLASS_REDUCTIONS = get_args(Count), get_args(ClassReduction)
 # --- targets ------------------------------------------------------------------------------------------------
 
 
-def _labels(input: Tensor, target: Tensor, ignore_index: int) -> Tensor | None:
-    """A multi-hot target in the type that the loss is computed in, or None for class indices."""
-    if not isinstance(target, Tensor) or not (target.dtype == torch.bool or target.is_floating_point()):
-        return None
-    if target.shape != input.shape:
-        raise ValueError(
-            f"multi-hot targets must have the logits' shape, {list(input.shape)}; got {list(target.shape)}"
-        )
-    if ignore_index != _IGNORE:
-        raise ValueError(
-            f"ignore_index is for class indices, and multi-hot targets have none; got {ignore_index}"
-        )
-    labels = target.to(torch.float64 if input.dtype == torch.float64 else torch.float32)
-    # As with class indices, values are read on the CPU only.
-    if target.dtype != torch.bool and target.device.type == "cpu" and not is_traced() and target.numel():
-        _check_multi_hot(labels)
-    return labels
-
-
-_IGNORE = -100
-
-
-def _check_multi_hot(labels: Tensor) -> None:
-    # No other numbers are their own squares, but infinity.
-    if not (torch.equal(labels * labels, labels) and bool(labels.amax() <= 1)):
-        wrong = labels[(labels != 0) & (labels != 1)]
-        raise ValueError(f"multi-hot targets must be 0 or 1; found {float(wrong[0]):g}")
-
-
 def _flipped(logits: Tensor, target: Tensor) -> Tensor:
-    """Logits with the sign turned at the labels, so that each class costs ``softplus`` of its entry."""
-    if target.is_floating_point():
-        return logits * (1 - 2 * target)
+    """Logits with the sign turned at the label, so that each class costs ``softplus`` of its entry."""
     index = target.unsqueeze(1)
     return logits.scatter(1, index, -logits.gather(1, index))
 
@@ -79,7 +65,7 @@ def _flipped(logits: Tensor, target: Tensor) -> Tensor:
 def _positive(logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
     """What the labels cost: one term for a class index, else their weighted sum."""
     if target.is_floating_point():
-        return _weighed(softplus(-logits).where(target > 0, 0), weight).sum(1)
+        return _weighed(softplus(-logits).masked_fill(target == 0, 0), weight).sum(1)
     return softplus(-logits.gather(1, target.unsqueeze(1))).squeeze(1)
 
 
@@ -92,12 +78,7 @@ def _negatives(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def _weighed(terms: Tensor, weight: Tensor | None) -> Tensor:
-    return terms if weight is None else terms * _by_class(terms, weight)
-
-
-def _by_class(terms: Tensor, weight: Tensor) -> Tensor:
-    """One entry a class, shaped to be broadcast over ``[B, K, d1, ...]``."""
-    return weight.to(terms.dtype).view(-1, *(1 for _ in terms.shape[2:]))
+    return terms if weight is None else terms * by_class(terms, weight)
 
 
 # --- the kernels --------------------------------------------------------------------------------------------
@@ -108,7 +89,7 @@ class OneVsRest(RowLoss):
     """A loss with a term for each class.
 
     Attributes:
-        weight: One weight a class, shape ``[K]``, for the terms of an example with multi-hot targets.
+        weight: One weight per class, shape ``[K]``, for the terms of an example with multi-hot targets.
     """
 
     weight: Tensor | None = None
@@ -159,7 +140,15 @@ class LR(OneVsRest):
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
-        return _weighed(softplus(_flipped(logits, target)), self.weight).sum(1)
+        if target.is_floating_point():
+            positive, negative = self.costs(logits)
+            terms = product(target, positive) + product(1 - target, negative)
+            return _weighed(terms, self.weight).sum(1)
+        return softplus(_flipped(logits, target)).sum(1)
+
+    def costs(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """What every class costs as the label, and beside another one."""
+        return softplus(-logits), softplus(logits)
 
     def single(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
         """Evaluate the loss of a block, and its gradient, p - e_y."""
@@ -176,30 +165,22 @@ class LR(OneVsRest):
 class HSLR(OneVsRest):
     """Logistic loss of the labels and of the hardest of the other classes."""
 
+    any_shape: ClassVar[bool] = False  # it selects along the last dimension
     m: float = 0.25
     beta: float = 10.0
     count: Count = "paper"
 
     def __post_init__(self) -> None:
+        check_number("m", self.m)
         if not 0 < self.m <= 1:
             refuse("m", self.m, "lie in (0, 1], as a fraction")
-        _check_factor("beta", self.beta)
+        check_factor("beta", self.beta)
         if self.count not in _COUNTS:
             refuse("count", repr(self.count), f"be one of {', '.join(_COUNTS)}")
 
     def selected(self, classes: int) -> int:
-        """How many other classes count, for an example with one label among ``classes``.
-
-        Raises:
-            ValueError: None at all.
-        """
-        n = int(classes * self.m) if self.count == "published" else self._part(classes - 1)
-        if n == 0:
-            raise ValueError(
-                f"m = {self.m:g} of {classes} classes selects no class but the label; "
-                f"m must be at least {1 / (classes if self.count == 'published' else classes - 1):.4g}"
-            )
-        return n
+        """How many other classes count, for an example with one label among ``classes``; at least 1."""
+        return max(1, int(classes * self.m) if self.count == "published" else self._part(classes - 1))
 
     def _part(self, negatives: int) -> int:
         # m is meant as a decimal fraction: 0.29 of 100 is 29, which the product in binary falls short of.
@@ -213,7 +194,7 @@ class HSLR(OneVsRest):
             return torch.full_like(target[:, :1], n), n
         others = classes - target.sum(1, keepdim=True, dtype=torch.float64)
         counts = (self.m * others + _ROUNDING).floor().clamp(min=1)
-        return counts.to(target.dtype), self._part(classes)
+        return counts.to(target.dtype), max(1, self._part(classes))
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
@@ -226,8 +207,8 @@ class HSLR(OneVsRest):
         hardest, index = _negatives(logits, target).topk(most, 1)
         terms = softplus(hardest)
         if self.weight is not None:
-            terms = terms * _by_class(terms, self.weight).expand_as(logits).gather(1, index)
-        rank = _by_class(terms, torch.arange(most, device=terms.device))
+            terms = terms * by_class(terms, self.weight).expand_as(logits).gather(1, index)
+        rank = by_class(terms, torch.arange(most, device=terms.device))
         return positive + self.beta * (terms * (rank < counts) / counts).sum(1)
 
     def single(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
@@ -315,21 +296,25 @@ class SSLR(OneVsRest):
     beta: float = 10.0
 
     def __post_init__(self) -> None:
-        _check_factor("r", self.r)
-        _check_factor("beta", self.beta)
+        check_factor("r", self.r)
+        check_factor("beta", self.beta)
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
-        z = _negatives(logits, target)
-        terms = softplus(z)
-        if self.r:
-            # A power as an exponential of softplus: its derivatives stay finite where the probability is 0.
-            terms = torch.exp(-self.r * softplus(-z)) * terms
-        terms = _weighed(terms, self.weight)
-        positive = _positive(logits, target, self.weight)
-        if not target.is_floating_point():
-            return positive + self.beta / (logits.shape[1] - 1) * terms.sum(1)
-        return positive + self.beta * terms.sum(1) / _others(target).squeeze(1)
+        if target.is_floating_point():
+            # Beside several labels, the others divide beta among fewer.
+            negative = product(1 - target, self._negative(logits)) * (self.beta / _others(target))
+            terms = product(target, softplus(-logits)) + negative
+            return _weighed(terms, self.weight).sum(1)
+        terms = self._negative(_negatives(logits, target))
+        return _positive(logits, target, None) + self.beta / (logits.shape[1] - 1) * terms.sum(1)
+
+    def costs(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """What every class costs as the label, and beside another one."""
+        return softplus(-logits), self.beta / (logits.shape[1] - 1) * self._negative(logits)
+
+    def _negative(self, logits: Tensor) -> Tensor:
+        return focal_phi(self.r).value(logits)
 
     def single(self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool) -> Tensor:
         r"""Evaluate the loss of a block, and its gradient.
@@ -374,35 +359,54 @@ def _others(target: Tensor) -> Tensor:
     return (target.shape[1] - target.sum(1, keepdim=True)).clamp(min=1)
 
 
-def _check_factor(name: str, value: float) -> None:
-    if not 0 <= value < math.inf:
-        refuse(name, value, "be finite and not negative")
-
-
 def _loss(
     rule: LR | HSLR | SSLR,
     input: Tensor,
     target: Tensor,
-    weight: Tensor | None,
+    weight: Weight | None,
     ignore_index: int,
     reduction: str,
+    label_smoothing: float = 0.0,
 ) -> Tensor:
-    check_logits(input, weight, reduction)
-    if isinstance(rule, HSLR):
-        rule.selected(input.shape[1])
-    labels = _labels(input, target, ignore_index)
-    if labels is None:
-        index, keep = class_indices(input, target, ignore_index)
-        logits = countable_logits(input, keep)
-        loss = total_loss(rule, logits, index, keep, weight, reduction)
-    else:
-        logits = autocast_logits(input)
-        rule = replace(rule, weight=weight)
-        if has_closed_form(logits, weight):
-            loss = total_loss(rule, logits, labels, reduction=reduction)
-        else:
-            loss = reduce_loss(rule.formula(widened(logits), labels), labels, None, None, reduction)
-    return loss.to(logits.dtype)
+    classes = 1 if isinstance(rule, LR) else 2
+    settings = (weight, ignore_index, reduction, label_smoothing)
+    if not isinstance(target, Tensor) or not (target.dtype == torch.bool or target.is_floating_point()):
+        return classification_loss(rule, input, target, *settings, classes=classes)
+    if is_single(input, target):
+        loss = _loss(rule, input.unsqueeze(0), target.unsqueeze(0), *settings)
+        return loss.squeeze(0) if reduction == "none" else loss
+    weight = check_logits(input, weight, ignore_index, reduction, classes=classes)
+    check_smoothing(label_smoothing)
+    labels = class_probabilities(input, target, ignore_index, what="multi-hot targets")
+    if label_smoothing:
+        labels = labels * (1 - label_smoothing) + label_smoothing / input.shape[1]
+    logits = autocast_logits(input)
+    rule = replace(rule, weight=weight)
+    # Labels other than 0 and 1 are seen on a processor only; elsewhere the formula is right for them as well.
+    hard = target.dtype == torch.bool and not label_smoothing
+    if not hard and is_readable(labels):
+        hard = torch.equal(labels * labels, labels)  # No other numbers are their own squares.
+    if hard and has_closed_form(logits, weight, labels):
+        return total_loss(rule, logits, labels, reduction=reduction).to(logits.dtype)
+    if isinstance(rule, HSLR) and not hard:
+        labels = _hard(labels)
+    return reduce_loss(rule.formula(widened(logits), labels), labels, None, None, reduction).to(logits.dtype)
+
+
+def _hard(labels: Tensor) -> Tensor:
+    """Refuse labels other than 0 and 1; where values cannot be read, their example becomes not a number.
+
+    Raises:
+        ValueError: There is one.
+    """
+    soft = (labels != 0) & (labels != 1)
+    if not is_readable(labels):
+        return labels.masked_fill(soft.any(1, keepdim=True), math.nan)
+    if soft.any():
+        raise ValueError(
+            f"multi-hot targets of this loss must be 0 or 1; found {float(labels[soft][0]):g}{RECIPE}"
+        )
+    return labels
 
 
 # --- LGL-INR ------------------------------------------------------------------------------------------------
@@ -416,7 +420,7 @@ class LGLINR:
     detach: bool = False
 
     def __post_init__(self) -> None:
-        _check_factor("beta", self.beta)
+        check_factor("beta", self.beta)
 
     def shares(self, logits: Tensor, target: Tensor, keep: Tensor | None) -> Tensor:
         """Each example's share, in differentiable form; see :func:`lgl_inr_loss`.
@@ -432,10 +436,12 @@ class LGLINR:
         count, classes = logits.shape
         ones = torch.ones_like(target, dtype=logits.dtype)
         if keep is not None:
-            logits = logits.where(keep.unsqueeze(1), 0)
+            logits = logits.masked_fill(~keep.unsqueeze(1), 0)
             ones = keep.to(logits.dtype)
         group, groups = target, classes
-        if count < classes:  # The classes that are there, numbered in order, are fewer than all.
+        # The classes that are there, numbered in order, may be fewer than all; but an exported program is for
+        # any number of rows.
+        if not (_is_exporting() or torch.jit.is_tracing()) and count < classes:
             group, groups = _renumbered(target), count
         index = group.unsqueeze(1).expand(-1, classes)
         present = ones.new_zeros(groups).scatter_add(0, group, ones)
@@ -443,7 +449,7 @@ class LGLINR:
         own = target.new_zeros(groups).scatter(0, group, target).unsqueeze(1)
         p = torch.sigmoid(logits) * ones.unsqueeze(1)
         hardness = p.new_zeros(groups, classes).scatter_add(0, index, p) / size.unsqueeze(1)
-        is_own = own == torch.arange(classes, device=logits.device)
+        is_own = torch.zeros_like(hardness).scatter(1, own, 1) > 0
         weights = self._weights(hardness, ~is_own & (present > 0).unsqueeze(1))
         terms = weights.gather(0, index) * softplus(logits)
         positive = softplus(-logits.gather(1, target.unsqueeze(1))).squeeze(1)
@@ -453,7 +459,7 @@ class LGLINR:
         """The weights of each class (row) in each one's rest (column), 0 where it is no part of it."""
         # Not -inf: where a class has no rest at all, softmax of nothing but -inf is not a number.
         lowest = torch.finfo(hardness.dtype).min
-        weights = (self.beta * hardness).where(negative, lowest).softmax(0) * negative
+        weights = (self.beta * hardness).masked_fill(~negative, lowest).softmax(0) * negative
         return weights.detach() if self.detach else weights
 
     def total(self, logits: Tensor, target: Tensor, factor: Tensor | None, gradient: Tensor | None) -> Tensor:
@@ -462,7 +468,7 @@ class LGLINR:
         Args:
             logits: Shape ``[N, K]``, float32 or float64, N at least 1.
             target: Class indices, shape ``[N]``.
-            factor: One a class, shape ``[K]``, or None for ones.
+            factor: One per class, shape ``[K]``, or None for ones.
             gradient: Where to write the gradient, in the logits' shape, if asked for.
         """
         classes = logits.shape[1]
@@ -518,6 +524,10 @@ def _at_own(matrix: Tensor, own: Tensor | None, value: float) -> Tensor:
     return matrix.fill_diagonal_(value) if own is None else matrix.scatter_(1, own.unsqueeze(1), value)
 
 
+# PyTorch 2.6 cannot tell export from compilation.
+_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
+
 def _renumbered(target: Tensor) -> Tensor:
     """Number the distinct values 0, 1, ... in rising order, without asking how many there are."""
     ordered, order = target.sort()
@@ -548,22 +558,25 @@ class _Total(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor, target: Tensor, factor: Tensor | None, rule: LGLINR) -> Tensor:
         ctx.rule = rule
-        ctx.save_for_backward(logits, target, factor)
-        ctx.gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
-        return rule.total(logits, target, factor, ctx.gradient)
+        gradient = torch.empty_like(logits) if ctx.needs_input_grad[0] else None
+        loss = rule.total(logits, target, factor, gradient)
+        ctx.save_for_backward(logits, target, factor, gradient)
+        ctx.spent = False
+        return loss
 
     @staticmethod
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, None, None, None]:
+        logits, target, factor, gradient = ctx.saved_tensors
         if torch.is_grad_enabled():  # A second derivative is asked for.
-            logits, target, factor = ctx.saved_tensors
             shares = ctx.rule.shares(logits, target, None)
             loss = (shares if factor is None else shares * factor[target]).mean()
             return torch.autograd.grad(loss, logits, grad_output, create_graph=True)[0], None, None, None
-        gradient, ctx.gradient = ctx.gradient, None
-        if gradient is None:  # In a second backward pass through the same graph.
-            logits, target, factor = ctx.saved_tensors
+        if ctx.spent:  # In a second backward pass through the same graph.
             gradient = torch.empty_like(logits)
             ctx.rule.total(logits, target, factor, gradient)
+        else:
+            # Its memory becomes that of the result, unseen by the version counter.
+            ctx.spent, gradient = True, gradient.data
         return scaled(gradient, grad_output), None, None, None
 
 
@@ -574,26 +587,30 @@ def lr_loss(
     input: Tensor,
     target: Tensor,
     *,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
-    r"""Logistic regression: binary cross-entropy of every class, summed over the classes.
+    r"""Logistic regression: binary cross-entropy summed over the classes, K times the mean PyTorch takes.
 
     .. math:: \ell = -\log p_y - \sum_{k \ne y} \log(1 - p_k), \quad p_k = \sigma(z_k)
 
-    It is K times the mean that ``torch.nn.BCEWithLogitsLoss`` takes over examples and classes.
+    ``torch.nn.BCEWithLogitsLoss`` takes the mean over examples and classes, this the mean over examples of
+    the sum over classes.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``. Or multi-hot, 0 or 1, bool or floating
-            point, in the logits' shape: then each label costs :math:`-\log p_k`, each other class
-            :math:`-\log(1 - p_k)`, and they add up.
-        weight: One weight a class, shape ``[K]``. With class indices it weighs an example by its target
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``.
+        target: Class indices, in the logits' shape without the classes. Or labels, bool or floating point
+            from 0 to 1, in the logits' shape: then a class that is a label with the share :math:`t_k` costs
+            :math:`-t_k \log p_k` and :math:`-(1 - t_k) \log(1 - p_k)`, and the classes add up. Several
+            labels, soft labels and class probabilities are such; for the latter it is the expected loss.
+        weight: One weight per class, shape ``[K]``. With class indices it weighs an example by its target
             class; with multi-hot targets it weighs each class's own term, and does not enter the mean, as in
             ``torch.nn.functional.binary_cross_entropy_with_logits``.
         ignore_index: Target value whose examples count for nothing; for class indices only.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``, over examples.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
         A scalar, or losses of shape ``[B]`` or ``[B, d1, ...]`` for ``reduction="none"``. NaN logits give
@@ -607,7 +624,7 @@ def lr_loss(
     References:
         dong2019, Eq. 3.
     """
-    return _loss(LR(), input, target, weight, ignore_index, reduction)
+    return _loss(LR(), input, target, weight, ignore_index, reduction, label_smoothing)
 
 
 def hs_lr_loss(
@@ -617,7 +634,7 @@ def hs_lr_loss(
     m: float = 0.25,
     beta: float = 10.0,
     count: Count = "paper",
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
@@ -626,22 +643,22 @@ def hs_lr_loss(
     .. math:: \ell = -\log p_y - \frac{\beta}{n} \sum_{k \in H} \log(1 - p_k), \quad p_k = \sigma(z_k)
 
     :math:`H` holds the :math:`n = \lfloor m (K - 1) \rfloor` classes of highest probability beside the
-    label: always exactly n. Where classes tie for the last place, any of them may be taken; the loss does not
-    depend on which, the gradient does. The loss is convex in the logits.
+    label, at least one: always exactly n. Where classes tie for the last place, any of them may be taken; the
+    loss does not depend on which, the gradient does. The loss is convex in the logits.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``. Or multi-hot, 0 or 1, bool or floating
-            point, in the logits' shape: then the :math:`-\log p_k` of an example's labels add up, and n and
-            the selection are of its own N classes that are no labels, :math:`n = \lfloor m N \rfloor`, yet
-            at least 1 where there is one. (The authors' code divides the labels' sum over the batch by the
-            number of labels in the batch.)
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or multi-hot, 0 or 1, bool or
+            floating point, in the logits' shape: then the :math:`-\log p_k` of an example's labels add up,
+            and n and the selection are of its own N classes that are no labels, :math:`n = \lfloor m N
+            \rfloor`, yet at least 1 where there is one. (The authors' code divides the labels' sum over the
+            batch by the number of labels in the batch.)
         m: The share of the other classes to select, in (0, 1]; the paper's m is this in percent.
         beta: How much the selected classes weigh together; finite and not negative.
         count: ``"paper"`` for n as above; ``"published"`` for that of the authors' code, the whole part of
             :math:`K m`, with the label as one of the K but costing nothing. They often agree, or differ by
             one.
-        weight: One weight a class, shape ``[K]``. With class indices it weighs an example by its target
+        weight: One weight per class, shape ``[K]``. With class indices it weighs an example by its target
             class; with multi-hot targets it weighs each class's own term, after the selection, and does not
             enter the mean.
         ignore_index: Target value whose examples count for nothing; for class indices only.
@@ -653,8 +670,8 @@ def hs_lr_loss(
 
     Raises:
         TypeError: Logits that are not floating point, or targets that are neither integers nor multi-hot.
-        ValueError: Wrong shapes, targets out of range, an unknown reduction, an option out of its range, an m
-            that selects no class, an ``ignore_index`` with multi-hot targets.
+        ValueError: Wrong shapes, targets out of range, an unknown reduction, an option out of its range, an
+            ``ignore_index`` with multi-hot targets, targets between 0 and 1.
 
     References:
         dong2019, Eq. 5.
@@ -668,9 +685,10 @@ def ss_lr_loss(
     *,
     r: float = 2.0,
     beta: float = 10.0,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Logistic regression with soft selection: the other classes count by a power of their probability.
 
@@ -682,17 +700,19 @@ def ss_lr_loss(
     wrong classes; unlike there, the label's term has no such factor.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``. Or multi-hot, 0 or 1, bool or floating
-            point, in the logits' shape: then the :math:`-\log p_k` of an example's labels add up, and
-            :math:`K - 1` gives way to the number of its classes that are no labels. (The authors' code
-            divides either sum over the batch by its number of terms in the batch.)
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or labels, bool or floating point
+            from 0 to 1, in the logits' shape: then the :math:`-t_k \log p_k` of an example's labels add up,
+            another class counts with :math:`1 - t_k`, and :math:`K - 1` gives way to the sum of these. For
+            class probabilities it is the expected loss. (The authors' code divides either sum over the batch
+            by its number of terms in the batch.)
         r: How strongly to attend to classes of high probability; 0 for all alike. Finite and not negative.
         beta: How much the other classes weigh together; finite and not negative.
-        weight: One weight a class, shape ``[K]``. With class indices it weighs an example by its target
+        weight: One weight per class, shape ``[K]``. With class indices it weighs an example by its target
             class; with multi-hot targets it weighs each class's own term, and does not enter the mean.
         ignore_index: Target value whose examples count for nothing; for class indices only.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``, over examples.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
         A scalar, or losses of shape ``[B]`` or ``[B, d1, ...]`` for ``reduction="none"``. NaN logits give
@@ -706,7 +726,7 @@ def ss_lr_loss(
     References:
         dong2019, Eq. 6.
     """
-    return _loss(SSLR(r=r, beta=beta), input, target, weight, ignore_index, reduction)
+    return _loss(SSLR(r=r, beta=beta), input, target, weight, ignore_index, reduction, label_smoothing)
 
 
 def lgl_inr_loss(
@@ -716,7 +736,7 @@ def lgl_inr_loss(
     beta: float = 1.0,
     detach: bool = False,
     class_reduction: ClassReduction = "sum",
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
@@ -743,16 +763,16 @@ def lgl_inr_loss(
     A share depends on the whole batch, so a large batch cannot be evaluated in pieces.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2. With more dimensions each
-            position is an example of its own, of one common batch.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``. Multi-hot targets are refused: an example of
-            several classes would be positive and negative in the same mean.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2. With more dimensions
+            each position is an example of its own, of one common batch.
+        target: Class indices, in the logits' shape without the classes. Multi-hot targets are refused: an
+            example of several classes would be positive and negative in the same mean.
         beta: How much more hard classes count; 0 for all alike. Finite and not negative.
         detach: Take :math:`\lambda` as constants in the gradient. The text does not say; the published code
             lets the gradient flow through them, and so does the default. The value is the same.
         class_reduction: ``"sum"`` of the :math:`L_k`, as in the published code, or their ``"mean"``, a K-th
             of it. The text does not say.
-        weight: One weight a class, shape ``[K]``; it weighs an example's share by its target class.
+        weight: One weight per class, shape ``[K]``; it weighs an example's share by its target class.
         ignore_index: Target value whose examples count for nothing, neither in the counts nor in the means.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"`` of the shares.
 
@@ -767,7 +787,19 @@ def lgl_inr_loss(
     References:
         li2020, Eq. 11.
     """
-    check_logits(input, weight, reduction)
+    if is_single(input, target):
+        loss = lgl_inr_loss(
+            input.unsqueeze(0),
+            target.unsqueeze(0),
+            beta=beta,
+            detach=detach,
+            class_reduction=class_reduction,
+            weight=weight,
+            ignore_index=ignore_index,
+            reduction=reduction,
+        )
+        return loss.squeeze(0) if reduction == "none" else loss
+    weight = check_logits(input, weight, ignore_index, reduction)
     _check_class_reduction(class_reduction)
     rule = LGLINR(beta, detach)
     if isinstance(target, Tensor) and target.shape == input.shape:
@@ -775,11 +807,11 @@ def lgl_inr_loss(
             "this loss takes class indices only: its weights come from the examples of each class, and with "
             "multi-hot targets an example is of several"
         )
-    index, keep = class_indices(input, target, ignore_index)
+    index, keep = class_indices(input, target, ignore_index, hint=RECIPE)
     logits = autocast_logits(input)
     rows, labels = widened(logits), index
     if rows.ndim > 2:
-        rows, labels = rows.movedim(1, -1).flatten(0, -2), index.flatten()
+        rows, labels = as_rows(rows), as_rows(index)
     if reduction == "none" or not has_closed_form(rows, weight):
         shares = rule.shares(rows, labels, None if keep is None else keep.flatten())
         loss = reduce_loss(shares.view(index.shape), index, keep, weight, reduction)
@@ -795,21 +827,14 @@ def _check_class_reduction(class_reduction: str) -> None:
         refuse("class_reduction", repr(class_reduction), f"be one of {', '.join(_CLASS_REDUCTIONS)}")
 
 
-class LRLoss(ClassificationLoss):
-    r"""Module form of :func:`lr_loss` (dong2019, Eq. 3).
+class LRLoss(SmoothedLoss):
+    r"""Module form of :func:`lr_loss` (dong2019, Eq. 3); K times the mean of ``torch.nn.BCEWithLogitsLoss``.
 
     .. math:: \ell = -\log p_y - \sum_{k \ne y} \log(1 - p_k), \quad p_k = \sigma(z_k)
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices or multi-hot targets."""
-        return lr_loss(
-            input,
-            target,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
+    _function = staticmethod(lr_loss)
+    _options = ("label_smoothing",)
 
 
 class HSLRLoss(ClassificationLoss):
@@ -818,14 +843,15 @@ class HSLRLoss(ClassificationLoss):
     .. math:: \ell = -\log p_y - \frac{\beta}{n} \sum_{k \in H} \log(1 - p_k), \quad p_k = \sigma(z_k)
     """
 
+    _function = staticmethod(hs_lr_loss)
     _options = ("m", "beta", "count")
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Weight | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
         m: float = 0.25,
         beta: float = 10.0,
         count: Count = "paper",
@@ -833,37 +859,25 @@ class HSLRLoss(ClassificationLoss):
         """Hold the settings.
 
         Args:
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
-            m: The share of the other classes to select, in (0, 1].
+            m: The share of the other classes to select, in (0, 1]; at least one class is.
             beta: How much the selected classes weigh together.
             count: ``"paper"`` or ``"published"``, how many classes m is; see :func:`hs_lr_loss`.
 
         Raises:
+            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
         HSLR(m=m, beta=beta, count=count)
         self.m = m
         self.beta = beta
         self.count: Count = count
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices or multi-hot targets."""
-        return hs_lr_loss(
-            input,
-            target,
-            m=self.m,
-            beta=self.beta,
-            count=self.count,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
 
-
-class SSLRLoss(ClassificationLoss):
+class SSLRLoss(SmoothedLoss):
     r"""Module form of :func:`ss_lr_loss` (dong2019, Eq. 6).
 
     .. math::
@@ -871,45 +885,39 @@ class SSLRLoss(ClassificationLoss):
         \ell = -\log p_y - \frac{\beta}{K - 1} \sum_{k \ne y} p_k^r \log(1 - p_k), \quad p_k = \sigma(z_k)
     """
 
-    _options = ("r", "beta")
+    _function = staticmethod(ss_lr_loss)
+    _options = ("r", "beta", "label_smoothing")
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Weight | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
+        label_smoothing: float = 0.0,
         r: float = 2.0,
         beta: float = 10.0,
     ) -> None:
         """Hold the settings.
 
         Args:
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            label_smoothing: The share of every target that goes to all classes alike.
             r: How strongly to attend to classes of high probability; 0 for all alike.
             beta: How much the other classes weigh together.
 
         Raises:
+            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(
+            weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
         SSLR(r=r, beta=beta)
         self.r = r
         self.beta = beta
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices or multi-hot targets."""
-        return ss_lr_loss(
-            input,
-            target,
-            r=self.r,
-            beta=self.beta,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
 
 
 class LGLINRLoss(ClassificationLoss):
@@ -920,14 +928,15 @@ class LGLINRLoss(ClassificationLoss):
         \ell_i = \frac{B}{N_y} \Bigl(-\log p_{iy} - \sum_{k \ne y} \lambda_{yk} \log(1 - p_{ik})\Bigr)
     """
 
+    _function = staticmethod(lgl_inr_loss)
     _options = ("beta", "detach", "class_reduction")
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Weight | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
         beta: float = 1.0,
         detach: bool = False,
         class_reduction: ClassReduction = "sum",
@@ -935,7 +944,7 @@ class LGLINRLoss(ClassificationLoss):
         """Hold the settings.
 
         Args:
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
             beta: How much more hard classes count; 0 for all alike.
@@ -943,24 +952,12 @@ class LGLINRLoss(ClassificationLoss):
             class_reduction: ``"sum"`` or ``"mean"`` over the classes; see :func:`lgl_inr_loss`.
 
         Raises:
+            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
         LGLINR(beta, detach)
         _check_class_reduction(class_reduction)
         self.beta = beta
         self.detach = detach
         self.class_reduction: ClassReduction = class_reduction
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return lgl_inr_loss(
-            input,
-            target,
-            beta=self.beta,
-            detach=self.detach,
-            class_reduction=self.class_reduction,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )

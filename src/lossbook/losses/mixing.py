@@ -5,16 +5,17 @@ A mix :math:`\alpha\,\text{CE} + \beta\,\text{EL}` has its largest gradient at t
 a module that can follow one.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from operator import index
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from lossbook.errors import UnknownNameError
-from lossbook.losses._common import ClassificationLoss, is_traced
-from lossbook.losses.softmax import Phi, PhiLoss, _loss, ce_phi, ceel_phi, expectation_phi
+from lossbook.losses._common import SmoothedLoss, Weight, is_readable
+from lossbook.losses._rowwise import classification_loss
+from lossbook.losses.softmax import Phi, PhiLoss, ce_phi, ceel_phi, expectation_phi
 
 # The paper's schedules: every F, and the share of the epochs that the first takes, as a ratio.
 _PUBLISHED: dict[str, tuple[tuple[float, ...], tuple[int, int]]] = {
@@ -119,7 +120,7 @@ class MixingSchedule:
 
         Args:
             epoch: Counted from 0.
-            epochs: How many there will be in all, at least one a phase.
+            epochs: How many there will be in all, at least one per phase.
 
         Returns:
             Alpha and beta.
@@ -139,7 +140,7 @@ class MixingSchedule:
         """List the phases in order.
 
         Args:
-            epochs: How many epochs there will be in all, at least one a phase.
+            epochs: How many epochs there will be in all, at least one per phase.
 
         Raises:
             ValueError: Too few epochs.
@@ -181,7 +182,7 @@ def _numbers(values: Iterable[float]) -> tuple[float, ...]:
         ) from None
 
 
-class CEELLoss(ClassificationLoss):
+class CEELLoss(SmoothedLoss):
     r"""Module form of :func:`lossbook.losses.ceel_loss` (battash2021, Eq. 12), with a mix that may change.
 
     .. math:: \ell = -\alpha \log p_y + \beta (1 - p_y)
@@ -192,23 +193,25 @@ class CEELLoss(ClassificationLoss):
         for epoch in range(epochs):
             loss.set_epoch(epoch, epochs)
 
-    The current factors are part of ``state_dict``, as ``mix``, so a run resumed from a checkpoint goes on
-    with the mix it had. They are a tensor, so a change of mix does not compile the loss anew. They follow the
-    module to its device, and stay exact when it is cast to half precision.
+    The factors are settings, no part of ``state_dict``: a run resumed from a checkpoint tells the loss its
+    epoch as well. For compiled code they are a tensor, so a change of mix does not compile the loss anew.
+    They follow the module to its device, and stay exact when it is cast to half precision.
 
     The authors' code reports another number and trains alike: there the expectation loss has the value of the
     0-1 error, 1 for an example whose largest logit is not the target's, and its own gradient (a
     straight-through estimate).
     """
 
+    _exact = ("mix",)
     mix: Tensor
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Weight | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
+        label_smoothing: float = 0.0,
         alpha: float = 1.0,
         beta: float = 1.0,
         schedule: MixingSchedule | str | Iterable[float] | None = None,
@@ -216,9 +219,10 @@ class CEELLoss(ClassificationLoss):
         """Hold the settings.
 
         Args:
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            label_smoothing: The share of every target that goes to all classes alike.
             alpha: Factor of the cross-entropy, finite and not negative.
             beta: Factor of the expectation loss, finite and not negative.
             schedule: Sets alpha and beta instead; or what :class:`MixingSchedule` takes. Until
@@ -229,7 +233,9 @@ class CEELLoss(ClassificationLoss):
             ValueError: A factor out of its range, factors beside a schedule, a schedule there is not, or an
                 unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(
+            weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
         ceel_phi(alpha, beta)
         if schedule is not None:
             if (alpha, beta) != (1, 1):
@@ -238,17 +244,18 @@ class CEELLoss(ClassificationLoss):
                 schedule = MixingSchedule(schedule)
             alpha, beta = mixing_factors(schedule._focus[0])
         self.schedule = schedule
-        self.register_buffer("mix", torch.tensor([alpha, beta], dtype=torch.float64))
+        self._factors = float(alpha), float(beta)
+        self._hold("mix", torch.tensor(self._factors, dtype=torch.float64, device="cpu"))
 
     @property
     def alpha(self) -> float:
         """Factor of the cross-entropy."""
-        return float(self.mix[0])
+        return self._factors[0]
 
     @property
     def beta(self) -> float:
         """Factor of the expectation loss."""
-        return float(self.mix[1])
+        return self._factors[1]
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
         """Take up the mix of an epoch; without a schedule, keep the one there is.
@@ -261,23 +268,36 @@ class CEELLoss(ClassificationLoss):
             ValueError: Too few epochs for the schedule, or an epoch that is not one of them.
         """
         if self.schedule is not None:
-            self.mix.copy_(torch.tensor(self.schedule(epoch, epochs), dtype=torch.float64))
+            self._factors = self.schedule(epoch, epochs)
+            self._constants["mix"].copy_(torch.tensor(self._factors, dtype=torch.float64, device="cpu"))
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        if self.mix.device.type == "cpu" and not is_traced():
-            rule = PhiLoss(ceel_phi(*self.mix.tolist()))
-            return _loss(rule, input, target, self.weight, self.ignore_index, self.reduction)
+        """Return the loss of logits, ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, against targets.
+
+        Args:
+            input: Logits, as for :func:`lossbook.losses.ceel_loss`.
+            target: Class indices or class probabilities, likewise.
+        """
+        rule = PhiLoss(self._traced_phi() if torch.compiler.is_compiling() else self._current_phi())
+        settings = (self.weight, self.ignore_index, self.reduction, self.label_smoothing)
+        return classification_loss(rule, input, target, *settings)
+
+    def _current_phi(self) -> Phi:
+        if self.mix.is_meta or self.mix is self._constants["mix"]:
+            return ceel_phi(*self._factors)
+        # Another mix in its place, as torch.func.functional_call has it.
+        return ceel_phi(*self.mix.tolist()) if is_readable(self.mix) else self._traced_phi()
+
+    def _traced_phi(self) -> Phi:
         # Without asking for the values, which a change of the epoch would make anew in what is compiled. A
         # copy, as the epoch may change between here and the backward pass.
         alpha, beta = self.mix.clone().unbind()
         ce, el = ce_phi(), expectation_phi()
-        mixed = Phi(
+        return Phi(
             # Not 0 times cross-entropy, which may be infinite.
-            lambda u: torch.where(alpha > 0, alpha * ce.value(u), 0) + beta * el.value(u),
+            lambda u: (alpha * ce.value(u)).masked_fill(alpha == 0, 0) + beta * el.value(u),
             lambda u: alpha * ce.slope(u) + beta * el.slope(u),
         )
-        return _loss(PhiLoss(mixed), input, target, self.weight, self.ignore_index, self.reduction)
 
     def extra_repr(self) -> str:
         """Show the settings in ``print(module)``."""
@@ -285,19 +305,3 @@ class CEELLoss(ClassificationLoss):
         if self.schedule is not None:
             own = f"schedule={self.schedule!r}, {own}"
         return f"{own}, {super().extra_repr()}"
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # Casting a module is about the precision of its weights. The mix follows to the device alone, in
-        # double precision wherever there is any.
-        mix = self.mix
-        del self.mix
-        try:
-            super()._apply(fn, recurse)
-            device = fn(torch.empty(0, dtype=torch.float32, device=mix.device)).device
-            kind = torch.float32 if device.type == "mps" else torch.float64
-            # Off the meta device there is nothing to take along, as of any other buffer.
-            empty = mix.is_meta and device.type != "meta"
-            mix = torch.empty_like(mix, device=device, dtype=kind) if empty else mix.to(device, kind)
-        finally:  # A device that is not there leaves the module as it was.
-            self.register_buffer("mix", mix)
-        return self

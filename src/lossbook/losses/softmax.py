@@ -12,7 +12,6 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
 
 import torch
 from torch import Tensor
@@ -22,14 +21,14 @@ from lossbook.errors import UnknownNameError
 from lossbook.losses._common import (
     HAS_NUMPY,
     ClassificationLoss,
-    check_logits,
-    class_indices,
-    countable_logits,
-    is_traced,
-    reduce_loss,
+    SmoothedLoss,
+    Weight,
+    check_factor,
+    check_number,
+    is_readable,
     refuse,
 )
-from lossbook.losses._rowwise import RowLoss, row_losses, total_loss
+from lossbook.losses._rowwise import RowLoss, classification_loss
 
 _LITTLE = 1e-20
 # e^-1000 is 0 in float64 as well.
@@ -45,12 +44,15 @@ class Phi:
     .. math:: \ell = \phi(u), \quad \nabla_z \ell = \phi'(u)\,(q - e_y)
 
     Attributes:
-        value: :math:`\phi`, elementwise, in the loss's own units; differentiable twice.
+        value: :math:`\phi`, elementwise, in the loss's own units; differentiable twice, and its first
+            derivative keeps its digits however small it is.
         slope: :math:`\phi'`, elementwise.
+        plain: :math:`\phi` where nothing is differentiated; the same as ``value`` if not given.
     """
 
     value: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor], Tensor]
+    plain: Callable[[Tensor], Tensor] | None = None
 
 
 def softplus(t: Tensor) -> Tensor:
@@ -58,11 +60,24 @@ def softplus(t: Tensor) -> Tensor:
     return F.softplus(t, threshold=40)
 
 
+def _sigmoid(t: Tensor) -> Tensor:
+    """``sigmoid`` whose derivative keeps its digits near 1, where autograd's s (1 - s) loses them."""
+    return torch.exp(-softplus(-t))
+
+
+def _one_minus_exp(t: Tensor) -> Tensor:
+    """``1 - e^t`` of numbers that are not positive, with the digits of it and of its derivative.
+
+    Autograd takes the derivative of ``expm1`` from its result, which near -1 has none left.
+    """
+    return torch.where(t > -0.5, -torch.expm1(t), 1 - torch.exp(t))
+
+
 def nllr_phi(clip: float | None = None) -> Phi:
     r""":math:`\phi` of :func:`nllr_loss`: :math:`u`, held within the bounds of a clip."""
     if clip is None:
         return Phi(lambda u: u, torch.ones_like)
-    _check_number("clip", clip)
+    check_number("clip", clip)
     if not 0 < clip < 0.5:
         refuse("clip", clip, "lie strictly between 0 and 0.5")
     bound = math.log1p(-clip) - math.log(clip)
@@ -76,99 +91,105 @@ def ce_phi() -> Phi:
 
 def expectation_phi() -> Phi:
     r""":math:`\phi` of :func:`expectation_loss`: :math:`\sigma(u)`."""
-    return Phi(torch.sigmoid, lambda u: torch.sigmoid(u) * torch.sigmoid(-u))
+    return Phi(_sigmoid, lambda u: torch.sigmoid(u) * torch.sigmoid(-u), torch.sigmoid)
 
 
 def mae_phi() -> Phi:
     r""":math:`\phi` of :func:`mae_loss`: :math:`2 \sigma(u)`."""
-    return Phi(lambda u: 2 * torch.sigmoid(u), lambda u: 2 * torch.sigmoid(u) * torch.sigmoid(-u))
+    return Phi(
+        lambda u: 2 * _sigmoid(u),
+        lambda u: 2 * torch.sigmoid(u) * torch.sigmoid(-u),
+        lambda u: 2 * torch.sigmoid(u),
+    )
 
 
 def ceel_phi(alpha: float = 1.0, beta: float = 1.0) -> Phi:
     r""":math:`\phi` of :func:`ceel_loss`: :math:`\alpha \log(1 + e^u) + \beta \sigma(u)`."""
-    for name, value in {"alpha": alpha, "beta": beta}.items():
-        _check_number(name, value)
-        if not 0 <= value < math.inf:
-            refuse(name, value, "be finite and not negative")
+    check_factor("alpha", alpha)
+    check_factor("beta", beta)
     if alpha == 0:  # Not 0 times cross-entropy, which may be infinite.
-        return Phi(lambda u: beta * torch.sigmoid(u), lambda u: beta * torch.sigmoid(u) * torch.sigmoid(-u))
+        return Phi(
+            lambda u: beta * _sigmoid(u),
+            lambda u: beta * torch.sigmoid(u) * torch.sigmoid(-u),
+            lambda u: beta * torch.sigmoid(u),
+        )
     return Phi(
-        lambda u: alpha * softplus(u) + beta * torch.sigmoid(u),
+        lambda u: alpha * softplus(u) + beta * _sigmoid(u),
         lambda u: torch.sigmoid(u) * (alpha + beta * torch.sigmoid(-u)),
+        lambda u: alpha * softplus(u) + beta * torch.sigmoid(u),
     )
 
 
 def focal_phi(gamma: float = 2.0) -> Phi:
     r""":math:`\phi` of :func:`focal_loss`: :math:`\sigma(u)^\gamma \log(1 + e^u)`."""
-    _check_number("gamma", gamma)
-    if not 0 <= gamma < math.inf:
-        refuse("gamma", gamma, "be finite and not negative")
+    check_factor("gamma", gamma)
     if gamma == 0:
         return ce_phi()
 
     # Powers as exponentials of softplus: their derivatives stay finite where the probability is 0.
-    def value(u: Tensor) -> Tensor:
+    def plain(u: Tensor) -> Tensor:
         return torch.exp(-gamma * softplus(-u)) * softplus(u)
+
+    def value(u: Tensor) -> Tensor:
+        # Where sigma(u) is 1, not by a product, in whose derivative 0 would meet infinity.
+        return torch.where(u >= -_LOG_ZERO, u, plain(u.clamp(max=-_LOG_ZERO)))
 
     def slope(u: Tensor) -> Tensor:
         u = u.clamp(max=-_LOG_ZERO)  # where p log p is 0 already
         rest = softplus(-u)
         return torch.exp(-gamma * rest) * (gamma * torch.sigmoid(-u) * softplus(u) + torch.sigmoid(u))
 
-    return Phi(value, slope)
+    return Phi(value, slope, plain)
 
 
 def gce_phi(q: float = 0.7, k: float | None = None) -> Phi:
     r""":math:`\phi` of :func:`gce_loss`: :math:`(1 - \sigma(-u)^q) / q`, constant below :math:`p_y = k`."""
-    _check_number("q", q)
+    check_number("q", q)
     if not 0 < q <= 1:
         refuse("q", q, "lie in (0, 1]")
     if k is not None:
-        _check_number("k", k)
+        check_number("k", k)
         if not 0 < k < 1:
             refuse("k", k, "lie strictly between 0 and 1")
     # Where p_y = k; without k, nowhere.
     end = math.inf if k is None else math.log1p(-k) - math.log(k)
 
     def value(u: Tensor) -> Tensor:
-        loss = -torch.expm1(-q * softplus(u)) / q
-        return loss if k is None else torch.where(u >= end, (1 - k**q) / q, loss)
+        return truncated(u, _one_minus_exp(-q * softplus(u)) / q)
+
+    def plain(u: Tensor) -> Tensor:
+        return truncated(u, -torch.expm1(-q * softplus(u)) / q)
+
+    def truncated(u: Tensor, loss: Tensor) -> Tensor:
+        return loss if k is None else loss.masked_fill(u >= end, (1 - k**q) / q)
 
     def slope(u: Tensor) -> Tensor:
         slope = torch.exp(-q * softplus(u)) * torch.sigmoid(u)
         return slope if k is None else slope * (u < end)
 
-    return Phi(value, slope)
+    return Phi(value, slope, plain)
 
 
 def tamed_ce_phi(alpha: float) -> Phi:
     r""":math:`\phi` of :func:`tamed_ce_loss`, with :math:`\log(1 + e^u)` for :math:`-\log p_y`."""
-    _check_number("alpha", alpha)
-    if not 0 <= alpha < math.inf:
-        refuse("alpha", alpha, "be finite and not negative")
+    check_factor("alpha", alpha)
     if alpha == 0:
         return ce_phi()
 
-    def value(u: Tensor) -> Tensor:
+    def plain(u: Tensor) -> Tensor:
         log = torch.log1p(softplus(u))
         return log if alpha == 1 else torch.expm1((1 - alpha) * log) / (1 - alpha)
+
+    def value(u: Tensor) -> Tensor:
+        if alpha > 1:
+            return _one_minus_exp((1 - alpha) * torch.log1p(softplus(u))) / (alpha - 1)
+        # Infinity by itself: in the derivative, infinity would meet 0.
+        return plain(u.clamp(max=torch.finfo(u.dtype).max)).masked_fill(u == math.inf, math.inf)
 
     def slope(u: Tensor) -> Tensor:
         return torch.exp(-alpha * torch.log1p(softplus(u))) * torch.sigmoid(u)
 
-    return Phi(value, slope)
-
-
-def _check_number(option: str, value: object, wanted: str = "be a number") -> None:
-    if is_traced():  # which knows numbers of its own
-        return
-    if isinstance(value, Tensor) and value.ndim == 0:
-        # The kernels know no gradient by an option, and would leave it out without a word.
-        if value.requires_grad:
-            raise TypeError(f"{option} must {wanted}; got a tensor that requires a gradient")
-    elif not isinstance(value, Real):
-        kind = f"a tensor of shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise TypeError(f"{option} must {wanted}; got {kind}")
+    return Phi(value, slope, plain)
 
 
 _PHI: dict[str, Callable[..., Phi]] = {
@@ -230,9 +251,19 @@ def _gap(input: Tensor, index: Tensor) -> Tensor:
     none = largest == -math.inf
     # Taken out before the sum, a large logit costs its gradient no digits.
     largest = largest.masked_fill(none, 0)
-    total = (others - largest).masked_fill(none, 0).logsumexp(1, keepdim=True)
+    total = torch.exp(others - largest).sum(1, keepdim=True).masked_fill(none, 1).log()
     # Nor does it cost the result any: what all logits have in common cancels first.
     return (total + (largest - input.gather(1, index))).masked_fill(none, -math.inf)
+
+
+def _gaps(input: Tensor) -> Tensor:
+    """The gap of every class, were it the target, in the logits' shape."""
+    largest, top = input.detach().max(1, keepdim=True)
+    power = torch.exp(input - largest.masked_fill(largest == -math.inf, 0))
+    at_top = torch.zeros_like(input, dtype=torch.bool).scatter(1, top, True)
+    # The sum over the others holds the 1 of the largest, and so its digits; but not for the largest itself.
+    rest = (power.sum(1, keepdim=True) - power).masked_fill(at_top, 1)
+    return torch.where(at_top, _gap(input, top), rest.log() - (input - largest))
 
 
 def _competitors(logits: Tensor, target: Tensor, out: Tensor) -> tuple[Tensor, Tensor]:
@@ -272,6 +303,10 @@ class PhiLoss(RowLoss):
         """Evaluate the loss in differentiable form."""
         return self.phi.value(competitor_gap(logits, target))
 
+    def costs(self, logits: Tensor) -> tuple[Tensor, None]:
+        """What every class costs as the target; linear in the target, the loss has nothing else."""
+        return self.phi.value(_gaps(logits)), None
+
     def evaluate(
         self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
     ) -> tuple[Tensor, Tensor | None]:
@@ -289,7 +324,7 @@ class PhiLoss(RowLoss):
             total.clamp_(min=least)  # 0 where all competitors are -inf
             factor = self.phi.slope(gap).div_(total)
             out.scatter_(1, target, total.neg_())
-        return self.phi.value(gap.squeeze(1)), factor
+        return (self.phi.plain or self.phi.value)(gap.squeeze(1)), factor
 
 
 class SoftmaxBCE(RowLoss):
@@ -299,14 +334,18 @@ class SoftmaxBCE(RowLoss):
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
+        positive, negative = self.costs(logits)
         index = target.unsqueeze(1)
+        return positive.gather(1, index).squeeze(1) + negative.scatter(1, index, 0).sum(1)
+
+    def costs(self, logits: Tensor) -> tuple[Tensor, Tensor]:
+        """-log p and -log(1 - p) of every class."""
         top = logits.argmax(1, keepdim=True)
         at_top = logits.gather(1, top)
         odds = -_gap(logits, top)
         others = logits.log_softmax(1).scatter(1, top, -math.inf)
-        log_rest = torch.log1p(-others.exp()).scatter(1, top, -softplus(odds)).scatter(1, index, 0)
-        at_target = at_top - logits.gather(1, index) + softplus(-odds)
-        return at_target.squeeze(1) - log_rest.sum(1)
+        negative = (-torch.log1p(-others.exp())).scatter(1, top, softplus(odds))
+        return at_top - logits + softplus(-odds), negative
 
     def evaluate(
         self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
@@ -349,6 +388,15 @@ class MPCE(RowLoss):
         at_top = log_p.amax(1)
         # p_top - p_y without cancellation where the two are close.
         return at_top.exp() * torch.expm1(at_target - at_top) * at_target
+
+    def costs(self, logits: Tensor) -> tuple[Tensor, None]:
+        """What every class costs as the target."""
+        log_p = logits.log_softmax(1)
+        # Numbers only, as in the derivative infinity would meet 0.
+        finite = log_p.clamp(min=torch.finfo(log_p.dtype).min)
+        at_top = finite.amax(1, keepdim=True)
+        costs = at_top.exp() * torch.expm1(finite - at_top) * finite
+        return costs.masked_fill(log_p == -math.inf, math.inf), None
 
     def evaluate(
         self, logits: Tensor, target: Tensor, out: Tensor, *, gradient: bool
@@ -400,15 +448,6 @@ class ComplementEntropy(RowLoss):
         return loss.squeeze(1), None
 
 
-def _loss(
-    rule: RowLoss, input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
-) -> Tensor:
-    check_logits(input, weight, reduction)
-    index, keep = class_indices(input, target, ignore_index)
-    logits = countable_logits(input, keep)
-    return total_loss(rule, logits, index, keep, weight, reduction).to(logits.dtype)
-
-
 # --- the losses ---------------------------------------------------------------------------------------------
 
 
@@ -417,9 +456,10 @@ def nllr_loss(
     target: Tensor,
     *,
     clip: float | None = None,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Negative log-likelihood ratio of the target class against its competitors.
 
@@ -428,91 +468,108 @@ def nllr_loss(
     Its gradient :math:`q - e_y` has L1 norm 2 whatever the confidence, and it is unbounded below.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
         clip: Clip :math:`p_y` to ``[clip, 1 - clip]`` first, as libraries that work on probabilities do
             (Keras in 2018: 1e-7). The loss then lies within :math:`\pm\log((1 - c) / c)`, 16.118 for 1e-7,
             and its gradient is zero outside. The paper's text, and the default, has no clip.
-        weight: One weight a class, shape ``[K]``.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+        TypeError: Logits that are not floating point, targets of another kind, or an option that is no
             number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a clip outside (0, 0.5).
 
     References:
         yao2018, Eq. 11.
     """
-    return _loss(PhiLoss(nllr_phi(clip)), input, target, weight, ignore_index, reduction)
+    return classification_loss(
+        PhiLoss(nllr_phi(clip)), input, target, weight, ignore_index, reduction, label_smoothing
+    )
 
 
 def expectation_loss(
     input: Tensor,
     target: Tensor,
     *,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Expected number of errors of a label drawn from the softmax output.
 
     .. math:: \ell = 1 - p_y = \sigma(u)
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
-        weight: One weight a class, shape ``[K]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point or targets of another kind.
         ValueError: Wrong shapes, targets out of range, an unknown reduction.
 
     References:
         battash2021, Eq. 9.
     """
-    return _loss(PhiLoss(expectation_phi()), input, target, weight, ignore_index, reduction)
+    return classification_loss(
+        PhiLoss(expectation_phi()), input, target, weight, ignore_index, reduction, label_smoothing
+    )
 
 
 def mae_loss(
     input: Tensor,
     target: Tensor,
     *,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Mean absolute error between the one-hot target and the softmax output: twice the expectation loss.
 
     .. math:: \ell = \lVert e_y - p \rVert_1 = 2 (1 - p_y)
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
-        weight: One weight a class, shape ``[K]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point or targets of another kind.
         ValueError: Wrong shapes, targets out of range, an unknown reduction.
 
     References:
         battash2021, Eq. 3.
     """
-    return _loss(PhiLoss(mae_phi()), input, target, weight, ignore_index, reduction)
+    return classification_loss(
+        PhiLoss(mae_phi()), input, target, weight, ignore_index, reduction, label_smoothing
+    )
 
 
 def ceel_loss(
@@ -521,9 +578,10 @@ def ceel_loss(
     *,
     alpha: float = 1.0,
     beta: float = 1.0,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Mix of cross-entropy and expectation loss.
 
@@ -534,26 +592,31 @@ def ceel_loss(
     :math:`\beta \ge \alpha`. With :math:`\alpha = 1` it is also the polynomial loss Poly-1.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
         alpha: Factor of the cross-entropy, finite and not negative.
         beta: Factor of the expectation loss, finite and not negative.
-        weight: One weight a class, shape ``[K]``.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+        TypeError: Logits that are not floating point, targets of another kind, or an option that is no
             number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative factor.
 
     References:
         battash2021, Eq. 12.
     """
-    return _loss(PhiLoss(ceel_phi(alpha, beta)), input, target, weight, ignore_index, reduction)
+    return classification_loss(
+        PhiLoss(ceel_phi(alpha, beta)), input, target, weight, ignore_index, reduction, label_smoothing
+    )
 
 
 def focal_loss(
@@ -562,65 +625,68 @@ def focal_loss(
     *,
     gamma: float = 2.0,
     alpha: float | Tensor | None = None,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Cross-entropy that turns away from examples already classified well.
 
-    .. math:: \ell = -(1 - p_y)^\gamma \log p_y
+    .. math:: \ell = -\alpha (1 - p_y)^\gamma \log p_y
 
-    The original is on sigmoid outputs and has a factor :math:`\alpha_y` besides, :math:`\alpha` for one of
-    two classes and :math:`1 - \alpha` for the other. battash2021 prints it without, and its code has one
-    factor for all classes, 0.25, which divides the learning rate by four.
+    ``alpha`` is a plain factor, 1 if not given. The original is on sigmoid outputs and has a factor
+    :math:`\alpha_y` besides, :math:`\alpha` for one of two classes and :math:`1 - \alpha` for the other.
+    battash2021 prints it without, and its code has one factor for all classes, 0.25, which divides the
+    learning rate by four.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
         gamma: How strongly; 0 is cross-entropy. Finite and not negative.
-        alpha: A factor: one for all examples, or one a class, shape ``[K]``. Unlike ``weight``, it does not
+        alpha: A factor: one for all examples, or one per class, shape ``[K]``. Unlike ``weight``, it does not
             enter the denominator of the mean.
-        weight: One weight a class, shape ``[K]``.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+        TypeError: Logits that are not floating point, targets of another kind, or an option that is no
             number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative gamma or alpha.
 
     References:
         battash2021, Eq. 2; Lin et al., Focal Loss for Dense Object Detection, 2017.
     """
-    rule = PhiLoss(focal_phi(gamma))
-    if alpha is None:
-        return _loss(rule, input, target, weight, ignore_index, reduction)
-    check_logits(input, weight, reduction)
-    index, keep = class_indices(input, target, ignore_index)
-    logits = countable_logits(input, keep)
-    losses = row_losses(rule, logits, index)
-    _check_factor(alpha)
-    if isinstance(alpha, Tensor):
-        if alpha.shape != (input.shape[1],):
-            refuse(
-                "alpha", list(alpha.shape), f"be a number or have one entry a class, shape [{input.shape[1]}]"
-            )
-        losses = losses * alpha.to(losses.dtype)[index]
-    else:
-        losses = losses * alpha
-    return reduce_loss(losses, index, keep, weight, reduction).to(logits.dtype)
+    _check_alpha(alpha)
+    if isinstance(alpha, Tensor) and isinstance(input, Tensor) and input.ndim:
+        classes = input.shape[0 if input.ndim == 1 else 1]
+        if alpha.shape != (classes,):
+            refuse("alpha", list(alpha.shape), f"be a number or have one entry per class, shape [{classes}]")
+    return classification_loss(
+        PhiLoss(focal_phi(gamma)),
+        input,
+        target,
+        weight,
+        ignore_index,
+        reduction,
+        label_smoothing,
+        factor=alpha,
+    )
 
 
-def _check_factor(alpha: float | Tensor | None) -> None:
+def _check_alpha(alpha: float | Tensor | None) -> None:
     if isinstance(alpha, Tensor):
-        good = alpha.device.type != "cpu" or is_traced() or bool(((alpha >= 0) & alpha.isfinite()).all())
+        good = not is_readable(alpha) or bool(((alpha >= 0) & alpha.isfinite()).all())
     elif alpha is None:
         good = True
     else:
-        _check_number("alpha", alpha, "be a number, or a tensor with one entry a class")
+        check_number("alpha", alpha, "be a number, or a tensor with one entry per class")
         good = 0 <= alpha < math.inf
     if not good:
         refuse("alpha", alpha, "be finite and not negative")
@@ -632,9 +698,10 @@ def gce_loss(
     *,
     q: float = 0.7,
     k: float | None = None,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Generalised cross-entropy, between cross-entropy and the expectation loss.
 
@@ -643,26 +710,31 @@ def gce_loss(
     It tends to cross-entropy for :math:`q \to 0` and is the expectation loss for :math:`q = 1`.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
         q: In (0, 1].
         k: Truncate: an example whose target has a probability of at most k, in (0, 1), gets no gradient.
-        weight: One weight a class, shape ``[K]``.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+        TypeError: Logits that are not floating point, targets of another kind, or an option that is no
             number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a q or k out of its range.
 
     References:
         battash2021, below Eq. 3; Zhang and Sabuncu, Generalized Cross Entropy Loss, 2018.
     """
-    return _loss(PhiLoss(gce_phi(q, k)), input, target, weight, ignore_index, reduction)
+    return classification_loss(
+        PhiLoss(gce_phi(q, k)), input, target, weight, ignore_index, reduction, label_smoothing
+    )
 
 
 def tamed_ce_loss(
@@ -670,9 +742,10 @@ def tamed_ce_loss(
     target: Tensor,
     *,
     alpha: float,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Cross-entropy that grows more slowly for confident mistakes.
 
@@ -683,68 +756,78 @@ def tamed_ce_loss(
     prediction with a loss other than 0.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
         alpha: How strongly it is tamed; finite and not negative.
-        weight: One weight a class, shape ``[K]``.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point, targets that are not integers, or an option that is no
+        TypeError: Logits that are not floating point, targets of another kind, or an option that is no
             number.
         ValueError: Wrong shapes, targets out of range, an unknown reduction, a negative alpha.
 
     References:
         battash2021, Eq. 4; Martinez and Stiefelhagen, Taming the Cross Entropy Loss, 2018.
     """
-    return _loss(PhiLoss(tamed_ce_phi(alpha)), input, target, weight, ignore_index, reduction)
+    return classification_loss(
+        PhiLoss(tamed_ce_phi(alpha)), input, target, weight, ignore_index, reduction, label_smoothing
+    )
 
 
 def softmax_bce_loss(
     input: Tensor,
     target: Tensor,
     *,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
-    r"""Binary cross-entropy of every class, on softmax outputs.
+    r"""Binary cross-entropy of every class, on softmax outputs (not on sigmoid ones: that is LR).
 
     .. math:: \ell = -\log p_y - \sum_{k \ne y} \log(1 - p_k)
 
     It lies between cross-entropy and twice cross-entropy, and equals the latter for two classes.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
-        weight: One weight a class, shape ``[K]``; it weighs an example by its target class.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
+        weight: One weight per class, shape ``[K]``; it weighs an example by its target class.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point or targets of another kind.
         ValueError: Wrong shapes, targets out of range, an unknown reduction.
 
     References:
         yao2018, Eq. 9.
     """
-    return _loss(SoftmaxBCE(), input, target, weight, ignore_index, reduction)
+    return classification_loss(SoftmaxBCE(), input, target, weight, ignore_index, reduction, label_smoothing)
 
 
 def mpce_loss(
     input: Tensor,
     target: Tensor,
     *,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
+    label_smoothing: float = 0.0,
 ) -> Tensor:
     r"""Cross-entropy, times the lead of the most probable class over the target.
 
@@ -754,30 +837,33 @@ def mpce_loss(
     The gradient flows through the lead; classes that tie for the lead share it.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
-        weight: One weight a class, shape ``[K]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes. Or class probabilities, floating
+            point, in the logits' shape: then the loss is the sum of each class's probability times its loss
+            as the target, the expected loss; see :func:`torch.nn.functional.cross_entropy`.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
+        label_smoothing: The share, in [0, 1], of every target that goes to all classes alike.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
-        TypeError: Logits that are not floating point or targets that are not integers.
+        TypeError: Logits that are not floating point or targets of another kind.
         ValueError: Wrong shapes, targets out of range, an unknown reduction.
 
     References:
         battash2021, Eq. 7, after Zhou et al., 2019.
     """
-    return _loss(MPCE(), input, target, weight, ignore_index, reduction)
+    return classification_loss(MPCE(), input, target, weight, ignore_index, reduction, label_smoothing)
 
 
 def complement_entropy_loss(
     input: Tensor,
     target: Tensor,
     *,
-    weight: Tensor | None = None,
+    weight: Weight | None = None,
     ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:
@@ -790,14 +876,14 @@ def complement_entropy_loss(
     prints it with the other sign, as the entropy, which the original maximises.
 
     Args:
-        input: Logits, shape ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
-        target: Class indices, shape ``[B]`` or ``[B, d1, ...]``.
-        weight: One weight a class, shape ``[K]``.
+        input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
+        target: Class indices, in the logits' shape without the classes.
+        weight: One weight per class, shape ``[K]``.
         ignore_index: Target value whose examples count for nothing.
         reduction: ``"none"``, ``"mean"`` (weighted mean, as in PyTorch) or ``"sum"``.
 
     Returns:
-        A scalar, or losses in the shape of ``target`` for ``reduction="none"``. NaN logits give NaN.
+        A scalar, or one loss per example for ``reduction="none"``. NaN logits give NaN.
 
     Raises:
         TypeError: Logits that are not floating point or targets that are not integers.
@@ -806,263 +892,216 @@ def complement_entropy_loss(
     References:
         battash2021, Eq. 6; Chen et al., Complement Objective Training, 2019.
     """
-    return _loss(ComplementEntropy(), input, target, weight, ignore_index, reduction)
+    return classification_loss(ComplementEntropy(), input, target, weight, ignore_index, reduction)
 
 
-class NLLRLoss(ClassificationLoss):
+class NLLRLoss(SmoothedLoss):
     r"""Module form of :func:`nllr_loss` (yao2018, Eq. 11).
 
     .. math:: \ell = -\log\frac{p_y}{\sum_{k \ne y} p_k}
     """
 
-    _options = ("clip",)
+    _function = staticmethod(nllr_loss)
+    _options = ("clip", "label_smoothing")
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Weight | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
+        label_smoothing: float = 0.0,
         clip: float | None = None,
     ) -> None:
         """Hold the settings.
 
         Args:
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            label_smoothing: The share of every target that goes to all classes alike.
             clip: Clip the target's probability first; see :func:`nllr_loss`.
 
         Raises:
-            TypeError: An option that is no number.
+            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(
+            weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
         nllr_phi(clip)
         self.clip = clip
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return nllr_loss(
-            input,
-            target,
-            clip=self.clip,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
 
-
-class ExpectationLoss(ClassificationLoss):
+class ExpectationLoss(SmoothedLoss):
     r"""Module form of :func:`expectation_loss` (battash2021, Eq. 9).
 
     .. math:: \ell = 1 - p_y
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return expectation_loss(
-            input,
-            target,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
+    _function = staticmethod(expectation_loss)
+    _options = ("label_smoothing",)
 
 
-class MAELoss(ClassificationLoss):
+class MAELoss(SmoothedLoss):
     r"""Module form of :func:`mae_loss` (battash2021, Eq. 3).
 
     .. math:: \ell = 2 (1 - p_y)
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return mae_loss(
-            input,
-            target,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
+    _function = staticmethod(mae_loss)
+    _options = ("label_smoothing",)
 
 
-class FocalLoss(ClassificationLoss):
+class FocalLoss(SmoothedLoss):
     r"""Module form of :func:`focal_loss` (battash2021, Eq. 2).
 
-    .. math:: \ell = -(1 - p_y)^\gamma \log p_y
+    .. math:: \ell = -\alpha (1 - p_y)^\gamma \log p_y
+
+    ``alpha`` is a plain factor, for all classes or for each: not the balance between two classes of the
+    original's sigmoid form.
     """
 
-    _options = ("gamma", "alpha")
+    _function = staticmethod(focal_loss)
+    _options = ("gamma", "alpha", "label_smoothing")
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Weight | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
+        label_smoothing: float = 0.0,
         gamma: float = 2.0,
         alpha: float | Tensor | None = None,
     ) -> None:
         """Hold the settings.
 
         Args:
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            label_smoothing: The share of every target that goes to all classes alike.
             gamma: How strongly to turn away from examples already classified well; 0 is cross-entropy.
-            alpha: A factor for all examples, or one a class, shape ``[K]``; see :func:`focal_loss`.
+            alpha: A factor for all examples, or one per class, shape ``[K]``; see :func:`focal_loss`.
 
         Raises:
-            TypeError: An option that is no number.
+            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(
+            weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
         focal_phi(gamma)
-        _check_factor(alpha)
+        _check_alpha(alpha)
         self.gamma = gamma
         self.alpha: float | Tensor | None
-        if isinstance(alpha, Tensor):
-            self.register_buffer("alpha", alpha)
+        if isinstance(alpha, Tensor) and alpha.ndim:
+            self._hold("alpha", alpha)
         else:
             self.alpha = alpha
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return focal_loss(
-            input,
-            target,
-            gamma=self.gamma,
-            alpha=self.alpha,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
 
-
-class GCELoss(ClassificationLoss):
+class GCELoss(SmoothedLoss):
     r"""Module form of :func:`gce_loss` (battash2021, below Eq. 3).
 
     .. math:: \ell = \frac{1 - \max(p_y, k)^q}{q}
     """
 
-    _options = ("q", "k")
+    _function = staticmethod(gce_loss)
+    _options = ("q", "k", "label_smoothing")
 
     def __init__(
         self,
-        weight: Tensor | None = None,
+        weight: Weight | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
-        *,
+        label_smoothing: float = 0.0,
         q: float = 0.7,
         k: float | None = None,
     ) -> None:
         """Hold the settings.
 
         Args:
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            label_smoothing: The share of every target that goes to all classes alike.
             q: In (0, 1]; 1 is the expectation loss.
             k: Truncate at this probability; see :func:`gce_loss`.
 
         Raises:
-            TypeError: An option that is no number.
+            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(
+            weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
         gce_phi(q, k)
         self.q = q
         self.k = k
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return gce_loss(
-            input,
-            target,
-            q=self.q,
-            k=self.k,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
 
-
-class TamedCELoss(ClassificationLoss):
+class TamedCELoss(SmoothedLoss):
     r"""Module form of :func:`tamed_ce_loss` (battash2021, Eq. 4).
 
     .. math:: \ell = \frac{(1 - \log p_y)^{1 - \alpha} - 1}{1 - \alpha}
     """
 
-    _options = ("alpha",)
+    _function = staticmethod(tamed_ce_loss)
+    _options = ("alpha", "label_smoothing")
 
     def __init__(
         self,
-        alpha: float,
-        weight: Tensor | None = None,
+        weight: Weight | None = None,
+        *,
         ignore_index: int = -100,
         reduction: str = "mean",
+        label_smoothing: float = 0.0,
+        alpha: float,
     ) -> None:
         """Hold the settings.
 
         Args:
-            alpha: How strongly it is tamed; 0 is cross-entropy.
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``; a tensor or a list.
             ignore_index: Target value whose examples count for nothing.
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
+            label_smoothing: The share of every target that goes to all classes alike.
+            alpha: How strongly it is tamed; 0 is cross-entropy. It has no default.
 
         Raises:
-            TypeError: An option that is no number.
+            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
-        super().__init__(weight, ignore_index, reduction)
+        super().__init__(
+            weight, ignore_index=ignore_index, reduction=reduction, label_smoothing=label_smoothing
+        )
         tamed_ce_phi(alpha)
         self.alpha = alpha
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return tamed_ce_loss(
-            input,
-            target,
-            alpha=self.alpha,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
 
-
-class SoftmaxBCELoss(ClassificationLoss):
+class SoftmaxBCELoss(SmoothedLoss):
     r"""Module form of :func:`softmax_bce_loss` (yao2018, Eq. 9).
 
     .. math:: \ell = -\log p_y - \sum_{k \ne y} \log(1 - p_k)
+
+    The probabilities are softmax outputs, not sigmoid ones as in ``torch.nn.BCEWithLogitsLoss``; that on
+    class indices is :class:`lossbook.losses.LRLoss`.
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return softmax_bce_loss(
-            input,
-            target,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
+    _function = staticmethod(softmax_bce_loss)
+    _options = ("label_smoothing",)
 
 
-class MPCELoss(ClassificationLoss):
+class MPCELoss(SmoothedLoss):
     r"""Module form of :func:`mpce_loss` (battash2021, Eq. 7, after Zhou et al., 2019).
 
     .. math:: \ell = -\bigl(\max_k p_k - p_y\bigr) \log p_y
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return mpce_loss(
-            input,
-            target,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
+    _function = staticmethod(mpce_loss)
+    _options = ("label_smoothing",)
 
 
 class ComplementEntropyLoss(ClassificationLoss):
@@ -1071,12 +1110,4 @@ class ComplementEntropyLoss(ClassificationLoss):
     .. math:: \ell = \sum_{k \ne y} q_k \log q_k, \quad q_k = \frac{p_k}{1 - p_y}
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        """Return the loss of logits ``[B, K, ...]`` against class indices ``[B, ...]``."""
-        return complement_entropy_loss(
-            input,
-            target,
-            weight=self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-        )
+    _function = staticmethod(complement_entropy_loss)

@@ -1,0 +1,100 @@
+"""Bits on which published records rest: two-dimensional logits on a processor, digest by digest.
+
+A record is trained again bit for bit only where the losses round as they did. The digests in ``golden.json``
+hold for one version of PyTorch and one set of vector instructions, which stand beside them; elsewhere there
+is nothing to compare with. To write the file anew, which makes every record look old::
+
+    python tests/losses/test_golden.py
+"""
+
+import hashlib
+import itertools
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lossbook import losses
+
+GOLDEN = Path(__file__).parent / "golden.json"
+CASES = [
+    ("ce", {}),
+    ("lr", {}),
+    ("hs_lr", {}),
+    ("ss_lr", {}),
+    ("lgl_inr", {}),
+    ("lgl_inr", {"beta": 0.0}),
+    ("lgl_inr", {"beta": 4.0}),
+    ("lgl_inr", {"detach": True}),
+    ("lgl_inr", {"class_reduction": "mean"}),
+    ("nllr", {}),
+    ("nllr", {"clip": 1e-7}),
+    ("bce", {}),
+    ("ceel", {}),
+    ("ceel", {"beta": 0.0}),
+    *(("ceel", {"schedule": [focus]}) for focus in (0.1, 0.2, 0.3, 0.4, 0.5)),
+    ("focal", {}),
+    ("focal", {"alpha": 0.25}),
+    ("focal", {"gamma": 0.5}),
+    ("el", {}),
+    ("mae", {}),
+    ("gce", {}),
+    ("tamed_ce", {"alpha": 0.5}),
+    ("mpce", {}),
+    ("complement_entropy", {}),
+]
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads divide sums over a batch, and so round them in another way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def environment():
+    return f"torch {torch.__version__.partition('+')[0]}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def label(name, options):
+    return " ".join([name, *(f"{key}={value}" for key, value in options.items())])
+
+
+def digest(name, options):
+    """Of values and gradients: every reduction, dtype and batch, with weights and ignored examples or not."""
+    seen = hashlib.sha256()
+    for rows, dtype, reduction, plain in itertools.product(
+        (1, 64, 96, 128), DTYPES.values(), ("none", "mean", "sum"), (True, False)
+    ):
+        generator = torch.Generator().manual_seed(rows)
+        logits = torch.randn(rows, 10, generator=generator).to(dtype)
+        logits *= torch.logspace(-1, 2, rows, dtype=dtype).unsqueeze(1)
+        target = torch.randint(10, (rows,), generator=generator)
+        settings = {"reduction": reduction}
+        if not plain:
+            settings["weight"] = torch.linspace(0.5, 2, 10, dtype=dtype)
+            settings["ignore_index"] = 3
+        leaf = logits.requires_grad_()
+        value = losses.get(name, **options, **settings)(leaf, target)
+        slopes = torch.linspace(-1, 2, value.numel(), dtype=dtype).view_as(value) if value.ndim else None
+        for each in (value, *torch.autograd.grad(value, leaf, slopes)):
+            seen.update(each.detach().numpy().tobytes())
+    return seen.hexdigest()[:16]
+
+
+@pytest.mark.parametrize(("name", "options"), CASES, ids=itertools.starmap(label, CASES))
+def test_bits_are_those_of_the_published_records(name, options):
+    known = json.loads(GOLDEN.read_text())
+    if known["environment"] != environment():
+        pytest.skip(f"the digests are for {known['environment']}; here is {environment()}")
+    assert digest(name, options) == known["digests"][label(name, options)]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    digests = {label(*case): digest(*case) for case in CASES}
+    GOLDEN.write_text(json.dumps({"environment": environment(), "digests": digests}, indent=1) + "\n")
