@@ -217,7 +217,7 @@ Z, Y = torch.zeros(3, 2), torch.tensor([0, 1, 1])
             "class_weight must be finite and not negative",
         ),
         ((Z, Y), {"sample_weight": torch.ones(2)}, ValueError, r"sample_weight must have shape \[3\]"),
-        ((Z, Y), {"sample_weight": torch.ones(3, 2)}, ValueError, "a softmax loss has one weight a sample"),
+        ((Z, Y), {"sample_weight": torch.ones(3, 2)}, ValueError, "a softmax loss has one weight per sample"),
         (
             (Z, Y),
             {"link": "logistic", "sample_weight": torch.ones(3, 4)},
@@ -235,7 +235,7 @@ def test_bad_input_is_named(arguments, options, error, message):
 def test_bad_input_to_the_confusion_is_named():
     with pytest.raises(ValueError, match=r"none of class 0, 2"):
         mean_confusion(torch.zeros(2, 3), torch.tensor([1, 1]))
-    with pytest.raises(ValueError, match=r"one entry a sample, shape \[3\]; got \[3, 2\]"):
+    with pytest.raises(ValueError, match=r"one entry per sample, shape \[3\]; got \[3, 2\]"):
         mean_confusion(Z, Y, link="logistic", sample_weight=torch.ones(3, 2))
     with pytest.raises(ValueError, match=r"none of class 1"):
         mean_confusion(Z, Y, sample_weight=torch.tensor([1.0, 0.0, 0.0]))

@@ -156,7 +156,7 @@ def test_a_loss_that_is_no_sum_of_the_two_parts_is_refused(loss):
 
 
 def test_a_loss_that_reduces_is_refused():
-    with pytest.raises(ValueError, match="one value an example"):
+    with pytest.raises(ValueError, match="one value per example"):
         distraction(lambda z, y: lr(z, y).mean(), *batch())
 
 

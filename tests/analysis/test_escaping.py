@@ -167,7 +167,7 @@ def test_negative_weights_are_refused(weights):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="one value an example"):
+    with pytest.raises(ValueError, match="one value per example"):
         noise_covariance(F.cross_entropy, slope_model, W, Y)
     with pytest.raises(ValueError, match=r"one floating-point vector, shape \[P\]; got .*shape \[1, 1\]"):
         noise_covariance(CE, slope_model, W[None], Y)

@@ -76,7 +76,7 @@ def test_what_is_no_distribution_is_refused(eta):
 
 @pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), CEELLoss()])
 def test_a_loss_that_is_reduced_already_is_refused(loss):
-    with pytest.raises(ValueError, match=r"one value an example, shape \[3\]; it gave \[\]"):
+    with pytest.raises(ValueError, match=r"one value per example, shape \[3\]; it gave \[\]"):
         population_minimiser(loss, distribution(0.5, 0.3, 0.2))
 
 

@@ -51,5 +51,5 @@ def test_profile_of_cross_entropy():
 
 
 def test_a_loss_that_reduces_is_refused():
-    with pytest.raises(ValueError, match="one value an example"):
+    with pytest.raises(ValueError, match="one value per example"):
         logit_gradient(F.cross_entropy, torch.zeros(3, 2), torch.tensor([0, 1, 0]))

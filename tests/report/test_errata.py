@@ -70,7 +70,7 @@ def test_a_good_file_loads(tmp_path):
         ({"right": None}, r"entry 1 \(yao2018-x\): right must be text; it is empty"),
         ({"right": "  "}, "right must be text; it is empty text"),
         ({"printed": 7}, "printed must be text; it is int 7"),
-        ({"matters": "error"}, "'error'; it must be one of typo, wording, result, design"),
+        ({"matters": "error"}, "'error'; it must be one of result, design, wording, typo"),
         ({"checked_by": "derivation"}, "must be <paper>/<item>#<label>"),
         ({"paper": "li2020"}, "the id must begin with the paper's key, li2020-"),
         ({"explanation": r"of \(x"}, "explanation opens"),
@@ -114,3 +114,15 @@ def test_the_entry_as_shown(tmp_path):
     assert '<a href="../yao2018/derivation.html#yao2018-eq-1">' in html
     row = errata.overview([entry]).iloc[0]
     assert (row["erratum"].href, row["where"], row["matters"]) == ("#yao2018-x", "Eq. 1", "typo")
+
+
+def test_the_heaviest_come_first_and_typing_errors_are_folded(tmp_path):
+    weights = ["typo", "wording", "design", "result", "wording"]
+    content = [GOOD | {"id": f"yao2018-{n}", "matters": weight} for n, weight in enumerate(weights)]
+    entries = errata.load(write(tmp_path, content))
+    assert [entry.id[-1] for entry in errata.by_weight(entries)] == ["3", "2", "1", "4", "0"]
+    assert [row.href[-1] for row in errata.overview(entries)["erratum"]] == ["3", "2", "1", "4", "0"]
+    shown, folded = errata.show(entries).data.split("<details><summary>Slips of the pen (1)</summary>")
+    assert re.findall(r'id="yao2018-(\d)"', shown) == ["3", "2", "1", "4"]
+    assert re.findall(r'id="yao2018-(\d)"', folded) == ["0"]
+    assert "<details>" not in errata.show(entries[1:]).data

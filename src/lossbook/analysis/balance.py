@@ -3,7 +3,7 @@ r"""What a stationary output bias fixes: the balance of predicted probabilities.
 Add a bias :math:`b_k` to every logit of a classifier. Where the training loss is stationary in :math:`b_k`,
 two sums agree: the probability of class :math:`k` that its own samples lack, and the probability of class
 :math:`k` that the samples of the other classes have, each sample counted with its weight. This holds for
-softmax cross-entropy and for logistic losses (one problem a class, one-vs-rest) alike. It holds on the data
+softmax cross-entropy and for logistic losses (one problem per class, one-vs-rest) alike. It holds on the data
 and in the mode (dropout, batch normalisation, augmentation) in which the loss is stationary, and only if
 nothing else in the objective, such as weight decay, depends on the bias.
 
@@ -22,7 +22,7 @@ Link = Literal["softmax", "logistic"]
 
 @dataclass(frozen=True)
 class Balance:
-    r"""The two sides of a balance equation, one entry a class, ``[K]``, float64.
+    r"""The two sides of a balance equation, one entry per class, ``[K]``, float64.
 
     Attributes:
         lacking: Weighted probability of class :math:`k` that its own samples lack.
@@ -66,7 +66,7 @@ def balance(
     Args:
         logits: A model's outputs, shape ``[N, K]``.
         target: Class indices, shape ``[N]``.
-        link: ``"softmax"``, or ``"logistic"`` for one sigmoid a class.
+        link: ``"softmax"``, or ``"logistic"`` for one sigmoid per class.
         class_weight: :math:`\lambda`, by the sample's true class, shape ``[K]``; ones by default.
         sample_weight: :math:`s`, shape ``[N]``, or ``[N, K]`` where the weight depends on the problem
             :math:`k` too (logistic only); ones by default.
@@ -105,7 +105,7 @@ def mean_confusion(
     Args:
         logits: A model's outputs, shape ``[N, K]``.
         target: Class indices, shape ``[N]``; every class must occur.
-        link: ``"softmax"``, or ``"logistic"`` for one sigmoid a class. Rows sum to 1 for softmax only.
+        link: ``"softmax"``, or ``"logistic"`` for one sigmoid per class. Rows sum to 1 for softmax only.
         sample_weight: :math:`s`, shape ``[N]``; ones by default.
 
     Returns:
@@ -121,7 +121,7 @@ def mean_confusion(
     _check(logits, target, link)
     if sample_weight is not None and sample_weight.ndim != 1:
         raise ValueError(
-            f"sample_weight must have one entry a sample, shape [{len(logits)}]; "
+            f"sample_weight must have one entry per sample, shape [{len(logits)}]; "
             f"got {list(sample_weight.shape)}"
         )
     weight = _weights(logits, target, link, None, sample_weight)[:, :1]
@@ -203,7 +203,7 @@ def _weights(
         return weight
     if sample_weight.ndim == 2 and link == "softmax":
         raise ValueError(
-            "a softmax loss has one weight a sample: sample_weight must have shape "
+            "a softmax loss has one weight per sample: sample_weight must have shape "
             f"[{samples}]; got {list(sample_weight.shape)}"
         )
     shape = (samples, classes) if sample_weight.ndim == 2 else (samples,)

@@ -23,7 +23,7 @@ _CERTAIN = 100.0
 
 @dataclass(frozen=True)
 class Distraction:
-    r"""The parts of a one-vs-rest loss and of its gradient, one value an example; all of shape ``[B]``.
+    r"""The parts of a one-vs-rest loss and of its gradient, one value per example; all of shape ``[B]``.
 
     Attributes:
         positive: :math:`P`, the target's part of the loss, in the loss's own units.

@@ -153,7 +153,7 @@ class EscapingBound:
 def escaping_bound(
     model: Model, parameters: Tensor, target: Tensor, *, beta: float, batch_size: int = 1, time: float = 1.0
 ) -> EscapingBound:
-    r"""Both sides of the inequality that is to show that a mixed loss escapes better than cross-entropy.
+    r"""Both sides of the inequality by which a mixed loss escapes better than cross-entropy.
 
     .. math::
 
@@ -161,8 +161,9 @@ def escaping_bound(
         \Bigl(\beta^3 + \frac{3\beta^2}{M} + \beta\Bigl(\frac{2}{M^2} + \frac 1M\Bigr)\Bigr)
         \operatorname{Tr}(F_p F_p^T + 2 H_p F_p)
 
-    with :math:`L_{1\beta} = -\log p_y + \beta\,(1 - p_y)`. The inequality is not true in general; see the
-    derivation page of battash2021.
+    with :math:`L_{1\beta} = -\log p_y + \beta\,(1 - p_y)`. The left side is proportional to :math:`t / (2m)`
+    and the right side is not, so whether the inequality holds depends on time and batch size; at
+    :math:`t / (2m) = 1` it fails in some problems. See the derivation page of battash2021.
 
     Args:
         model: Parameters ``[P]`` to logits ``[N, K]``, twice differentiable.

@@ -25,7 +25,7 @@ def expected_loss(loss: Loss, logits: Tensor, eta: Tensor) -> Tensor:
         A scalar, in the loss's own units.
 
     Raises:
-        ValueError: The loss does not give one value an example.
+        ValueError: The loss does not give one value per example.
     """
     classes = len(eta)
     target = torch.arange(classes, device=logits.device)
@@ -46,7 +46,7 @@ def population_minimiser(loss: Loss, eta: Tensor, *, max_iterations: int = 500) 
         :math:`p`, shape ``[K]``, in the type of ``eta``; the search is in float64.
 
     Raises:
-        ValueError: ``eta`` is no distribution, the loss does not give one value an example, or the search
+        ValueError: ``eta`` is not a distribution, the loss does not give one value per example, or the search
             does not settle, as when the expected loss has no smallest value at finite logits.
     """
     _check_distribution(eta)
@@ -97,7 +97,7 @@ def nllr_minimiser(eta: Tensor) -> Tensor:
         :math:`p`, shape ``[K]``.
 
     Raises:
-        ValueError: ``eta`` is no distribution, or a class has probability 1/2 or more.
+        ValueError: ``eta`` is not a distribution, or a class has probability 1/2 or more.
 
     References:
         Not in yao2018; it follows from its Eq. 11.

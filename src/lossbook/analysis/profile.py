@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 Loss = Callable[[Tensor, Tensor], Tensor]
-"""A loss of logits ``[B, K]`` and class indices ``[B]``, one value an example, ``[B]``.
+"""A loss of logits ``[B, K]`` and class indices ``[B]``, one value per example, ``[B]``.
 
 The value of an example must not depend on the others, as that of LGL-INR does.
 """
@@ -24,12 +24,12 @@ def example_losses(loss: Loss, logits: Tensor, target: Tensor) -> Tensor:
         target: Class indices, shape ``[B]``.
 
     Raises:
-        ValueError: The loss does not give one value an example.
+        ValueError: The loss does not give one value per example.
     """
     values = loss(logits, target)
     if values.shape != target.shape:
         raise ValueError(
-            f"the loss must give one value an example, shape {list(target.shape)}; it gave "
+            f"the loss must give one value per example, shape {list(target.shape)}; it gave "
             f'{list(values.shape)} (for a loss of lossbook.losses set reduction="none")'
         )
     return values
@@ -48,7 +48,7 @@ def logit_gradient(loss: Loss, logits: Tensor, target: Tensor) -> Tensor:
         :math:`\partial \ell_i / \partial z_{ik}`, shape ``[B, K]``.
 
     Raises:
-        ValueError: The loss does not give one value an example.
+        ValueError: The loss does not give one value per example.
     """
     with torch.enable_grad():
         leaf = logits.detach().clone().requires_grad_(True)

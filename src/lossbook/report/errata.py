@@ -1,7 +1,7 @@
 """The papers' errata: read, checked for form, and shown on a page."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
@@ -15,17 +15,18 @@ from lossbook.errors import LossbookError
 from lossbook.report.page import Cell
 
 MATTERS = {
-    "typo": "a slip of the pen",
-    "wording": "the text may mislead",
     "result": "a formula or a conclusion changes",
     "design": "it bears on what the experiments can show",
+    "wording": "the text may mislead",
+    "typo": "a slip of the pen",
 }
-"""How much an erratum matters, and what each word means."""
+"""How much an erratum matters, heaviest first, and what each word means."""
 
 _CHECKED_BY = re.compile(r"(?P<page>[a-z0-9-]+/[a-z0-9-]+)#(?P<label>[a-z0-9-]+)")
 
 _STYLE = """<style>
 .lossbook-erratum {border-top: 1px solid #8884; padding-top: .6em; margin-top: 1.2em; overflow-wrap: anywhere}
+.lossbook-erratum h3 {margin: 0 0 .4em; font-size: 1.1em}
 .lossbook-erratum dt {font-weight: 600; margin-top: .4em}
 .lossbook-erratum dd {margin-left: 1em; overflow-x: auto}
 </style>"""
@@ -146,21 +147,33 @@ def _kind(value: object) -> str:
     )
 
 
-def overview(errata: Sequence[Erratum]) -> pd.DataFrame:
-    """Return one row an erratum, linked to its entry as :func:`show` gives it, for ``Page.table``."""
+def by_weight(errata: Iterable[Erratum]) -> list[Erratum]:
+    """Return the errata ordered by how much they matter, and within that as they were."""
+    weights = list(MATTERS)
+    return sorted(errata, key=lambda erratum: weights.index(erratum.matters))
+
+
+def overview(errata: Iterable[Erratum]) -> pd.DataFrame:
+    """Return one row per erratum, heaviest first, linked to its entry, for ``Page.table``."""
     return pd.DataFrame(
         {
             "erratum": Cell(erratum.title, href=f"#{erratum.id}"),
             "where": erratum.location,
             "matters": erratum.matters,
         }
-        for erratum in errata
+        for erratum in by_weight(errata)
     )
 
 
-def show(errata: Sequence[Erratum]) -> HTML:
-    """Return the entries of a list of errata for display, each linked to the section that checks it."""
-    return HTML(f'{_STYLE}<div class="mathjax_process">{"".join(map(_html, errata))}</div>')
+def show(errata: Iterable[Erratum]) -> HTML:
+    """Return the entries for display, heaviest first and slips folded, each linked to its check."""
+    entries = by_weight(errata)
+    body = "".join(_html(entry) for entry in entries if entry.matters != "typo")
+    typos = [entry for entry in entries if entry.matters == "typo"]
+    if typos:
+        heading = f"Slips of the pen ({len(typos)})"
+        body += f"<details><summary>{heading}</summary>{''.join(map(_html, typos))}</details>"
+    return HTML(f'{_STYLE}<div class="mathjax_process">{body}</div>')
 
 
 def _html(erratum: Erratum) -> str:
@@ -173,5 +186,5 @@ def _html(erratum: Erratum) -> str:
         "Checked": f'<a href="{escape(erratum.href)}">{escape(erratum.page)}, section {escape(section)}</a>',
     }
     items = "".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in terms.items())
-    body = f"<p><strong>{escape(erratum.title)}</strong></p><dl>{items}</dl>"
+    body = f"<h3>{escape(erratum.title)}</h3><dl>{items}</dl>"
     return f'<section class="lossbook-erratum" id="{escape(erratum.id)}">{body}</section>'
