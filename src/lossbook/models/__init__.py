@@ -1,12 +1,16 @@
-"""The papers' networks, by name."""
+"""Networks by name: the papers', and small ones for feature vectors and texts."""
 
 from collections.abc import Callable
+from typing import Any
 
 from torch import nn
 
 from lossbook.errors import UnknownNameError
+from lossbook.models.cifar_resnet import resnet20, resnet32
 from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
 from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
+from lossbook.models.reference import reference_large, reference_small
+from lossbook.models.small import mean_embedding, mlp
 
 __all__ = [
     "build",
@@ -15,19 +19,33 @@ __all__ = [
     "cnn5c",
     "keras_cifar10_cnn",
     "keras_mnist_cnn",
+    "mean_embedding",
+    "mlp",
     "mobilenet_v2",
     "names",
+    "reference_large",
+    "reference_small",
     "resnet18",
+    "resnet20",
+    "resnet32",
+    "takes",
 ]
 
-_BUILDERS: dict[str, Callable[[tuple[int, int, int], int], nn.Module]] = {
+_BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "cifar_resnet20": resnet20,
+    "cifar_resnet32": resnet32,
     "keras_cifar10_cnn": keras_cifar10_cnn,
     "keras_mnist_cnn": keras_mnist_cnn,
     "li2020_cnn2c": cnn2c,
     "li2020_cnn5c": cnn5c,
     "li2020_mobilenet_v2": mobilenet_v2,
     "li2020_resnet18": resnet18,
+    "mean_embedding": mean_embedding,
+    "mlp": mlp,
+    "reference_large": reference_large,
+    "reference_small": reference_small,
 }
+_TAKES = {"mean_embedding": "texts", "mlp": "features"}
 
 
 def names() -> list[str]:
@@ -35,26 +53,38 @@ def names() -> list[str]:
     return sorted(_BUILDERS)
 
 
-def builder(name: str) -> Callable[[tuple[int, int, int], int], nn.Module]:
+def builder(name: str) -> Callable[..., nn.Module]:
     """The function that builds a network by name.
 
     Raises:
-        UnknownNameError: A name there is not; the message names the nearest.
+        UnknownNameError: An unknown name; the message names the nearest.
     """
     if name not in _BUILDERS:
         raise UnknownNameError("model", name, names())
     return _BUILDERS[name]
 
 
-def build(name: str, in_shape: tuple[int, int, int], num_classes: int = 10) -> nn.Module:
+def takes(name: str) -> str:
+    """The kind of data that a network takes: ``images``, ``features`` or ``texts``.
+
+    Raises:
+        UnknownNameError: An unknown name; the message names the nearest.
+    """
+    builder(name)
+    return _TAKES.get(name, "images")
+
+
+def build(name: str, in_shape: tuple[int, ...], num_classes: int = 10, **options: Any) -> nn.Module:
     """Build a network with fresh weights from torch's global random state.
 
     Args:
         name: One of :func:`names`.
-        in_shape: Shape of one input, ``(channels, height, width)``.
+        in_shape: Shape of one input: ``(channels, height, width)`` of images, ``(features,)`` of feature
+            vectors, ``(vocabulary,)`` of texts.
         num_classes: Number of logits.
+        **options: Arguments of the network.
 
     Raises:
-        UnknownNameError: A name there is not; the message names the nearest.
+        UnknownNameError: An unknown name; the message names the nearest.
     """
-    return builder(name)(in_shape, num_classes)
+    return builder(name)(in_shape, num_classes, **options)

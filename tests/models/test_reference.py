@@ -1,0 +1,103 @@
+"""The reference network and the residual networks for CIFAR."""
+
+import pytest
+import torch
+from torch import nn
+
+from lossbook import models
+
+
+def made(name, in_shape=(3, 32, 32), classes=10, seed=0):
+    torch.manual_seed(seed)
+    return models.build(name, in_shape, classes)
+
+
+def parameters(network):
+    return sum(p.numel() for p in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "count"), [("cifar_resnet20", 20, 269_722), ("cifar_resnet32", 32, 464_154)]
+)
+def test_residual_networks_have_the_papers_layers_and_parameters(name, layers, count):
+    network = made(name)
+    weighted = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert (len(weighted), parameters(network)) == (layers, count)
+    sizes = []
+    for module in network:
+        module.register_forward_hook(lambda _m, _i, out: sizes.append(tuple(out.shape[1:])))
+    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 10)
+    assert [size for size in dict.fromkeys(sizes) if len(size) == 3] == [
+        (16, 32, 32), (32, 16, 16), (64, 8, 8), (64, 1, 1)
+    ]  # fmt: skip
+
+
+def test_a_shortcut_takes_every_second_pixel_and_adds_empty_channels():
+    network = made("cifar_resnet20")
+    block = next(m for m in network if getattr(m, "stride", 1) == 2)
+    for norm in (block.bn1, block.bn2):
+        nn.init.zeros_(norm.weight)
+    images = torch.rand(2, 16, 8, 8)
+    out = block(images)
+    torch.testing.assert_close(out[:, 8:24], images[:, :, ::2, ::2])
+    assert not out[:, :8].any()
+    assert not out[:, 24:].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "widths"), [("reference_small", (64, 128, 128)), ("reference_large", (64, 192, 256))]
+)
+def test_the_stages_of_the_reference_network(name, widths):
+    network = made(name, classes=100)
+    sizes = []
+    for module in network.stages:
+        if isinstance(module, nn.MaxPool2d):
+            module.register_forward_hook(lambda _m, _i, out: sizes.append(tuple(out.shape[1:])))
+    assert network(torch.rand(2, 3, 32, 32)).shape == (2, 100)
+    assert sizes == [(widths[0], 15, 15), (widths[1], 7, 7), (widths[2], 3, 3)]
+    assert network.output.in_features == widths[-1]
+
+
+def test_patches_come_out_white_with_either_sign():
+    generator = torch.Generator().manual_seed(1)
+    mixing = torch.randn(3, 3, generator=generator)
+    images = torch.einsum("ij,njhw->nihw", mixing, torch.randn(50, 3, 20, 20, generator=generator))
+    images = nn.functional.avg_pool2d(images, 2, 1)  # Neighbours are alike, as in pictures.
+    network = made("reference_small", (3, 19, 19))
+    network.fit(images)
+    nn.init.zeros_(network.whitening.bias)
+    out = network.whitening(images)
+    torch.testing.assert_close(out[:, 12:], -out[:, :12])
+    values = out[:, :12].permute(1, 0, 2, 3).flatten(1).double()
+    second = values @ values.T / values.shape[1]
+    scale = second.diagonal()
+    assert ((scale > 0.9) & (scale < 1 + 1e-4)).all(), "less than 1 by what is added to small variances"
+    assert (second - scale.diag()).abs().max() < 1e-4
+
+
+def test_the_first_layer_is_fitted_before_training_and_stays():
+    from lossbook.datasets import Dataset, Part
+    from lossbook.training import RunSpec, plan_run, train
+
+    generator = torch.Generator().manual_seed(2)
+    images = torch.randint(256, (64, 18, 18, 3), generator=generator).to(torch.uint8)
+    part = Part(images, torch.randint(3, (64,), generator=generator))
+    data = Dataset("toy", "images", {"train": part, "test": part}, 3, ("a", "b", "c"), "")
+    plan = plan_run(RunSpec("toy", "reference_small", "ce", "sgd", 32, 2, pixels="standardised"))
+    network = train(plan, data).trained.network
+    expected = made("reference_small", (3, 18, 18), 3)
+    expected.fit(*plan.task(data).batch(part, torch.arange(64), None))
+    torch.testing.assert_close(network.whitening.weight, expected.whitening.weight)
+    assert not torch.equal(network.stages[0].weight, expected.stages[0].weight)
+
+
+def test_convolutions_start_as_the_identity_where_they_can():
+    network = made("reference_small")
+    images = torch.rand(2, 64, 9, 9)
+    torch.testing.assert_close(network.stages[4](images), images)
+    torch.testing.assert_close(network.stages[7](images)[:, :64], images)
+
+
+def test_small_images_are_refused():
+    with pytest.raises(ValueError, match="at least 17x17 pixels; got 16x32"):
+        made("reference_large", (1, 16, 32))
