@@ -2,6 +2,7 @@
 
     .venv/bin/python benchmarks/engine.py [--shape 640x16x3] [--rounds 3] [--epochs 2]
     .venv/bin/python benchmarks/engine.py --cnn [--device cuda]
+    .venv/bin/python benchmarks/engine.py --network reference_large [--threads 2]
 
 **Tables.** The grid is that of battash2021's study of the UCI sets: 6 losses, 3 learning rates and 2 seeds,
 so 36 networks a data set, by SGD with momentum 0.9 in batches of 8, with accuracy and cross-entropy on
@@ -23,6 +24,14 @@ epoch, which the plain loop does as well. "Floor" is a forward and a backward pa
 network's multiplications and additions in the time of a step, over those of a product of two large matrices
 here; "of copy" is the bytes of weights, gradients and velocities read and written in a step, over what a copy
 moves in that time. Both say how far a network so small is from keeping the processor busy.
+
+**A reference network.** Ten batches of 512 random images of 32x32 pixels and a measurement on 1,000, by the
+recipe of `synthesis/head_to_head`: mixed precision where the processor has it, channels last, shifts and
+flips of whole batches. The plain loop is the one a user would write: float32, a DataLoader with torchvision's
+RandomCrop and RandomHorizontalFlip on each image. "Data" is the share of a step that goes into indexing,
+augmentation and scaling.
+"Of ceiling" is the network's multiplications and additions in the time of a step, over those of a product of
+two large matrices in the same number format.
 
 Leave the machine otherwise idle.
 
@@ -46,11 +55,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision.transforms import v2
 
 from lossbook import losses, models
+from lossbook.datasets.data import Dataset, Part
+from lossbook.experiments.head_to_head import RECIPE
 from lossbook.losses import MixingSchedule
-from lossbook.training import Replica, RunPlan, RunSpec, SplitArrays, plan_run, train, train_replicas
-from lossbook.training.engine import Arrays, to_float
+from lossbook.training import (
+    Replica,
+    RunPlan,
+    RunSpec,
+    SplitArrays,
+    plan_run,
+    precision,
+    train,
+    train_replicas,
+)
+from lossbook.training.images import to_float
 
 SHAPES = ("640x6x3", "640x16x3", "640x16x26", "640x42x2", "640x100x9", "320x256x10")
 BATCH, MOMENTUM = 8, 0.9
@@ -73,11 +94,15 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=2, help="in a round (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="of the plain loop; the engine uses one")
     parser.add_argument("--cnn", action="store_true", help="images instead of tables")
+    parser.add_argument("--network", help="a network for 32x32 images instead of tables, reference_large say")
     parser.add_argument("--device", default="cpu", help="for --cnn: cpu or cuda (default: %(default)s)")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     if given.cnn:
         _images(torch.device(given.device), given.rounds)
+        return
+    if given.network:
+        _reference(given.network, given.rounds)
         return
     replicas = [
         Replica(name, rate, given.epochs, seed, options)
@@ -221,7 +246,8 @@ def _images(device: torch.device, rounds: int) -> None:
 
     train_part, test_part = part(TRAIN), part(TEST)
     there = [each.to(device) for each in (*train_part, *test_part)]
-    arrays = Arrays(there[0], there[1], there[2], there[3], num_classes=10)
+    parts = {"train": Part(there[0], there[1]), "test": Part(there[2], there[3])}
+    arrays = Dataset("random", "images", parts, 10, tuple("0123456789"), "")
     specs = [replace(CNN, loss=loss, seed=seed) for loss in CNN_LOSSES for seed in range(5)]
 
     def engine() -> None:
@@ -264,6 +290,78 @@ def _images(device: torch.device, rounds: int) -> None:
         f"{flops / 1e6:.1f} MFLOP a step: {100 * flops / step / peak:.1f} % of peak "
         f"({peak / 1e9:.0f} GFLOP/s); "
         f"{moved / 1e6:.2f} MB: {100 * moved / step / bandwidth:.2f} % of copy ({bandwidth / 1e9:.0f} GB/s)"
+    )
+
+
+# --- a reference network ------------------------------------------------------------------------------------
+
+
+class _Shown(torch.utils.data.Dataset[tuple[Tensor, Tensor]]):
+    """Images as a user's own data set would give them, one by one."""
+
+    def __init__(self, part: Part, augment: bool) -> None:
+        assert isinstance(part.inputs, Tensor)
+        self.images, self.labels = part.inputs, part.targets
+        steps: list[Any] = [v2.RandomCrop(32, padding=2), v2.RandomHorizontalFlip()] if augment else []
+        scaling = v2.Normalize([0.5] * 3, [0.29] * 3)
+        self.transform = v2.Compose([*steps, v2.ToDtype(torch.float32, scale=True), scaling])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, row: int) -> tuple[Tensor, Tensor]:
+        return self.transform(self.images[row].permute(2, 0, 1)), self.labels[row]
+
+
+def _reference(name: str, rounds: int) -> None:
+    noise = torch.Generator().manual_seed(0)
+
+    def part(size: int) -> Part:
+        images = torch.randint(0, 256, (size, 32, 32, 3), dtype=torch.uint8, generator=noise)
+        return Part(images, torch.randint(10, (size,), generator=noise))
+
+    steps, batch = 10, RECIPE.batch_size
+    parts = {"train": part(steps * batch), "test": part(1000)}
+    data = Dataset("random", "images", parts, 10, tuple("0123456789"), "")
+    plan = plan_run(replace(RECIPE, model=name, epochs=1, schedule=None))
+    assert isinstance(plan, RunPlan)
+
+    def plain() -> None:
+        model = models.build(name, (3, 32, 32))
+        trained = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.SGD(trained, lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+        for images, target in DataLoader(_Shown(parts["train"], True), batch, shuffle=True):
+            optimizer.zero_grad()
+            F.cross_entropy(model(images), target).backward()
+            optimizer.step()
+        model.eval()
+        with torch.no_grad():
+            for images, target in DataLoader(_Shown(parts["test"], False), 1000):
+                float((model(images).argmax(1) == target).float().mean())
+
+    plain_time, engine_time = _times([plain, lambda: train(plan, data)], rounds)
+    task, cpu = plan.task(data), torch.device("cpu")
+    rows = torch.arange(batch)
+    shown = _median(lambda: task.batch(parts["train"], rows, noise), cpu)
+    model = models.build(name, (3, 32, 32))
+    with FlopCounterMode(display=False) as counter:
+        (images,) = task.batch(parts["train"], rows, None)
+        _pass(model, images, parts["train"].targets[:batch])
+    flops = counter.get_total_flops()
+    form = precision.used(RECIPE.precision, cpu)
+    large = torch.randn(4096, 4096, dtype=getattr(torch, form))
+    ceiling = 2 * 4096**3 / _median(lambda: large @ large, cpu)
+    step = engine_time / steps
+    print(
+        f"{platform.machine()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}, "
+        f"{torch.get_num_threads()} threads; {name}, batches of {batch}, {rounds} rounds of {steps} steps "
+        "and a measurement on 1,000 images"
+    )
+    print(
+        f"plain {1e3 * plain_time / steps:.0f} ms a step, engine {1e3 * step:.0f} in {form}, "
+        f"ratio {plain_time / engine_time:.2f}; data {100 * shown / step:.1f} % of a step; "
+        f"{flops / 1e9:.0f} GFLOP a step: {100 * flops / step / ceiling:.0f} % of ceiling "
+        f"({ceiling / 1e9:.0f} GFLOP/s)"
     )
 
 

@@ -11,7 +11,9 @@ from lossbook.training import plan_run
 @pytest.mark.parametrize("name", experiments.names())
 def test_every_cell_resolves_and_no_two_runs_are_the_same(name):
     experiment = experiments.get(name)
-    assert {"smoke", "quick", "paper"} <= experiment.profiles.keys()
+    assert {"smoke", "quick"} <= experiment.profiles.keys()
+    # What compares the papers has no paper's protocol.
+    assert ("paper" in experiment.profiles) == (not name.startswith("synthesis/"))
     for profile in experiment.profiles.values():
         runs = profile.runs()
         assert len({spec.key for _, spec in runs}) == len(runs)
@@ -102,3 +104,19 @@ def test_battash2021_table4_at_paper_scale_is_the_papers_protocol():
     quick = _datasets(experiment.profiles["quick"].cells)
     assert quick < _datasets(profile.cells)
     assert len(quick) == 23
+
+
+def test_the_losses_of_the_four_papers_differ_in_loss_and_learning_rate_alone():
+    cells = experiments.get("synthesis/head_to_head").profiles["rates"].cells
+    others = set()
+    for cell in cells:
+        config = cell.spec.config
+        assert config["optimizer_options"].pop("lr") == cell.labels["lr"]
+        del config["loss"], config["loss_options"]
+        others.add(str(config))
+    assert len(others) == 1
+    assert {cell.spec.loss for cell in cells} == {"ce", "nllr", "ceel", "lr", "ss_lr", "lgl_inr"}
+    # The best of a loss could be told from one at the end of its grid only if there are three at least.
+    for loss in {cell.labels["loss"] for cell in cells}:
+        assert sum(cell.labels["loss"] == loss for cell in cells) >= 3
+    assert {cell.spec.validation_size for cell in cells} == {5000}, "the test images are left alone"

@@ -9,11 +9,10 @@ from tiny import tiny_experiment
 
 from lossbook import datasets, experiments, losses
 from lossbook.errors import LossbookError
-from lossbook.experiments.jobs import _arrays
 from lossbook.experiments.li2020 import FIRST_LEVEL, FIRST_LEVEL_STEPS, GRADIENT_SCALE
 from lossbook.experiments.runner import run_experiment
 from lossbook.results import published
-from lossbook.training import RunSpec
+from lossbook.training import RunSpec, select
 
 CODE = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr", "lgl_inr": "lgl_inr"}
 
@@ -69,8 +68,7 @@ def test_table4_at_paper_scale_is_the_papers_protocol():
         assert (spec.model, spec.loss) == (f"li2020_{network}", CODE[loss])
         assert (spec.batch_size, spec.epochs, spec.augmentation) == (64, 100, "crop_flip")
         options = dict(spec.optimizer_options)
-        # 50,000 images make 782 steps an epoch; the rate drops after 50 and 75 of them.
-        assert options.pop("milestones") == [39_100, 58_650]
+        assert spec.schedule == {"name": "steps", "at": [50, 75]}
         assert options == {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
     assert experiments.get("li2020/table4").profiles["paper"].seeds >= 3
 
@@ -89,20 +87,20 @@ def test_table5_has_the_papers_betas_and_those_it_only_discusses(profile, datase
 def test_a_validation_split_leaves_the_test_images_alone(monkeypatch):
     data = datasets.load("digits")
     spec = RunSpec("digits", "li2020_cnn2c", "ce", "sgd", 32, 1, validation_size=300, test_size=100)
-    arrays = _arrays(data, spec, torch.device("cpu"))
-    total = len(data.train_labels)
-    assert len(arrays.train_labels) == total - 300
-    assert len(arrays.test_labels) == 100
+    chosen = select(data, spec)
+    whole = data.parts["train"]
+    assert len(chosen.parts["train"].targets) == len(whole.targets) - 300
+    assert len(chosen.parts["test"].targets) == 100
     # Each image of the training set is in one part or in none, and no test image is in either.
-    rows = {tuple(image.flatten().tolist()) for image in arrays.train_images}
-    held_out = {tuple(image.flatten().tolist()) for image in arrays.test_images}
-    everything = {tuple(image.flatten().tolist()) for image in data.train_images}
+    rows = {tuple(image.flatten().tolist()) for image in chosen.parts["train"].inputs}
+    held_out = {tuple(image.flatten().tolist()) for image in chosen.parts["test"].inputs}
+    everything = {tuple(image.flatten().tolist()) for image in whole.inputs}
     assert held_out <= everything
     assert rows <= everything
     assert not rows & held_out
-    everyone = _arrays(data, RunSpec("digits", "li2020_cnn2c", "ce", "sgd", 32, 1), torch.device("cpu"))
-    assert torch.equal(everyone.test_labels, data.test_labels)
-    assert torch.equal(everyone.train_labels, data.train_labels)
+    everyone = select(data, RunSpec("digits", "li2020_cnn2c", "ce", "sgd", 32, 1))
+    for name, part in data.parts.items():
+        assert torch.equal(everyone.parts[name].targets, part.targets)
 
 
 def test_measures_are_part_of_the_record_and_of_its_code(store):
@@ -120,12 +118,13 @@ def test_measures_are_part_of_the_record_and_of_its_code(store):
     assert before.curves == after.curves
     assert "ece" not in before.metrics
     assert before.metrics.items() <= after.metrics.items()
-    assert "lossbook.training.measures:softmax" in after.provenance["entry_points"]
-    assert len(before.provenance["entry_points"]) == len(after.provenance["entry_points"]) - 1
+    more_code = set(after.provenance["modules"]) - set(before.provenance["modules"])
+    assert more_code == {"lossbook.training.measures.predictions"}
     # The matrix of confusion has the test images of the run, and its diagonal is the accuracy.
-    count = {(i, j): after.metrics[f"count/{i}/{j}"] for i in range(10) for j in range(10)}
-    assert sum(count.values()) == after.provenance["test_size"] == 50
-    assert sum(count[i, i] for i in range(10)) / 50 == pytest.approx(after.metrics["test_accuracy"])
+    count = torch.tensor(after.metrics["count"])
+    assert count.shape == (10, 10)
+    assert int(count.sum()) == after.provenance["test_size"] == 50
+    assert float(count.diagonal().sum()) / 50 == pytest.approx(after.metrics["test_accuracy"])
 
 
 def test_gradient_scales_are_those_of_the_losses_where_class_frequencies_are_predicted():
@@ -191,4 +190,4 @@ def test_the_gradient_through_the_weights_is_compared_at_equal_beta():
 def test_a_validation_split_that_leaves_nothing(size):
     spec = RunSpec("digits", "li2020_cnn2c", "ce", "sgd", 32, 1, validation_size=size)
     with pytest.raises(LossbookError, match="must take some of the 1,397 training examples of digits"):
-        _arrays(datasets.load("digits"), spec, torch.device("cpu"))
+        select(datasets.load("digits"), spec)

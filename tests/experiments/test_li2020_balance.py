@@ -10,8 +10,8 @@ from lossbook import datasets, experiments
 from lossbook.experiments import Experiment, Profile, jobs
 from lossbook.experiments.li2020 import GRADIENT_SCALE
 from lossbook.experiments.runner import run_experiment
-from lossbook.training import RunSpec, engine, plan_run
-from lossbook.training.engine import OutOfTimeError
+from lossbook.training import OutOfTimeError, RunSpec, plan_run, select
+from lossbook.training import checkpoint as checkpoints
 from lossbook.training.imbalance import class_rows
 
 CODE = {"sml": "ce", "lgl": "lr", "lgl_inr": "lgl_inr"}
@@ -83,8 +83,7 @@ def test_the_learning_rate_falls_for_the_last_three_of_ten_epochs():
         shares = spec.class_shares or (1.0,) * 10
         rows = class_rows(labels, shares, spec.train_size)
         assert 8200 <= len(rows) <= 8250
-        assert spec.optimizer_options["milestones"] == [7 * -(-len(rows) // spec.batch_size)]
-        assert spec.epochs == 10
+        assert (spec.schedule, spec.epochs) == ({"name": "steps", "at": [7]}, 10)
         lr = spec.optimizer_options["lr"]
         assert lr * GRADIENT_SCALE[cell.labels["loss"]] == pytest.approx(0.1, rel=1e-3)
 
@@ -92,13 +91,13 @@ def test_the_learning_rate_falls_for_the_last_three_of_ten_epochs():
 def test_training_sets_have_the_sizes_declared():
     data = datasets.load("digits")
     spec = next(c.spec for c in cells("imbalance", "smoke") if c.labels["design"] == "step")
-    arrays = jobs._arrays(data, spec, torch.device("cpu"))
+    train = select(data, spec).parts["train"]
     # 128 over 5.5 is 23.3.
-    assert torch.bincount(arrays.train_labels).tolist() == [23] * 5 + [2] * 5
-    assert len(arrays.test_labels) == 50
+    assert torch.bincount(train.targets).tolist() == [23] * 5 + [2] * 5
+    assert len(select(data, spec).parts["test"].targets) == 50
     # The same images without an option of the loss or a seed playing a part.
-    again = jobs._arrays(data, replace(spec, class_weight="inverse_frequency", seed=3), torch.device("cpu"))
-    assert torch.equal(again.train_images, arrays.train_images)
+    again = select(data, replace(spec, class_weight="inverse_frequency", seed=3)).parts["train"]
+    assert torch.equal(again.inputs, train.inputs)
 
 
 def tiny(**changes):
@@ -131,15 +130,16 @@ def test_measuring_every_epoch_changes_nothing_else(store):
     assert measured.key != plain.key
     assert measured.curves.items() >= plain.curves.items()
     assert measured.metrics.items() >= plain.metrics.items()
-    assert len(measured.curves["train_lacking/3"]) == 3
-    assert measured.metrics["train_lacking/3"] == measured.curves["train_lacking/3"][-1]
-    assert len(measured.curves) == len(plain.curves) + 2 * 3 * 10
+    assert len(measured.curves) == len(plain.curves) + 2 * 3
+    assert [len(values) for values in measured.curves["train_lacking"]] == [10] * 3
+    assert measured.metrics["train_lacking"] == measured.curves["train_lacking"][-1]
+    assert measured.metric("train_lacking/3") == measured.curve("train_lacking/3")[-1]
 
 
 def test_what_was_measured_survives_a_stop(store, place, monkeypatch):
     spec = tiny(epoch_measures="modality_softmax")
     whole = outcome(spec, store).records[0]
-    monkeypatch.setattr(engine, "_CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
     plan = plan_run(spec)
     run = jobs.Run(
         "toy/table1",

@@ -1,6 +1,5 @@
 """Running experiments: only what is missing, nothing finished lost, the same numbers again."""
 
-import json
 import math
 import os
 import signal
@@ -19,6 +18,9 @@ from lossbook import datasets
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.experiments import Cell, Experiment, Profile, jobs, runner
 from lossbook.experiments.runner import device_named, pending_runs, run_experiment
+from lossbook.training import OutOfTimeError, loop, select
+from lossbook.training import checkpoint as checkpoints
+from lossbook.training.selection import spread
 
 
 def run(experiment, store, **options):
@@ -45,7 +47,7 @@ def test_a_record_says_where_it_comes_from(store):
     assert provenance["device"] == "cpu"
     assert provenance["versions"]["torch"] == torch.__version__.partition("+")[0]
     assert (provenance["train_size"], provenance["test_size"]) == (64, 50)
-    assert record.stale is False
+    assert record.trust.state == "fresh"
     assert record.metrics["test_accuracy"] == record.curves["test_accuracy"][-1]
     assert all(len(curve) == 2 for curve in record.curves.values())
 
@@ -90,7 +92,7 @@ def test_a_profile_that_is_no_part_shares_nothing(store):
     assert run_experiment(toy, profile="other", seeds=1, store=store, progress=False).trained == 1
 
 
-def test_a_fresh_record_of_a_part_comes_before_a_stale_one(store):
+def test_a_fresh_record_of_a_part_comes_before_an_unattested_one(store):
     toy = with_a_part()
     (record,) = run_experiment(toy, profile="part", seeds=1, store=store, progress=False).records
     old = {**record.provenance, "code": "0" * 12}
@@ -98,7 +100,7 @@ def test_a_fresh_record_of_a_part_comes_before_a_stale_one(store):
         replace(record, profile="smoke", provenance=old, labels=dict(toy.profile("smoke").cells[0].labels))
     )
     shown = runner.stored(toy, toy.profile("smoke"), store)
-    assert [(r.profile, r.stale) for r in shown] == [("smoke", False)]
+    assert [(r.profile, r.trust.state) for r in shown] == [("smoke", "fresh")]
     # So nothing of it is to be made again.
     assert (
         run_experiment(toy, profile="part", seeds=1, refresh=True, store=store, progress=False).trained == 0
@@ -110,54 +112,41 @@ def test_refresh_trains_again_what_other_code_made_and_nothing_else(store, monke
     run(experiment, store)
     assert run(experiment, store, refresh=True).trained == 0
     path = next(store.working.rglob("*.jsonl"))
-    content = json.loads(path.read_text())
-    content["provenance"]["code"] = "0" * 12
-    path.write_text(json.dumps(content) + "\n")
+    (record,) = store.records()
+    old = replace(record, provenance=record.provenance | {"code": "0" * 12})
+    path.write_text(old.to_json() + "\n")
     kept = run(experiment, store)
-    assert (kept.trained, len(kept.stale)) == (0, 1)
+    assert (kept.trained, len(kept.unattested)) == (0, 1)
     made = run(experiment, store, refresh=True)
-    assert (made.trained, made.stale) == (1, [])
+    assert (made.trained, made.unattested) == (1, [])
     assert len(made.records) == 1
 
 
-def test_refresh_leaves_what_todays_code_made_by_several_processes(store):
-    from lossbook.results import code_hash
-    from lossbook.training.parallel import ENTRY_POINT
-
-    experiment = tiny_experiment(losses=("ce",), seeds=1)
-    (record,) = run(experiment, store).records
-    entries = [*record.provenance["entry_points"], ENTRY_POINT]
-    divided = {**record.provenance, "entry_points": entries, "code": code_hash(entries)}
-    next(store.working.rglob("*.jsonl")).write_text(replace(record, provenance=divided).to_json() + "\n")
-    assert run(experiment, store, refresh=True).trained == 0
-
-
-def test_a_record_that_says_nothing_of_its_code_and_data_counts(store):
+def test_a_record_that_does_not_say_what_made_it_is_unattested(store):
     experiment = tiny_experiment(losses=("ce",), seeds=1)
     (record,) = run(experiment, store).records
     path = next(store.working.rglob("*.jsonl"))
     path.write_text(replace(record, provenance={}).to_json() + "\n")
-    outcome = run(experiment, store, refresh=True)
-    assert (outcome.trained, len(outcome.records), outcome.stale) == (0, 1, [])
+    assert (run(experiment, store).trained, len(run(experiment, store).unattested)) == (0, 1)
+    assert run(experiment, store, refresh=True).trained == 1
 
 
 def test_a_budget_stops_and_the_same_command_goes_on_to_the_same_numbers(store, tmp_path, place, monkeypatch):
     from lossbook.results import Store
-    from lossbook.training import engine
 
     experiment = tiny_experiment(epochs=5, losses=("ce",), seeds=1)
     whole = run(experiment, Store(working=tmp_path / "whole", published=tmp_path / "none"))
 
-    real, started = engine._train_epoch, []
+    real, started = loop._train_epoch, []
 
     def no_time_after_two_epochs(*arguments):
         started.append(1)
         if len(started) == 3:
-            raise engine.OutOfTimeError
+            raise OutOfTimeError
         return real(*arguments)
 
-    monkeypatch.setattr(engine, "_CHECKPOINT_SECONDS", -1.0)
-    monkeypatch.setattr(engine, "_train_epoch", no_time_after_two_epochs)
+    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
+    monkeypatch.setattr(loop, "_train_epoch", no_time_after_two_epochs)
     outcome = run(experiment, store, budget_minutes=60)
     assert (outcome.records, len(outcome.left), outcome.trained) == ([], 1, 0)
     assert len(list((place / "checkpoints").glob("*.pt"))) == 1
@@ -184,33 +173,34 @@ def test_a_budget_shorter_than_an_epoch_says_that_it_must_be_longer(store, capsy
     assert "needs a longer budget" in said
 
 
-def stop_after(epochs, monkeypatch, engine):
+def stop_after(epochs, monkeypatch):
     """Save after each epoch, and stop so many epochs later."""
-    real, started = engine._train_epoch, []
+    real, started = loop._train_epoch, []
 
     def train_epoch(*arguments):
         started.append(1)
         if len(started) == epochs + 1:
-            raise engine.OutOfTimeError
+            raise OutOfTimeError
         return real(*arguments)
 
-    monkeypatch.setattr(engine, "_CHECKPOINT_SECONDS", -1.0)
-    monkeypatch.setattr(engine, "_train_epoch", train_epoch)
+    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
+    monkeypatch.setattr(loop, "_train_epoch", train_epoch)
     return started
 
 
 def test_a_checkpoint_made_on_other_data_is_not_continued(store, tmp_path, monkeypatch):
     from lossbook.results import Store
-    from lossbook.training import engine
 
     experiment = tiny_experiment(epochs=4, losses=("ce",), seeds=1)
     whole = run(experiment, Store(working=tmp_path / "whole", published=tmp_path / "none"))
-    stop_after(2, monkeypatch, engine)
+    stop_after(2, monkeypatch)
     plain = datasets.load
 
     def inverted(name):
         data = plain(name)
-        return replace(data, train_images=255 - data.train_images, checksum="0" * 64)
+        train = data.parts["train"]
+        parts = {**data.parts, "train": replace(train, inputs=255 - train.inputs)}
+        return replace(data, parts=parts, checksum="0" * 64)
 
     with monkeypatch.context() as changed:
         changed.setattr(jobs.datasets, "load", inverted)
@@ -220,10 +210,8 @@ def test_a_checkpoint_made_on_other_data_is_not_continued(store, tmp_path, monke
 
 @pytest.mark.parametrize("damage", [b"", b"nothing", b"PK\x03\x04", "half", "other"])
 def test_a_damaged_checkpoint_is_dropped_and_the_run_starts_anew(store, place, monkeypatch, damage):
-    from lossbook.training import engine
-
     experiment = tiny_experiment(epochs=3, losses=("ce",), seeds=1)
-    stop_after(1, monkeypatch, engine)
+    stop_after(1, monkeypatch)
     run(experiment, store, budget_minutes=60)
     (checkpoint,) = (place / "checkpoints").glob("*.pt")
     if damage == "other":
@@ -256,22 +244,21 @@ def test_what_was_trained_is_not_lost_when_its_record_cannot_be_written(store, t
         with pytest.raises(LossbookError, match="the disk is full"):
             run(experiment, store)
     assert not store.records()
-    monkeypatch.setattr("lossbook.training.engine._train_epoch", no_training)
+    monkeypatch.setattr("lossbook.training.loop._train_epoch", no_training)
     outcome = run(experiment, store)
     (record,), (other,) = outcome.records, whole.records
     assert outcome.trained == 1
     assert (record.curves, record.metrics, record.status) == (other.curves, other.metrics, other.status)
-    assert not list((place / "checkpoints").glob("*.done*"))
+    assert not list((place / "checkpoints").glob("*.pt"))
 
 
 def test_what_was_trained_is_not_lost_when_it_cannot_be_measured(store, tmp_path, monkeypatch):
     from lossbook.results import Store
     from lossbook.training import plan
 
-    def fails(network, arrays):
+    def fails(subject):
         raise ValueError("no example of class 3")
 
-    fails.__module__, fails.__qualname__ = "elsewhere", "measure"
     experiment = tiny_experiment(losses=("ce",), seeds=1, measures="softmax")
     whole = run(experiment, Store(working=tmp_path / "whole", published=tmp_path / "none"))
     with monkeypatch.context() as changed:
@@ -279,18 +266,18 @@ def test_what_was_trained_is_not_lost_when_it_cannot_be_measured(store, tmp_path
         with pytest.raises(ValueError, match="no example of class 3"):
             run(experiment, store)
     # Mended, it measures the network that is there.
-    monkeypatch.setattr("lossbook.training.engine._train_epoch", no_training)
+    monkeypatch.setattr("lossbook.training.loop._train_epoch", no_training)
     assert run(experiment, store).records[0].metrics == whole.records[0].metrics
 
 
 def test_what_was_trained_with_other_code_or_data_is_trained_again(store, monkeypatch):
     experiment = tiny_experiment(losses=("ce",), seeds=1)
     with monkeypatch.context() as changed:
-        changed.setattr(jobs, "code_hash", lambda entries: "0" * 12)
+        changed.setattr(jobs, "code_hash", lambda modules: "0" * 12)
         changed.setattr(store, "append", no_training)
         with pytest.raises(AssertionError):
             run(experiment, store)
-    started = stop_after(100, monkeypatch, sys.modules["lossbook.training.engine"])
+    started = stop_after(100, monkeypatch)
     assert run(experiment, store).trained == 1
     assert len(started) == 2
 
@@ -413,7 +400,7 @@ def test_a_run_that_stands_in_for_two_sets_is_trained_once_and_shown_for_both(st
     monkeypatch.setattr(runner.datasets, "present", lambda name: True)
     runs, _ = runner.plan_experiment(toy, toy.profile("smoke"))
     assert len(runs) == 3
-    assert runner._missing(runs, store, False) == runs
+    assert runner.missing(runs, store, False) == runs
 
 
 def test_every_cell_of_an_experiment_has_records_where_no_data_can_be_had(store, monkeypatch):
@@ -463,9 +450,9 @@ def test_a_set_that_cannot_be_had_is_an_error_elsewhere(store, monkeypatch, tmp_
 
 
 def test_subsets_are_spread_evenly():
-    assert jobs.spread(10, 5).tolist() == [0, 2, 4, 6, 8]
-    assert jobs.spread(4, None).tolist() == [0, 1, 2, 3]
-    assert jobs.spread(4, 9).tolist() == [0, 1, 2, 3]
+    assert spread(10, 5).tolist() == [0, 2, 4, 6, 8]
+    assert spread(4, None).tolist() == [0, 1, 2, 3]
+    assert spread(4, 9).tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -489,24 +476,18 @@ def test_subsets_are_spread_evenly():
     ],
 )
 def test_the_examples_that_records_rest_on_stay_the_same(settings, train, test):
-    """The code hash of a record does not hold how its examples are chosen. Worked out by hand."""
+    """Worked out by hand."""
     rows, others = torch.arange(20), torch.arange(10)
-    data = datasets.ImageData(
-        "toy",
-        rows.to(torch.uint8).view(20, 1, 1, 1),  # an image is its row
-        rows % 2,
-        others.to(torch.uint8).view(10, 1, 1, 1),
-        others % 2,
-        2,
-        ("even", "odd"),
-        "",
-    )
+    parts = {
+        "train": datasets.Part(rows.to(torch.uint8).view(20, 1, 1, 1), rows % 2),  # an image is its row
+        "test": datasets.Part(others.to(torch.uint8).view(10, 1, 1, 1), others % 2),
+    }
+    data = datasets.Dataset("toy", "images", parts, 2, ("even", "odd"), "")
     (cell,) = tiny_experiment(losses=("ce",), train_size=None, test_size=None).profiles["smoke"].cells
-    arrays = jobs._arrays(data, replace(cell.spec, **settings), torch.device("cpu"))
-    assert arrays.train_images.flatten().tolist() == train
-    assert arrays.test_images.flatten().tolist() == test
-    assert arrays.train_labels.tolist() == [row % 2 for row in train]
-    assert arrays.test_labels.tolist() == [row % 2 for row in test]
+    chosen = select(data, replace(cell.spec, **settings)).parts
+    for name, expected in (("train", train), ("test", test)):
+        assert chosen[name].inputs.flatten().tolist() == expected
+        assert chosen[name].targets.tolist() == [row % 2 for row in expected]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from lossbook.errors import LossbookError
 from lossbook.experiments import Cell, Experiment, Profile, jobs, runner
 from lossbook.experiments.runner import run_experiment
 from lossbook.results import Store
-from lossbook.training import RunSpec, plan_run
+from lossbook.training import OutOfTimeError, RunSpec, plan_run
+from lossbook.training import checkpoint as checkpoints
 from lossbook.training import replicas as engine
-from lossbook.training.engine import OutOfTimeError
 
 
 def cell(table="sklearn/iris", network="linear", loss="ce", rate=0.01, epochs=3, **options):
@@ -61,7 +61,7 @@ def test_a_record_says_what_was_measured_and_how(store):
     assert record.labels["dataset"] == "sklearn/iris"
     assert (record.config["dataset"], record.config["model"]) == ("sklearn/iris", "linear")
     assert record.curves == {}
-    assert record.stale is False
+    assert record.trust.state == "fresh"
     made = record.provenance
     table = datasets.load_embedded_uci("iris")
     rows = datasets.split(table)
@@ -127,7 +127,7 @@ def test_a_budget_stops_and_the_same_command_goes_on_to_the_same_numbers(store, 
             raise OutOfTimeError
         return real(*arguments)
 
-    monkeypatch.setattr(engine, "_CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
     monkeypatch.setattr(engine._Program, "train", no_time_in_the_third)
     stopped = run(experiment(*CELLS), store, budget_minutes=60)
     assert (stopped.trained, len(stopped.left)) == (0, 10)
@@ -141,7 +141,7 @@ def test_a_budget_stops_and_the_same_command_goes_on_to_the_same_numbers(store, 
 
 
 def test_a_checkpoint_made_on_other_data_is_not_continued(store, tmp_path, monkeypatch):
-    monkeypatch.setattr(engine, "_CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
     real = engine._Program.train
     chosen = experiment(CELLS[2], seeds=1)
     whole = numbers(run(chosen, other_store(tmp_path)))
@@ -181,18 +181,18 @@ def test_what_was_trained_is_not_lost_when_its_records_cannot_be_written(store, 
         with pytest.raises(LossbookError, match="the disk is full"):
             run(chosen, store)
     assert len(store.records()) == 1
-    trained, real = [], jobs.train_replicas
+    trained, real = [], engine._Program.train
 
-    def train_replicas(replicas, *arguments, **settings):
-        trained.append(len(replicas))
-        return real(replicas, *arguments, **settings)
+    def train(self, epoch, deadline):
+        trained.append(len(self.members))
+        return real(self, epoch, deadline)
 
-    monkeypatch.setattr(jobs, "train_replicas", train_replicas)
+    monkeypatch.setattr(engine._Program, "train", train)
     outcome = run(chosen, store)
     assert numbers(outcome) == whole
-    # All of the first table's networks are there; the others are yet to be trained.
-    assert sum(trained) == 10 - 6
-    assert not list((place / "checkpoints").glob("*.done*"))
+    # All of the first table's networks are there; the others, of two seeds, are yet to be trained.
+    assert trained == [2] * (3 + 3)
+    assert not list((place / "checkpoints").glob("*.pt"))
 
 
 @pytest.mark.parametrize(

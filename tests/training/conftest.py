@@ -1,14 +1,16 @@
 """Tiny runs: a few random images that a network can learn, on one core in well under a second."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from lossbook.datasets import Dataset, Part
 from lossbook.training import RunSpec
-from lossbook.training.engine import Arrays
 
 
 @pytest.fixture(scope="session")
-def arrays():
+def data():
     """42 training and 30 test images of 16x16, three classes told apart by where they are bright."""
     generator = torch.Generator().manual_seed(0)
 
@@ -17,9 +19,52 @@ def arrays():
         pixels = torch.randint(0, 128, (count, 16, 16, 1), generator=generator)
         for index, label in enumerate(labels.tolist()):
             pixels[index, 5 * label : 5 * label + 5] += 90
-        return pixels.to(torch.uint8), labels
+        return Part(pixels.to(torch.uint8), labels)
 
-    return Arrays(*images(42), *images(30), num_classes=3)
+    return Dataset(
+        "toy", "images", {"train": images(42), "test": images(30)}, 3, ("top", "middle", "low"), ""
+    )
+
+
+@pytest.fixture(scope="session")
+def feature_data():
+    """60 training and 30 test rows of 12 numbers with several of six labels each."""
+    generator = torch.Generator().manual_seed(1)
+    mixing = torch.randn(12, 6, generator=generator)
+
+    def rows(count):
+        inputs = torch.randn(count, 12, generator=generator)
+        return Part(inputs, inputs @ mixing > 2)
+
+    return Dataset("toy", "features", {"train": rows(60), "test": rows(30)}, 6, tuple("abcdef"), "")
+
+
+@pytest.fixture(scope="session")
+def text_data():
+    """40 training and 20 test texts of two classes, of different length."""
+    generator = torch.Generator().manual_seed(2)
+    words = (("good", "great", "fine"), ("bad", "poor", "dull"))
+
+    def texts(count):
+        labels = torch.randint(2, (count,), generator=generator)
+        made = []
+        for label in labels.tolist():
+            length = int(torch.randint(1, 9, (), generator=generator))
+            chosen = torch.randint(3, (length,), generator=generator).tolist()
+            made.append(("it is " + " ".join(words[label][c] for c in chosen) + ".",))
+        return Part(tuple(made), labels)
+
+    return Dataset("toy", "texts", {"train": texts(40), "test": texts(20)}, 2, ("good", "bad"), "")
+
+
+@pytest.fixture(scope="session")
+def with_part():
+    """The data with other inputs or targets in a part."""
+
+    def change(data, name, inputs, targets):
+        return replace(data, parts={**data.parts, name: Part(inputs, targets)})
+
+    return change
 
 
 @pytest.fixture

@@ -132,8 +132,8 @@ def test_none_leaves_images_alone():
 
 
 def test_an_unknown_augmentation():
-    with pytest.raises(UnknownNameError, match="augmentation 'shift_flip'; did you mean 'keras_shift_flip'"):
-        augment.get("shift_flip")
+    with pytest.raises(UnknownNameError, match="augmentation 'shift_filp'; did you mean 'shift_flip'"):
+        augment.get("shift_filp")
 
 
 def numbered(count, height=6, width=5, channels=2):
@@ -174,3 +174,18 @@ def test_no_border_leaves_flips_only():
     kept = (out == images).flatten(1).all(1)
     assert torch.equal(out[~kept], images[~kept].flip(3))
     assert 5 < kept.sum() < 35
+
+
+def test_shift_flip_is_a_shift_and_a_flip_of_each_image():
+    images = torch.arange(1.0, 1 + COUNT * 2 * 6 * 7).view(COUNT, 2, 6, 7)
+    out = augment.shift_flip(images, generator())
+    draws = generator()
+    shift = torch.randint(5, (COUNT, 2), generator=draws)
+    flip = torch.rand(COUNT, generator=draws) < 0.5
+    padded = torch.nn.functional.pad(images, (2, 2, 2, 2))
+    for i in range(COUNT):
+        top, left = shift[i].tolist()
+        expected = padded[i, :, top : top + 6, left : left + 7]
+        assert torch.equal(out[i], expected.flip(2) if flip[i] else expected)
+    assert len({tuple(row) for row in shift.tolist()}) == 25
+    assert out.is_contiguous(memory_format=torch.channels_last)

@@ -55,15 +55,12 @@ def test_an_epoch_on_digits_without_the_libraries_of_the_pages(tmp_path):
         PAGES,
         """
         from lossbook import datasets, experiments
-        from lossbook.training import RunSpec, plan_run, train
-        from lossbook.training.engine import Arrays
+        from lossbook.training import RunSpec, plan_run, select, train
 
         data = datasets.load("digits", download=False)
-        spec = RunSpec("digits", "keras_mnist_cnn", "nllr", "keras_adadelta", batch_size=32, epochs=1)
-        arrays = Arrays(
-            data.train_images[:64], data.train_labels[:64], data.test_images[:50], data.test_labels[:50], 10
-        )
-        result = train(plan_run(spec), arrays)
+        sizes = {"batch_size": 32, "epochs": 1, "train_size": 64, "test_size": 50}
+        spec = RunSpec("digits", "keras_mnist_cnn", "nllr", "keras_adadelta", **sizes)
+        result = train(plan_run(spec), select(data, spec))
         print(result.status, len(result.curves["test_ce"]), "yao2018/table1" in experiments.names())
         """,
         tmp_path,

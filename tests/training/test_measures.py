@@ -1,35 +1,60 @@
-"""What is measured of a trained network, on logits that are known."""
+"""What is measured of a network and of a step, where the answer is known."""
 
+import itertools
 import math
 
 import pytest
 import torch
-from torch import nn
 
 from lossbook import losses
+from lossbook.analysis import distraction, mean_hessian, noise_covariance
 from lossbook.errors import UnknownNameError
 from lossbook.training import measures
-from lossbook.training.engine import Arrays
+from lossbook.training.clock import Clock
+from lossbook.training.measures.curvature import _probe, estimate
+from lossbook.training.measures.modality import auc
+from lossbook.training.measures.reliability import ece, reliability
+from lossbook.training.measures.retrieval import retrieval
+from lossbook.training.measures.several_labels import ranked_labels
 
 
-class Given(nn.Module):
-    """Gives the logits of the image whose first pixel is its number."""
+class Known:
+    """A subject whose logits, targets and features are given, by part."""
 
-    def __init__(self, logits):
-        super().__init__()
-        self.logits = logits
+    def __init__(self, logits=None, targets=None, features=None, groups=None):
+        self.given = {"logits": logits or {}, "targets": targets or {}, "features": features or {}}
+        self.given["groups"] = groups or {}
+        self.num_classes = next(iter(logits.values())).shape[1] if logits else 10
 
-    def forward(self, images):
-        assert not self.training
-        return self.logits[(images[:, 0, 0, 0] * 255).round().long()]
+    def parts(self):
+        return tuple(self.given["targets"])
+
+    def targets(self, part):
+        return self.given["targets"][part]
+
+    def groups(self, part):
+        return self.given["groups"].get(part)
+
+    def logits(self, part, rows=None):
+        return self.given["logits"][part] if rows is None else self.given["logits"][part][rows]
+
+    def features(self, part, rows=None):
+        return self.given["features"][part] if rows is None else self.given["features"][part][rows]
+
+
+def flat(found):
+    """Arrays as single numbers: row 2, column 6 of ``count`` is ``count/2/6``."""
+    numbers = {}
+    for name, value in found.items():
+        array = torch.as_tensor(value)
+        for index in itertools.product(*map(range, array.shape)):
+            numbers["/".join([name, *map(str, index)])] = float(array[index])
+    return numbers
 
 
 def examined(logits, labels, name):
-    images = torch.arange(len(labels), dtype=torch.uint8).view(-1, 1, 1, 1)
-    logits = torch.as_tensor(logits, dtype=torch.float64)
-    labels = torch.as_tensor(labels)
-    arrays = Arrays(images, labels, images, labels, logits.shape[1])
-    return measures.get(name)(Given(logits), arrays)
+    logits, labels = torch.as_tensor(logits, dtype=torch.float64), torch.as_tensor(labels)
+    return flat(measures.get(name)(Known({"test": logits}, {"test": labels})))
 
 
 # Rows of log p, so that the softmax gives p back.
@@ -60,28 +85,21 @@ def test_sigmoid_probabilities_need_not_sum_to_one():
     assert found["rest"] == 0
 
 
-def test_more_images_than_a_batch_of_the_evaluation():
-    n = 256
-    logits = torch.zeros(n, 2)
-    logits[:, 1] = 1
-    assert examined(logits, torch.zeros(n, dtype=torch.long), "softmax")["count/0/1"] == n
-
-
 def test_calibration_within_a_bin_is_a_difference_of_means():
     # All four in the bin (14/15, 1]: three of four right, mean confidence 0.96.
     confidence = torch.tensor([0.95, 0.95, 0.97, 0.97])
     right = torch.tensor([True, True, True, False])
-    assert measures.ece(confidence, right) == pytest.approx(0.96 - 0.75)
+    assert ece(confidence, right) == pytest.approx(0.96 - 0.75)
     # With one bin an over- and an under-confident half cancel, with two they do not.
     confidence, right = torch.tensor([0.4, 0.9]), torch.tensor([True, False])
-    assert measures.ece(confidence, right, bins=1) == pytest.approx(abs(0.65 - 0.5))
-    assert measures.ece(confidence, right, bins=2) == pytest.approx((0.6 + 0.9) / 2)
+    assert ece(confidence, right, bins=1) == pytest.approx(abs(0.65 - 0.5))
+    assert ece(confidence, right, bins=2) == pytest.approx((0.6 + 0.9) / 2)
 
 
 def test_the_edge_of_a_bin_belongs_to_it():
     # 1.0 is counted, and 0.5 lies in the lower of two bins.
-    assert measures.ece(torch.tensor([1.0]), torch.tensor([False])) == 1
-    both = measures.ece(torch.tensor([0.5, 0.3]), torch.tensor([True, False]), bins=2)
+    assert ece(torch.tensor([1.0]), torch.tensor([False])) == 1
+    both = ece(torch.tensor([0.5, 0.3]), torch.tensor([True, False]), bins=2)
     assert both == pytest.approx(abs(1 - 0.8) / 2)
 
 
@@ -89,8 +107,12 @@ def test_the_edge_of_a_bin_belongs_to_it():
 CLEAR = [[0.7, 0.21, 0.09], [0.3, 0.61, 0.09], [0.25, 0.25, 0.5], [0.1, 0.81, 0.09]]
 
 
+def flat_reliability(p, labels):
+    return flat(reliability(p, labels))
+
+
 def test_reliability_by_hand():
-    found = measures.reliability(torch.tensor(CLEAR, dtype=torch.float64), torch.tensor(LABELS))
+    found = flat_reliability(torch.tensor(CLEAR, dtype=torch.float64), torch.tensor(LABELS))
     # Bins of width 1/15: .7 lies in the eleventh.
     top = {b: found[f"top_count/{b}"] for b in range(15) if found[f"top_count/{b}"]}
     assert top == {10: 1, 9: 1, 7: 1, 12: 1}
@@ -122,14 +144,14 @@ def test_bins_of_equal_numbers_keep_ties_in_order_and_cancel_within():
     # 30 images, two a bin: one right and one wrong at 0.5 cancel; none would with bins of one.
     p = torch.tensor([[0.5 + 1e-9, 0.5]], dtype=torch.float64).repeat(30, 1)
     labels = torch.tensor([0, 1] * 15)
-    assert measures.reliability(p, labels)["ece_mass"] == pytest.approx(0, abs=1e-6)
+    assert flat_reliability(p, labels)["ece_mass"] == pytest.approx(0, abs=1e-6)
 
 
 def test_the_correction_takes_odds_of_nine_back():
     true = torch.rand(500, 10, generator=torch.Generator().manual_seed(0)).double()
     odds = 9 * true / (1 - true)
     found = examined(odds[:200].log(), [0] * 200, "reliability_sigmoid")
-    again = measures.reliability(true[:200], torch.zeros(200, dtype=torch.long))
+    again = flat_reliability(true[:200], torch.zeros(200, dtype=torch.long))
     for name, value in again.items():
         assert found[f"corrected_{name}"] == pytest.approx(value, abs=1e-9), name
     assert found["brier"] > again["brier"]
@@ -138,7 +160,7 @@ def test_the_correction_takes_odds_of_nine_back():
 def test_reliability_of_a_softmax():
     p = torch.tensor(CLEAR, dtype=torch.float64)
     found = examined(p.log(), LABELS, "reliability_softmax")
-    expected = measures.reliability(p, torch.tensor(LABELS))
+    expected = flat_reliability(p, torch.tensor(LABELS))
     assert found == pytest.approx(expected, abs=1e-6)
 
 
@@ -151,14 +173,9 @@ def test_unknown_measure():
 
 
 def trained_and_tested(logits, labels, test_logits, test_labels, name):
-    """Training images first, then test images; the network knows them by their number."""
-    every = torch.cat([torch.as_tensor(logits), torch.as_tensor(test_logits)]).double()
-    number = torch.arange(len(every), dtype=torch.uint8).view(-1, 1, 1, 1)
-    n = len(labels)
-    arrays = Arrays(
-        number[:n], torch.as_tensor(labels), number[n:], torch.as_tensor(test_labels), every.shape[1]
-    )
-    return measures.get(name)(Given(every), arrays)
+    known = {"train": torch.as_tensor(logits).double(), "test": torch.as_tensor(test_logits).double()}
+    targets = {"train": torch.as_tensor(labels), "test": torch.as_tensor(test_labels)}
+    return flat(measures.get(name)(Known(known, targets)))
 
 
 def test_the_balance_by_hand():
@@ -220,8 +237,10 @@ def test_the_hardest_class_and_the_others_by_hand():
     assert found["test_probability/2/6"] == pytest.approx(0.5)
     assert found["test_probability/6/6"] == pytest.approx(0.9)
     assert found["test_probability/0/6"] == pytest.approx(0.1)
+    assert math.isnan(found["test_probability/1/6"])
+    assert math.isnan(found["test_auc/6/6"])
     # 1, 3, 5 and 7 are not similar.
-    assert found["test_probability/other/6"] == pytest.approx((0.2 + 3 * 0.1) / 4)
+    assert found["test_probability/8/6"] == pytest.approx((0.2 + 3 * 0.1) / 4)
     # By image: rows 1, 2 and 4 hold a higher wrong probability than 0.1.
     assert found["test_hardest"] == pytest.approx((0.2 + 0.5 + 0.3 + 5 * 0.1) / 8)
     assert found["test_rest"] == pytest.approx(0.1)
@@ -233,13 +252,13 @@ def test_the_hardest_class_and_the_others_by_hand():
 
 
 def test_the_area_counts_pairs():
-    assert measures.auc(torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.0])) == pytest.approx(3 / 4)
-    assert measures.auc(torch.tensor([1.0]), torch.tensor([1.0, 1.0])) == pytest.approx(1 / 2)
+    assert auc(torch.tensor([3.0, 1.0]), torch.tensor([2.0, 0.0])) == pytest.approx(3 / 4)
+    assert auc(torch.tensor([1.0]), torch.tensor([1.0, 1.0])) == pytest.approx(1 / 2)
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randint(0, 9, (n,), generator=generator).double() for n in (40, 30))
     pairs = (a[:, None] > b).double() + 0.5 * (a[:, None] == b).double()
-    assert measures.auc(a, b) == pytest.approx(float(pairs.mean()))
-    assert math.isnan(measures.auc(torch.tensor([]), b))
+    assert auc(a, b) == pytest.approx(float(pairs.mean()))
+    assert math.isnan(auc(torch.tensor([]), b))
 
 
 def test_the_area_is_that_of_the_class_against_the_others_images():
@@ -250,10 +269,271 @@ def test_the_area_is_that_of_the_class_against_the_others_images():
     found = trained_and_tested(z, labels, z, labels, "modality_sigmoid")
     assert found["test_auc/2/6"] == pytest.approx(3 / 4)
     assert found["test_auc/0/6"] == 1
-    assert found["test_auc/other/6"] == 1
+    assert found["test_auc/8/6"] == 1
     assert found["test_auc/6/2"] == pytest.approx(1 / 2)
 
 
 def test_too_few_classes_for_similar_ones():
     with pytest.raises(ValueError, match="needs 7 classes or more; got 2"):
         one_image_a_class(torch.full((2, 2), 0.5))
+
+
+# --- of every step ------------------------------------------------------------------------------------------
+
+
+def seen(loss, logits, targets):
+    value = loss(logits, targets).detach()
+    return measures.StepSeen(loss, value, logits, targets, Clock(0, 0, 1, 1))
+
+
+@pytest.mark.parametrize("name", ["lr", "ss_lr", "hs_lr"])
+def test_the_parts_of_a_one_vs_rest_loss_add_up_and_are_those_of_the_analysis(name):
+    generator = torch.Generator().manual_seed(0)
+    z, y = torch.randn(20, 9, generator=generator).double(), torch.randint(9, (20,), generator=generator)
+    found = measures.get_step("parts")(seen(losses.get(name), z, y))
+    assert float(found["positive"] + found["negative"]) == pytest.approx(float(found["loss"]))
+    by_example = distraction(losses.get(name, reduction="none"), z, y)
+    assert float(found["positive"]) == pytest.approx(float(by_example.positive.mean()))
+    assert float(found["negative"]) == pytest.approx(float(by_example.negative.mean()))
+    assert float(found["ratio"]) == pytest.approx(float(by_example.batch_ratio))
+
+
+def test_the_gradient_of_cross_entropy_is_in_balance():
+    generator = torch.Generator().manual_seed(0)
+    z, y = torch.randn(20, 9, generator=generator).double(), torch.randint(9, (20,), generator=generator)
+    found = measures.get_step("parts")(seen(losses.get("ce"), z, y))
+    assert float(found["ratio"]) == pytest.approx(1)
+    expected = (1 - z.softmax(1).gather(1, y[:, None])).mean()
+    assert float(found["positive_gradient"]) == pytest.approx(float(expected))
+
+
+def test_several_labels_are_all_targets():
+    z = torch.zeros(2, 4, dtype=torch.float64)
+    y = torch.tensor([[True, True, False, False], [False, False, False, True]])
+    found = measures.get_step("parts")(seen(losses.get("lr"), z, y))
+    # At zero every class has log 2 and half a unit of gradient: three targets, five others.
+    assert float(found["positive"]) == pytest.approx(3 * math.log(2) / 2)
+    assert float(found["negative"]) == pytest.approx(5 * math.log(2) / 2)
+    assert float(found["ratio"]) == pytest.approx(3 / 5)
+
+
+# --- of single examples and features ------------------------------------------------------------------------
+
+
+def test_every_example_is_there():
+    p = torch.tensor(P, dtype=torch.float64)
+    subject = Known({part: p.log() for part in ("train", "test")}, dict.fromkeys(("train", "test"), LABEL))
+    found = measures.get("examples")(subject)
+    assert found["train_p"].tolist() == pytest.approx([0.7, 0.3, 0.5, 0.8])
+    assert found["test_predicted"].tolist() == [0, 1, 2, 1]
+    assert (found["train_p"].dtype, found["test_predicted"].dtype) == (torch.float32, torch.int16)
+
+
+LABEL = torch.tensor(LABELS)
+
+
+def test_the_quality_of_features_is_scikit_learns():
+    from sklearn.metrics import silhouette_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    generator = torch.Generator().manual_seed(4)
+    y = torch.randint(5, (120,), generator=generator)
+    x = torch.randn(120, 7, generator=generator) + y[:, None] * torch.linspace(0, 1, 7)
+    found = measures.get("feature_quality")(Known(targets={"test": y}, features={"test": x}))
+    unit = torch.nn.functional.normalize(x.double(), dim=1).numpy()
+    right = 0
+    for i in range(120):
+        others = [j for j in range(120) if j != i]
+        one = KNeighborsClassifier(1).fit(unit[others], y[others])
+        right += one.predict(unit[[i]])[0] == int(y[i])
+    assert found["nearest_neighbour"] == pytest.approx(right / 120)
+    assert found["silhouette"] == pytest.approx(silhouette_score(unit, y.numpy()))
+    means = torch.stack([torch.as_tensor(unit)[y == k].mean(0) for k in range(5)])
+    assert float(found["class_distance"][1, 3]) == pytest.approx(float((means[1] - means[3]).norm()))
+    assert torch.isnan(found["class_distance"][7]).all()
+
+
+def test_features_are_evenly_spaced_and_not_more_than_two_thousand():
+    x = torch.arange(5000.0)[:, None]
+    found = measures.get("features")(
+        Known(targets={"evaluation": torch.arange(5000)}, features={"evaluation": x})
+    )
+    assert len(found["features"]) == 2000
+    assert found["targets"][:5].tolist() == [0, 2, 5, 7, 10]
+    assert torch.equal(found["features"][:, 0].long(), found["targets"])
+
+
+# --- curvature ----------------------------------------------------------------------------------------------
+
+
+class Small:
+    """A network of 15 weights with its examples, in float64."""
+
+    def __init__(self, loss):
+        generator = torch.Generator().manual_seed(5)
+        self.x = torch.randn(150, 4, generator=generator).double()
+        self.y = torch.randint(3, (150,), generator=generator)
+        torch.manual_seed(5)
+        self.network, self.loss, self.num_classes = torch.nn.Linear(4, 3).double(), loss, 3
+
+    def targets(self, part):
+        return self.y
+
+    def batches(self, part, rows=None, size=1000):
+        for some in rows.split(size):
+            yield (self.x[some],), self.y[some]
+
+
+@pytest.mark.parametrize("name", ["ce", "el", "ss_lr"])
+def test_the_trace_is_that_of_the_matrices(name):
+    subject = Small(losses.get(name))
+
+    def model(w):
+        return subject.x @ w[:12].view(3, 4).T + w[12:]
+
+    w = torch.cat([p.detach().flatten() for p in subject.network.parameters()])
+    single = losses.get(name, reduction="none")
+    hessian = mean_hessian(single, model, w, subject.y)
+    covariance = noise_covariance(single, model, w, subject.y)
+    exact = float((hessian @ covariance).trace())
+    found = estimate(subject, examples=150, probes=400)
+    assert found["trace_error"] < 0.5 * abs(exact)
+    assert abs(found["trace"] - exact) < 4 * found["trace_error"]
+    # With signs along single weights in place of random ones it is exact: the mean of P probes e_i, times P.
+    parameters = list(subject.network.parameters())
+    total = 0.0
+    for i in range(15):
+        unit = torch.zeros(15, dtype=torch.float64)
+        unit[i] = 1
+        probe = [unit[:12].view(3, 4), unit[12:]]
+        total += float(_probe(subject, torch.arange(150), parameters, probe))
+    assert total == pytest.approx(exact, rel=1e-9)
+
+
+def test_a_loss_that_cannot_be_taken_apart_is_refused():
+    with pytest.raises(ValueError, match="has no reduction"):
+        estimate(Small(torch.nn.Identity()), examples=10, probes=2)
+
+
+# --- retrieval ----------------------------------------------------------------------------------------------
+
+
+def naive(query, query_y, query_c, gallery, gallery_y, gallery_c, same, distance):
+    """One query after another, by scikit-learn."""
+    from sklearn.metrics import average_precision_score
+
+    usual, trapezoid, first = [], [], []
+    for i in range(len(query)):
+        keep = gallery_y != -1
+        if query_c is not None:
+            keep &= ~((gallery_y == query_y[i]) & (gallery_c == query_c[i]))
+        if same:
+            keep &= torch.arange(len(gallery)) != i
+        if distance == "cosine":
+            score = torch.nn.functional.cosine_similarity(query[i : i + 1], gallery)[keep]
+        else:
+            score = -(query[i] - gallery[keep]).norm(dim=1)
+        right = (gallery_y == query_y[i])[keep]
+        if not right.any():
+            continue
+        usual.append(average_precision_score(right.numpy(), score.numpy()))
+        hits = right[score.argsort(descending=True)]
+        ranks = [r + 1 for r, hit in enumerate(hits.tolist()) if hit]
+        pairs = [(j / r, (j - 1) / (r - 1) if r > 1 else 1.0) for j, r in enumerate(ranks, start=1)]
+        trapezoid.append(sum((a + b) / 2 for a, b in pairs) / len(ranks))
+        first.append(ranks[0])
+    at = torch.tensor(first)
+    return {
+        **{f"rank_{k}": float((at <= k).double().mean()) for k in (1, 5, 10, 20)},
+        "map": sum(usual) / len(usual),
+        "map_trapezoid": sum(trapezoid) / len(trapezoid),
+        "queries": len(first),
+    }
+
+
+@pytest.mark.parametrize("distance", ["cosine", "euclidean"])
+@pytest.mark.parametrize("cameras", [False, True])
+@pytest.mark.parametrize("same", [False, True])
+def test_retrieval_is_that_of_one_query_after_another(distance, cameras, same):
+    generator = torch.Generator().manual_seed(6)
+
+    def draw(count, low):
+        y = torch.randint(low, 12, (count,), generator=generator)
+        # Scores of either sign: many cosines are negative.
+        x = torch.randn(count, 5, generator=generator).double() + 0.5 * torch.sin(
+            y[:, None] * torch.arange(5)
+        )
+        return x, y, torch.randint(3, (count,), generator=generator) if cameras else None
+
+    query = draw(300, 0)
+    gallery = query if same else draw(90, -1)
+    found = retrieval(*query, *gallery, distance=distance, same=same)
+    assert found == pytest.approx(naive(*query, *gallery, same, distance), rel=1e-9)
+    assert 0 < found["map"] < 1
+
+
+def test_retrieval_takes_the_parts_of_the_run():
+    x, y = torch.eye(4)[[0, 0, 1, 1]].double(), torch.tensor([7, 7, 3, 3])
+    found = measures.get("retrieval_cosine")(
+        Known(targets={"train": y, "evaluation": y}, features={"evaluation": x})
+    )
+    assert (found["rank_1"], found["map"], found["queries"]) == (1, 1, 4)
+    sides = dict.fromkeys(("train", "query", "gallery"), y)
+    cameras = {"query": torch.tensor([0, 0, 0, 0]), "gallery": torch.tensor([0, 1, 0, 1])}
+    known = Known(targets=sides, features={"query": x, "gallery": x}, groups=cameras)
+    assert measures.get("retrieval_euclidean")(known)["map_trapezoid"] == 1
+    with pytest.raises(ValueError, match="needs the parts query and gallery, or evaluation"):
+        measures.get("retrieval_cosine")(Known(targets={"train": y}))
+
+
+def test_nothing_to_find_is_said():
+    x, y = torch.eye(3).double(), torch.arange(3)
+    with pytest.raises(ValueError, match="nothing to retrieve"):
+        retrieval(x, y, None, x, y, None, same=True)
+
+
+# --- several labels -----------------------------------------------------------------------------------------
+
+
+def test_several_labels_are_ranked_as_one_would_by_hand():
+    generator = torch.Generator().manual_seed(7)
+    z = torch.randn(60, 9, generator=generator).double()
+    y = torch.rand(60, 9, generator=generator) < 0.2
+    y[:, 8] = False  # A class that does not occur,
+    y[3] = False  # and an example without a label.
+    found = ranked_labels(z, y)
+
+    def precision(scores, truth):
+        order = truth[scores.argsort(descending=True)]
+        ranks = [r + 1 for r, hit in enumerate(order.tolist()) if hit]
+        return sum(j / r for j, r in enumerate(ranks, start=1)) / len(ranks)
+
+    classes = [precision(z[:, k], y[:, k]) for k in range(9) if y[:, k].any()]
+    examples = [precision(z[i], y[i]) for i in range(60) if y[i].any()]
+    assert len(classes) == 8
+    assert found["map_class"] == pytest.approx(sum(classes) / 8)
+    assert found["map_example"] == pytest.approx(sum(examples) / len(examples))
+    top = torch.zeros_like(y)
+    for i in range(60):
+        top[i, z[i].argsort(descending=True)[:5]] = True
+
+    def balanced(predicted, truth):
+        return float((predicted[truth].double().mean() + (~predicted[~truth]).double().mean()) / 2)
+
+    by_class = [balanced(top[:, k], y[:, k]) for k in range(8)]
+    by_example = [balanced(top[i], y[i]) for i in range(60) if y[i].any()]
+    f1 = [2 * int((top[i] & y[i]).sum()) / (5 + int(y[i].sum())) for i in range(60) if y[i].any()]
+    assert found["balanced_class"] == pytest.approx(sum(by_class) / 8)
+    assert found["balanced_example"] == pytest.approx(sum(by_example) / len(by_example))
+    assert found["f1_example"] == pytest.approx(sum(f1) / len(f1))
+
+
+def test_labels_that_cannot_be_ranked_are_refused():
+    with pytest.raises(ValueError, match="K at least 5"):
+        ranked_labels(torch.zeros(2, 4), torch.ones(2, 4, dtype=torch.bool))
+    with pytest.raises(ValueError, match="no example has a label"):
+        ranked_labels(torch.zeros(2, 6), torch.zeros(2, 6, dtype=torch.bool))
+
+
+def test_every_name_leads_to_a_measure():
+    assert all(callable(measures.get(name)) for name in measures.names())

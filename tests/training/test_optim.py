@@ -6,6 +6,7 @@ import torch
 
 from lossbook.errors import UnknownNameError
 from lossbook.training import optim
+from lossbook.training.clock import Clock
 
 
 class Adadelta:
@@ -55,7 +56,7 @@ def test_the_updates_are_those_of_keras(name, reference, options):
     for step, gradient in enumerate(GRADIENTS):
         if schedule is not None:
             for group in optimizer.param_groups:
-                group["lr"] = schedule(step)
+                group["lr"] = schedule(Clock(step, 0, 12, 1))
         parameter.grad = torch.from_numpy(gradient)
         optimizer.step()
         expected = rule.step(expected, gradient)
@@ -64,7 +65,7 @@ def test_the_updates_are_those_of_keras(name, reference, options):
 
 def test_the_schedule_counts_the_steps_already_taken():
     _, schedule = optim.keras_rmsprop([torch.nn.Parameter(torch.zeros(1))], lr=0.2, decay=0.25)
-    assert [schedule(step) for step in (0, 1, 4)] == pytest.approx([0.2, 0.16, 0.1])
+    assert [schedule(Clock(step, 0, 5, 1)) for step in (0, 1, 4)] == pytest.approx([0.2, 0.16, 0.1])
 
 
 def test_without_decay_there_is_no_schedule():
@@ -81,15 +82,14 @@ def test_an_unknown_optimiser():
 class Momentum:
     """v <- m v + g, w <- w - lr v; with weight decay g + d w in place of g."""
 
-    def __init__(self, lr=0.01, momentum=0.0, weight_decay=0.0, milestones=(), gamma=0.1):
+    def __init__(self, lr=0.01, momentum=0.0, weight_decay=0.0, nesterov=False):
         self.lr, self.momentum, self.decay = lr, momentum, weight_decay
-        self.milestones, self.gamma, self.velocity, self.steps = milestones, gamma, 0.0, 0
+        self.nesterov, self.velocity = nesterov, 0.0
 
     def step(self, value, gradient):
-        lr = self.lr * self.gamma ** sum(self.steps >= m for m in self.milestones)
-        self.steps += 1
-        self.velocity = self.momentum * self.velocity + gradient + self.decay * value
-        return value - lr * self.velocity
+        slope = gradient + self.decay * value
+        self.velocity = self.momentum * self.velocity + slope
+        return value - self.lr * (slope + self.momentum * self.velocity if self.nesterov else self.velocity)
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,16 @@ class Momentum:
     [
         {},
         {"lr": 0.01, "momentum": 0.5},
-        {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2, "milestones": [4, 9]},
-        {"lr": 0.1, "milestones": [0, 3], "gamma": 0.5},
+        {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2},
+        {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-2, "nesterov": True},
     ],
 )
 def test_sgd_takes_the_steps_it_says(options):
     parameter = torch.nn.Parameter(torch.linspace(-1, 1, 5, dtype=torch.float64))
     expected, rule = parameter.detach().numpy().copy(), Momentum(**options)
     optimizer, schedule = optim.get("sgd")([parameter], **options)
-    for step, gradient in enumerate(GRADIENTS):
-        if schedule is not None:
-            for group in optimizer.param_groups:
-                group["lr"] = schedule(step)
+    assert schedule is None
+    for gradient in GRADIENTS:
         parameter.grad = torch.from_numpy(gradient)
         optimizer.step()
         expected = rule.step(expected, gradient)
@@ -127,7 +125,11 @@ def test_a_loss_c_times_as_large_is_a_learning_rate_c_times_as_large():
     torch.testing.assert_close(*made, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("milestones", [[5, 3], [3, 3]])
-def test_milestones_that_do_not_rise(milestones):
-    with pytest.raises(ValueError, match="milestones must be numbers of steps that rise"):
-        optim.sgd([torch.nn.Parameter(torch.zeros(1))], lr=0.1, milestones=milestones)
+def test_weight_decay_can_leave_vectors_alone():
+    matrix, vector = (torch.nn.Parameter(torch.ones(shape)) for shape in ((2, 3), (3,)))
+    optimizer, _ = optim.sgd([matrix, vector], lr=0.5, weight_decay=0.1, decay_vectors=False)
+    for parameter in (matrix, vector):
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    torch.testing.assert_close(matrix.detach(), torch.full((2, 3), 0.95))
+    torch.testing.assert_close(vector.detach(), torch.ones(3))

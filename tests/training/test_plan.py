@@ -4,9 +4,9 @@ from dataclasses import fields, replace
 
 import pytest
 
-from lossbook import losses, models
+from lossbook import losses
 from lossbook.errors import UnknownNameError
-from lossbook.training import RunSpec, augment, measures, optim, plan, plan_run
+from lossbook.training import RunSpec, SettingError, augment, optim, plan_run
 
 SPEC = RunSpec(
     dataset="digits",
@@ -35,6 +35,13 @@ CHANGES = {
     "class_weight": "inverse_frequency",
     "precision": "bfloat16",
     "pixels": "standardised",
+    "model_options": {"width": 3},
+    "schedule": {"name": "steps", "at": [1]},
+    "step": "complement",
+    "accumulate": 2,
+    "classes": 5,
+    "unseen_classes": 3,
+    "step_measures": "parts",
     "seed": 1,
 }
 
@@ -83,13 +90,11 @@ def test_keys_of_records_already_written_stay_valid():
 KEY = "7a180a78bd786e8d"
 
 
-LATER = {
-    name: CHANGES[name]
-    for name in (
-        *("validation_size", "measures", "epoch_measures", "class_shares", "class_weight"),
-        *("precision", "pixels"),
-    )
+FIRST = {
+    *("dataset", "model", "loss", "optimizer", "batch_size", "epochs", "train_size", "test_size"),
+    *("loss_options", "optimizer_options", "augmentation", "seed"),
 }
+LATER = {name: value for name, value in CHANGES.items() if name not in FIRST}
 
 
 def test_the_config_says_everything_but_the_seed():
@@ -113,33 +118,42 @@ def test_names_become_code():
     )
     plan = plan_run(spec)
     assert plan.spec is spec
-    assert plan.build_model is models.keras_mnist_cnn
     assert isinstance(plan.loss, losses.NLLRLoss)
     assert plan.loss.clip == 1e-7
     assert plan.build_optimizer is optim.keras_rmsprop
     assert plan.augmentation is augment.keras_shift_flip
-    assert set(plan.entry_points) == {
-        "lossbook.training.engine:train",
-        "lossbook.models.keras2018:keras_mnist_cnn",
-        "lossbook.losses.softmax:NLLRLoss",
-        "lossbook.training.optim:keras_rmsprop",
-        "lossbook.training.augment:keras_shift_flip",
-    }
-
-
-def test_what_is_measured_and_weighed_is_code_too():
-    plain = plan_run(SPEC).entry_points
-    plan = plan_run(replace(SPEC, **LATER))
-    assert plan.entry_points[: len(plain)] == plain
-    assert plan.entry_points[len(plain) :] == (
-        "lossbook.training.measures:softmax",
-        "lossbook.training.measures:balance_softmax",
-        "lossbook.training.imbalance:class_rows",
-        "lossbook.training.imbalance:weighted_loss",
-        "lossbook.training.pixels:standardised",
-        "lossbook.training.precision:mixed",
+    assert plan.modules == (
+        "lossbook.losses.softmax",
+        "lossbook.models.keras2018",
+        "lossbook.training.augment",
+        "lossbook.training.images",
+        "lossbook.training.loop",
+        "lossbook.training.optim",
+        "lossbook.training.selection",
+        "lossbook.training.steps",
     )
-    assert plan.epoch_measure is measures.balance_softmax
+
+
+def test_what_is_measured_and_weighted_is_code_too():
+    plain = plan_run(SPEC).modules
+    chosen = ("class_weight", "precision", "schedule", "epoch_measures", "step_measures", "measures")
+    plan = plan_run(replace(SPEC, **{name: CHANGES[name] for name in chosen}))
+    assert set(plan.modules) - set(plain) == {
+        "lossbook.training.clock",
+        "lossbook.training.imbalance",
+        "lossbook.training.measures.balance",
+        "lossbook.training.measures.parts",
+        "lossbook.training.precision",
+    }
+    assert plan.measuring_modules == ("lossbook.training.measures.predictions",)
+
+
+def test_the_hash_of_a_run_leaves_out_losses_and_networks_that_it_does_not_use():
+    from lossbook.results.code import module_closure
+
+    for name in plan_run(SPEC).modules:
+        assert not name.startswith("lossbook.losses")
+    assert "lossbook.losses.logistic" in module_closure(["lossbook.losses"])
 
 
 @pytest.mark.parametrize(
@@ -155,18 +169,18 @@ def test_a_table_is_taken_as_it_is(setting):
 @pytest.mark.parametrize("setting", ["epochs", "batch_size", "train_size", "test_size"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2"])
 def test_sizes_are_whole_numbers_from_1(setting, value):
-    with pytest.raises(plan.SettingError, match=f"{setting} must be a whole number from 1; got {value!r}"):
+    with pytest.raises(SettingError, match=f"{setting} must be a whole number from 1; got {value!r}"):
         plan_run(replace(SPEC, **{setting: value}))
 
 
 def test_a_table_needs_a_learning_rate():
-    with pytest.raises(plan.SettingError, match="needs a learning rate"):
+    with pytest.raises(SettingError, match="needs a learning rate"):
         plan_run(replace(SPEC, model="linear", optimizer="sgd"))
 
 
 def test_a_loss_that_changes_by_epoch_needs_enough_epochs():
     ceel = replace(SPEC, loss="ceel", loss_options={"schedule": "0-0.5"}, epochs=5)
-    with pytest.raises(plan.SettingError, match="the loss 'ceel' cannot be trained so: .* epochs; got 5"):
+    with pytest.raises(SettingError, match="the loss 'ceel' cannot be trained so: .* epochs; got 5"):
         plan_run(ceel)
     plan_run(replace(ceel, epochs=6))
 
@@ -183,8 +197,33 @@ def test_a_loss_that_changes_by_epoch_needs_enough_epochs():
         ({"class_weight": "inverse_frequenzy"}, "inverse_frequency"),
         ({"precision": "bfloat61"}, "bfloat16"),
         ({"pixels": "standardized"}, "standardised"),
+        ({"schedule": {"name": "cosin"}}, "cosine"),
+        ({"step": "plane"}, "plain"),
+        ({"step_measures": "part"}, "parts"),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(change, nearest):
     with pytest.raises(UnknownNameError, match=f"did you mean '{nearest}'"):
         plan_run(replace(SPEC, **change))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": "complement", "accumulate": 2}, "does not accumulate"),
+        ({"accumulate": 33}, "from 1 to the batch size; got 33"),
+        ({"accumulate": 1.5}, "from 1 to the batch size; got 1.5"),
+        ({"schedule": {"name": "steps", "at": [3, 2]}}, "must be positive and rise"),
+        ({"schedule": {"name": "steps", "when": [3]}}, "cannot be made from"),
+        ({"model": "mlp", "augmentation": "crop_flip"}, "takes features"),
+        ({"model": "mean_embedding", "pixels": "standardised"}, "takes texts"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        plan_run(replace(SPEC, **changes))
+
+
+def test_a_network_for_other_data_is_refused(data):
+    with pytest.raises(SettingError, match="'mlp' takes features, but toy holds images"):
+        plan_run(replace(SPEC, model="mlp")).task(data)

@@ -9,9 +9,10 @@ from torch.nn import functional as F
 
 from lossbook import losses
 from lossbook.errors import UnknownNameError
+from lossbook.training import checkpoint as checkpoints
 from lossbook.training import replicas as module
 from lossbook.training.batched_losses import LossBatch, grouped, has_closed_form
-from lossbook.training.engine import OutOfTimeError, _derive, _generator
+from lossbook.training.checkpoint import OutOfTimeError
 from lossbook.training.replicas import (
     REPLICA_CURVES,
     Replica,
@@ -19,6 +20,7 @@ from lossbook.training.replicas import (
     select_epoch,
     train_replicas,
 )
+from lossbook.training.rng import derive, generator
 
 CLASSES = 3
 
@@ -68,6 +70,11 @@ OTHER = [
     *(("nllr", {}), ("nllr", {"clip": 1e-3}), ("gce", {}), ("gce", {"k": 0.3}), ("tamed_ce", {"alpha": 0.5})),
     *(("bce", {}), ("mpce", {}), ("complement_entropy", {}), ("el", {"reduction": "sum"})),
     *(("lr", {}), ("hs_lr", {"m": 0.5}), ("ss_lr", {}), ("lgl_inr", {}), ("lgl_inr", {"beta": 4.0})),
+    *(
+        ("el", {"label_smoothing": 0.1}),
+        ("focal", {"label_smoothing": 0.1}),
+        ("ceel", {"label_smoothing": 0.1}),
+    ),
     *(("ce", {"label_smoothing": 0.1}), ("ce", {"weight": torch.tensor([0.2, 1.0, 3.0]).double()})),
     ("focal", {"alpha": torch.tensor([0.2, 1.0, 3.0]).double()}),
     ("ceel", {"schedule": "0-0.5", "weight": torch.tensor([0.2, 1.0, 3.0]).double()}),
@@ -188,7 +195,7 @@ def plain(replica, arrays, *, hidden, batch_size=8, momentum=0.9):
     """The loop that a user would write; the cross-entropy and accuracy of each part after every epoch."""
     width, classes = arrays.train_inputs.shape[1], arrays.num_classes
     with torch.random.fork_rng():
-        torch.manual_seed(_derive(replica.seed, "weights", 0))
+        torch.manual_seed(derive(replica.seed, "weights", 0))
         if hidden:
             model = nn.Sequential(nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, classes))
         else:
@@ -200,7 +207,7 @@ def plain(replica, arrays, *, hidden, batch_size=8, momentum=0.9):
     for epoch in range(replica.epochs):
         if isinstance(loss, losses.CEELLoss):
             loss.set_epoch(epoch, replica.epochs)
-        order = torch.randperm(len(arrays.train_labels), generator=_generator(replica.seed, "order", epoch))
+        order = torch.randperm(len(arrays.train_labels), generator=generator(replica.seed, "order", epoch))
         for rows in order.split(batch_size):
             optimizer.zero_grad()
             loss(model(arrays.train_inputs[rows]), arrays.train_labels[rows]).backward()
@@ -433,7 +440,7 @@ def stop_at(epoch):
 @pytest.fixture
 def every_epoch(monkeypatch):
     """Save after each epoch instead of every 20 seconds."""
-    monkeypatch.setattr(module, "_CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
 
 
 @pytest.fixture
@@ -467,7 +474,10 @@ def test_stopped_again_and_again(arrays, tmp_path, every_epoch):
     results = run(GIVEN, arrays, checkpoint=checkpoint, code="a", on_epoch=seen.append)
     assert seen == [6], "five epochs had been saved"
     assert_continued(results, whole)
-    assert list(checkpoint.parent.iterdir()) == []
+    # What was trained to the end is there, and a part of it: nothing is trained.
+    again = run(GIVEN[1:3], arrays, checkpoint=checkpoint, code="a", on_epoch=stop_at(1))
+    assert_continued(again, whole[1:3])
+    assert [result.together for result in again] == [5, 5]
 
 
 def test_a_deadline_stops_the_replicas_which_go_on_later(arrays, tmp_path, clock):
@@ -486,7 +496,6 @@ def test_a_deadline_stops_the_replicas_which_go_on_later(arrays, tmp_path, clock
     assert stops >= 2
     assert seen == [1, 2, 3, 4, 5, 6], "no epoch was lost or made twice"
     assert_continued(results, whole)
-    assert not checkpoint.exists()
 
 
 def test_a_deadline_already_past_does_nothing(arrays, tmp_path):
@@ -511,8 +520,10 @@ def test_a_checkpoint_of_other_replicas_is_not_continued(arrays, tmp_path, every
     with pytest.raises(Stop):
         run(GIVEN, arrays, checkpoint=checkpoint, on_epoch=stop_at(3))
     seen = []
-    run(GIVEN[1:], arrays, checkpoint=checkpoint, on_epoch=seen.append)
+    other = [*GIVEN[1:], Replica("el", 0.05, 6)]
+    results = run(other, arrays, checkpoint=checkpoint, on_epoch=seen.append)
     assert seen == [1, 2, 3, 4, 5, 6]
+    assert_continued(results, run(other, arrays))
 
 
 # --- bad input ----------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """The papers' tables and figures as declared grids of runs, and how they are run."""
 
 from lossbook.errors import UnknownNameError
-from lossbook.experiments import battash2021, li2020, li2020_balance, yao2018
+from lossbook.experiments import battash2021, head_to_head, li2020, li2020_balance, yao2018
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.experiments.runner import PendingRuns, RunOutcome, pending_runs
 from lossbook.experiments.workers import run_in_processes
@@ -25,6 +25,7 @@ _EXPERIMENTS = {
         *li2020.EXPERIMENTS,
         *li2020_balance.EXPERIMENTS,
         *battash2021.EXPERIMENTS,
+        *head_to_head.EXPERIMENTS,
     )
 }
 

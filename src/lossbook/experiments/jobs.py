@@ -1,19 +1,19 @@
 """What is trained at one go: a single run, or the runs on a table that make one batched program."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor
 
 from lossbook import datasets, paths
 from lossbook.errors import LossbookError
-from lossbook.experiments import saved
 from lossbook.experiments.grid import Cell
-from lossbook.results import Record, code_hash, provenance
+from lossbook.results import Record, Store, code_hash, provenance
+from lossbook.results.arrays import MOST, write
 from lossbook.training import (
     Replica,
     ReplicaPlan,
@@ -21,13 +21,13 @@ from lossbook.training import (
     RunPlan,
     RunSpec,
     SplitArrays,
-    TrainingResult,
+    select,
+    train,
     train_replicas,
 )
-from lossbook.training import train as train_alone
-from lossbook.training.engine import Arrays
-from lossbook.training.imbalance import class_rows
+from lossbook.training.precision import used as used_precision
 from lossbook.training.replicas import Ties, select_epoch
+from lossbook.training.selection import on_device, sizes
 
 #: Called with the number of epochs done of a run.
 Watch = Callable[[int], None]
@@ -44,6 +44,7 @@ class Run:
         plan: The run itself.
         code: Hash of the code it would be made by.
         sharing: The profiles whose records of it count, its own among them.
+        again: Whether it is trained a second time, to be compared with its record.
     """
 
     experiment: str
@@ -52,6 +53,7 @@ class Run:
     plan: RunPlan | ReplicaPlan
     code: str
     sharing: tuple[str, ...]
+    again: bool = False
 
     @property
     def spec(self) -> RunSpec:
@@ -66,12 +68,13 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         """Where the job it belongs to is saved now and then."""
-        return paths.build_dir() / "checkpoints" / f"{self.job}.pt"
+        ending = "-again" if self.again else ""
+        return paths.build_dir() / "checkpoints" / f"{self.job}{ending}.pt"
 
-    @property
-    def finished(self) -> Path:
-        """Where what was trained of its job is kept until the records are written."""
-        return self.checkpoint.with_suffix(".done")
+
+def modules(plan: RunPlan | ReplicaPlan) -> tuple[str, ...]:
+    """The modules whose code decides the record of a run; sorted."""
+    return tuple(sorted({*plan.modules, *plan.measuring_modules}))
 
 
 def jobs(runs: Sequence[Run]) -> list[list[Run]]:
@@ -88,20 +91,19 @@ def train_job(
     deadline: float,
     watches: Sequence[Watch],
     *,
-    train: Callable[..., TrainingResult] = train_alone,
+    stop_after: int | None = None,
 ) -> Iterator[Record]:
     """Train the runs of a job, and give their records as they come.
 
-    What was trained is kept beside the checkpoint, at :attr:`Run.finished`, so that it is not lost if it
-    cannot be measured or recorded; to be deleted once the records are written. Several processes that train
-    a run together keep none.
+    What was trained is in the checkpoint, at :attr:`Run.checkpoint`, so that it is not lost if it cannot be
+    measured or recorded; to be deleted once the records are written.
 
     Args:
         job: Runs that are trained together.
         device: Where.
         deadline: ``time.monotonic()`` by which to stop.
-        watches: One a run.
-        train: What trains a run on images; called as :func:`lossbook.training.train` is.
+        watches: One per run.
+        stop_after: Leave each run after this many epochs.
 
     Raises:
         OutOfTimeError: The deadline came first; a checkpoint is kept.
@@ -112,158 +114,60 @@ def train_job(
         yield from _train_table(job, device, deadline, watches)
         return
     for run, watch in zip(job, watches, strict=True):
-        assert isinstance(run.plan, RunPlan)
-        data = datasets.load(run.spec.dataset)
-        arrays = _arrays(data, run.spec, device)
-        plan, networks = _watched(run.plan, arrays)
-        # A checkpoint, or what was trained, is of no use with other data.
-        made_by = f"{data.checksum} {_training_code(run.plan)}"
-        alone = train is train_alone
-        result = _finished(run, plan, arrays, made_by) if alone else None
-        if result is None:
-            if alone:
-                saved.discard_damaged(run.checkpoint)
-            result = train(
-                plan,
-                arrays,
-                checkpoint=run.checkpoint,
-                code=f"{data.checksum} {run.code}",
-                deadline=deadline,
-                on_epoch=_measuring(plan, arrays, networks, watch),
-            )
-            if alone:
-                content = {"status": result.status, "curves": result.curves, "seconds": result.seconds}
-                state = {"model": networks[-1].state_dict()}
-                saved.write_finished(run.finished, made_by, content | state)
-        else:
-            watch(len(result.curves["train_loss"]))
-        curves = {name: [_plain(value) for value in values] for name, values in result.curves.items()}
-        if isinstance(networks[-1], _Measured):
-            curves |= networks[-1].curves()
-        sizes = {"train_size": len(arrays.train_labels), "test_size": len(arrays.test_labels)}
-        metrics = {name: values[-1] for name, values in curves.items()}
-        if run.plan.measure is not None:
-            measured = run.plan.measure(networks[-1], arrays)
-            metrics |= {name: _plain(value) for name, value in measured.items()}
-        made = _provenance(run, device, data.checksum, data.notes, sizes, result.seconds)
-        yield _record(run, result.status, metrics, curves, made)
+        yield _train_network(run, device, deadline, watch, stop_after)
 
 
-def _training_code(plan: RunPlan) -> str:
-    """Hash of the code that a run is trained by, without what measures it at the end."""
-    entries = list(plan.entry_points)
-    if plan.measure is not None:
-        name = f"{plan.measure.__module__}:{plan.measure.__qualname__}"
-        if name in entries:
-            entries.remove(name)
-    return code_hash(entries)
+# --- networks -----------------------------------------------------------------------------------------------
 
 
-def _finished(run: Run, plan: RunPlan, arrays: Arrays, made_by: str) -> TrainingResult | None:
-    """A training whose record was not written, its network built anew; None if there is none."""
-    state = saved.read_finished(run.finished, made_by)
-    if state is None:
-        return None
-    height, width, channels = arrays.train_images.shape[1:]
-    device = arrays.train_images.device
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        network = plan.build_model((channels, height, width), arrays.num_classes)
-    # As it was trained: the layout in memory decides the last digits.
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.load_state_dict(state["model"])
-    network.eval()
-    return TrainingResult(state["status"], state["curves"], state["seconds"])
-
-
-# --- images -------------------------------------------------------------------------------------------------
-
-
-def _watched(plan: RunPlan, arrays: Arrays) -> tuple[RunPlan, list[nn.Module]]:
-    """A plan fitted to its examples that keeps the network it builds, to be measured."""
-    built: list[nn.Module] = []
-    fitted = plan.fitted(arrays)
-
-    def build(in_shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-        network = fitted.build_model(in_shape, num_classes)
-        built.append(network if plan.epoch_measure is None else _Measured(network))
-        return built[-1]
-
-    return replace(fitted, build_model=build), built
-
-
-class _Measured(nn.Module):
-    """A network with what was measured of it after each epoch, which its checkpoints hold too."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.epochs: list[dict[str, float]] = []
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = self.network(images)
-        return logits
-
-    def get_extra_state(self) -> dict[str, Any]:
-        return {"epochs": list(self.epochs)}
-
-    def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.epochs = list(state["epochs"])
-
-    def curves(self) -> dict[str, list[float | None]]:
-        """What was measured, by name; one value an epoch."""
-        names = self.epochs[0] if self.epochs else ()
-        return {name: [_plain(values[name]) for values in self.epochs] for name in names}
-
-
-def _measuring(plan: RunPlan, arrays: Arrays, networks: list[nn.Module], watch: Watch) -> Watch:
-    """A watch that measures the network first, where that is asked for."""
-    measure = plan.epoch_measure
-    if measure is None:
-        return watch
-
-    def on_epoch(epochs: int) -> None:
-        network = networks[-1]
-        assert isinstance(network, _Measured)
-        network.epochs.append(measure(network, arrays))
-        watch(epochs)
-
-    return on_epoch
-
-
-def _arrays(data: datasets.ImageData, spec: RunSpec, device: torch.device) -> Arrays:
-    # Records rest on which rows these are, and their code hash does not hold it: a test pins it instead.
-    images, labels = data.test_images, data.test_labels
-    rows = torch.arange(len(data.train_labels))
-    if spec.validation_size is not None:
-        if not 0 < spec.validation_size < len(rows):
-            raise LossbookError(
-                f"validation_size must take some of the {len(rows):,} training examples of {spec.dataset} "
-                f"and leave some; got {spec.validation_size}"
-            )
-        held_out = spread(len(rows), spec.validation_size)
-        images, labels = data.train_images[held_out], data.train_labels[held_out]
-        rows = rows[~torch.isin(rows, held_out)]
-    if spec.class_shares is None:
-        train_index = rows[spread(len(rows), spec.train_size)]
-    else:
-        train_index = rows[class_rows(data.train_labels[rows], spec.class_shares, spec.train_size)]
-    test_index = spread(len(labels), spec.test_size)
-    return Arrays(
-        data.train_images[train_index].to(device),
-        data.train_labels[train_index].to(device),
-        images[test_index].to(device),
-        labels[test_index].to(device),
-        data.num_classes,
+def _train_network(
+    run: Run, device: torch.device, deadline: float, watch: Watch, stop_after: int | None
+) -> Record:
+    plan = run.plan
+    assert isinstance(plan, RunPlan)
+    whole = datasets.load(run.spec.dataset)
+    data = on_device(select(whole, run.spec), device)
+    result = train(
+        plan,
+        data,
+        checkpoint=run.checkpoint,
+        # A checkpoint is of no use with other data, or to other code; what is measured at the end may change.
+        code=f"{whole.checksum} {code_hash(plan.modules)}",
+        deadline=deadline,
+        on_epoch=watch,
+        stop_after=stop_after,
+    )
+    files = _Files(run)
+    curves = files.take("curves", result.curves | result.by_epoch)
+    steps = files.take("steps", result.by_step)
+    metrics = {name: values[-1] for name, values in curves.items() if values}
+    measured = {
+        name: value for measure in plan.end_measures for name, value in measure(result.trained).items()
+    }
+    metrics |= files.take("metrics", measured)
+    made = _provenance(run, device, whole.checksum, whole.notes, sizes(data), result.seconds)
+    return _record(
+        run, result.status, metrics, curves, made, steps=steps, files=files.written, weights=result.weights
     )
 
 
-def spread(length: int, size: int | None) -> torch.Tensor:
-    """Row numbers of a subset, evenly spaced; all of them for None."""
-    # Records rest on these numbers; see _arrays.
-    # Published sets are not always shuffled (MNIST's first 5,000 test digits are the easier).
-    if size is None or size >= length:
-        return torch.arange(length)
-    return torch.arange(size) * length // size
+class _Files:
+    """Sorts what was measured into what a line of a record holds and what lies beside it."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.written: dict[str, dict[str, Any]] = {}
+
+    def take(self, group: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Small arrays and numbers as they stand in a record; large ones are written to a file."""
+        small = {}
+        for name, value in values.items():
+            if isinstance(value, Tensor) and value.numel() > MOST:
+                where = Store().working / self.run.experiment
+                self.written[f"{group}/{name}"] = write(where, value.detach().cpu().numpy())
+            else:
+                small[name] = _plain_list(value)
+        return small
 
 
 # --- tables -------------------------------------------------------------------------------------------------
@@ -279,17 +183,8 @@ def _train_table(
             f"{job[0].spec.dataset} cannot be read from {paths.data_root()}: {error}"
         ) from error
     arrays = split_arrays(table, device)
-    kept: dict[str, dict[str, Any]] = (saved.read_finished(job[0].finished, table.checksum) or {}).get(
-        "runs", {}
-    )
-    known = {run.spec.key for run in job if kept.get(run.spec.key, {}).get("code") == run.code}
-    for run, watch in zip(job, watches, strict=True):
-        if run.spec.key in known:
-            watch(run.spec.epochs)
-            yield _table_record(run, kept[run.spec.key], table, arrays, device)
-    left = [(run, watch) for run, watch in zip(job, watches, strict=True) if run.spec.key not in known]
-    saved.discard_damaged(job[0].checkpoint)
-    waiting = [left] if left else []
+    left = list(zip(job, watches, strict=True))
+    waiting = [left]
     while waiting:
         now = waiting.pop()
         runs = [run for run, _ in now]
@@ -307,19 +202,15 @@ def _train_table(
             waiting += [now[half:], now[:half]]
             continue
         for run, result in zip(runs, results, strict=True):
-            kept[run.spec.key] = {"code": run.code, "together": len(runs), "result": asdict(result)}
-        saved.write_finished(job[0].finished, table.checksum, {"runs": kept})
-        for run in runs:
-            yield _table_record(run, kept[run.spec.key], table, arrays, device)
+            yield _table_record(run, result, table, arrays, device)
 
 
 def _table_record(
-    run: Run, trained: dict[str, Any], table: datasets.UciSet, arrays: SplitArrays, device: torch.device
+    run: Run, result: ReplicaResult, table: datasets.UciSet, arrays: SplitArrays, device: torch.device
 ) -> Record:
-    result = ReplicaResult(**trained["result"])
     sizes = {f"{part}_size": len(arrays.part(part)[1]) for part in ("train", "validation", "test")}
     made = _provenance(run, device, table.checksum, table.notes, sizes, result.seconds)
-    made |= {"trained_together": trained["together"], "gradient": result.gradient}
+    made |= {"trained_together": result.together, "gradient": result.gradient}
     # Curves of thousands of small networks would be most of a store.
     return _record(run, result.status, _table_metrics(result), {}, made)
 
@@ -393,9 +284,10 @@ def _table_metrics(result: ReplicaResult) -> dict[str, float | None]:
 def _record(
     run: Run,
     status: str,
-    metrics: dict[str, float | None],
-    curves: dict[str, list[float | None]],
+    metrics: dict[str, Any],
+    curves: dict[str, list[Any]],
     made: dict[str, Any],
+    **more: Any,
 ) -> Record:
     return Record(
         key=run.spec.key,
@@ -408,6 +300,7 @@ def _record(
         metrics=metrics,
         curves=curves,
         provenance=made,
+        **more,
     )
 
 
@@ -423,7 +316,7 @@ def _provenance(
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor_name()
     return {
         "code": run.code,
-        "entry_points": list(run.plan.entry_points),
+        "modules": list(modules(run.plan)),
         "git": commit,
         "dirty": dirty,
         "data": checksum,
@@ -431,12 +324,18 @@ def _provenance(
         **sizes,
         "device": device.type,
         "device_name": name,
-        "precision": run.spec.precision or "float32",
+        "precision": used_precision(run.spec.precision, device),
         "threads": torch.get_num_threads(),
         "versions": provenance.versions(),
         "seconds": float(f"{seconds:.4g}"),
         "finished": provenance.now(),
     }
+
+
+def _plain_list(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        value = value.tolist()
+    return [_plain_list(each) for each in value] if isinstance(value, list) else _plain(float(value))
 
 
 def _plain(value: float) -> float | None:

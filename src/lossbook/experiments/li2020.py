@@ -44,18 +44,13 @@ SMALL = RunSpec(
     batch_size=64,
     epochs=20,
 )
-_CIFAR10_STEPS = -(-50_000 // 64)  # an epoch
 LARGE = RunSpec(
     dataset="cifar10",
     model="li2020_resnet18",
     loss="ce",
     optimizer="sgd",
-    optimizer_options={
-        "lr": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 1e-4,
-        "milestones": [50 * _CIFAR10_STEPS, 75 * _CIFAR10_STEPS],
-    },
+    optimizer_options={"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4},
+    schedule={"name": "steps", "at": [50, 75]},
     batch_size=64,
     epochs=100,
     augmentation="crop_flip",
@@ -161,7 +156,6 @@ def _profiles(*profiles: Profile) -> dict[str, Profile]:
 
 
 _DIGITS = {"dataset": "digits", "train_size": 128, "test_size": 50, "batch_size": 32, "epochs": 2}
-_CONSTANT = {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
 
 TABLE3 = Experiment(
     name="li2020/table3",
@@ -215,14 +209,14 @@ TABLE4 = Experiment(
         Profile(
             "quick",
             "64 images of CIFAR-10 for 1 epoch, a single step, to see that everything runs",
-            _table4(train_size=64, test_size=100, epochs=1, optimizer_options=_CONSTANT),
+            _table4(train_size=64, test_size=100, epochs=1, schedule=None),
             seeds=1,
             embedded_fallback=True,
         ),
         Profile(
             "smoke",
             "64 of scikit-learn's digits for 1 epoch, to see that everything runs",
-            _table4(**(_DIGITS | {"train_size": 64, "epochs": 1}), optimizer_options=_CONSTANT),
+            _table4(**(_DIGITS | {"train_size": 64, "epochs": 1}), schedule=None),
             seeds=1,
         ),
     ),

@@ -81,16 +81,15 @@ def _at_both_rates(changes: Mapping[str, Any], **measured: str) -> tuple[Cell, .
 
 
 def _imbalance(
-    rate: str, designs: Iterable[str], milestone: int | None = None, **changes: Any
+    rate: str, designs: Iterable[str], drop: int | None = None, **changes: Any
 ) -> tuple[Cell, ...]:
     cells = []
     for design in designs:
         shares = DESIGNS[design]
         for loss in LOSSES:
             spec = _spec(loss, rate, changes, epoch_measures="balance")
-            if milestone is not None:
-                options = {**spec.optimizer_options, "milestones": [milestone]}
-                spec = replace(spec, optimizer_options=options)
+            if drop is not None:
+                spec = replace(spec, schedule={"name": "steps", "at": [drop]})
             for weight in weights(design, loss):
                 cells.append(
                     Cell(
@@ -99,11 +98,6 @@ def _imbalance(
                     )
                 )
     return tuple(cells)
-
-
-def _steps(images: int) -> int:
-    """Steps of an epoch."""
-    return -(-images // SMALL.batch_size)
 
 
 def weights(design: str, loss: str) -> tuple[str, ...]:
@@ -170,16 +164,14 @@ IMBALANCE = Experiment(
             "subset",
             "about 8,250 images of Fashion-MNIST for 10 epochs, the learning rate a tenth in the last three; "
             "2,500 test images",
-            _imbalance("equal", DESIGNS, 7 * _steps(8250), train_size=8250, test_size=2500, epochs=10),
+            _imbalance("equal", DESIGNS, 7, train_size=8250, test_size=2500, epochs=10),
             seeds=3,
         ),
         Profile(
             "quick",
             "about 550 images of Fashion-MNIST for 4 epochs, the learning rate a tenth in the last; 300 test "
             "images; balanced and 10:1 alone",
-            _imbalance(
-                "equal", ("balanced", "step"), 3 * _steps(550), train_size=550, test_size=300, epochs=4
-            ),
+            _imbalance("equal", ("balanced", "step"), 3, train_size=550, test_size=300, epochs=4),
             seeds=2,
             embedded_fallback=True,
         ),

@@ -11,7 +11,7 @@ import torch
 
 from lossbook import datasets
 from lossbook.training import Replica, RunPlan, RunSpec, SplitArrays, plan_run, train_replicas
-from lossbook.training.engine import to_float
+from lossbook.training.images import to_float
 
 _LINE_SECONDS = 10.0
 

@@ -15,11 +15,11 @@ import torch
 from lossbook import datasets
 from lossbook.errors import LossbookError
 from lossbook.experiments.grid import Cell, Experiment, Profile
-from lossbook.experiments.jobs import Run, jobs, train_job
+from lossbook.experiments.jobs import Run, jobs, modules, train_job
 from lossbook.experiments.progress import Progress
 from lossbook.results import Record, Store, canonical, code_hash
 from lossbook.training import RunSpec, plan_run
-from lossbook.training.engine import OutOfTimeError
+from lossbook.training.checkpoint import OutOfTimeError
 
 EMBEDDED = "digits"
 
@@ -33,7 +33,7 @@ class RunOutcome:
             cells has one for each, with the cell's labels and the same key.
         trained: How many runs were trained now.
         left: The runs that have no record yet.
-        stale: Records made by code that has since changed.
+        unattested: Records that today's code is not known to give.
         notes: What a reader must know, for example that embedded data stood in for a data set.
         unavailable: Data sets that could not be had, so that their runs are left.
     """
@@ -41,7 +41,7 @@ class RunOutcome:
     records: list[Record]
     trained: int
     left: list[Run]
-    stale: list[Record]
+    unattested: list[Record]
     notes: tuple[str, ...]
     unavailable: tuple[str, ...] = ()
 
@@ -111,9 +111,10 @@ def plan_experiment(
             spec = stand_in(spec)
             meant.setdefault(spec.key, {})[cell.spec.dataset] = None
         plan = plan_run(spec)
-        if plan.entry_points not in hashes:
-            hashes[plan.entry_points] = code_hash(plan.entry_points)
-        code = hashes[plan.entry_points]
+        used = modules(plan)
+        if used not in hashes:
+            hashes[used] = code_hash(used)
+        code = hashes[used]
         runs.setdefault(spec.key, Run(experiment.name, profile.name, cell, plan, code, sharing))
     for names in sorted({tuple(each) for each in meant.values() if len(each) > 1}):
         notes.append(
@@ -166,7 +167,8 @@ def run_experiment(
         seeds: Number of seeds; the profile's own if None.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
         budget_minutes: Stop after so many minutes, keeping the last checkpoint of the run in hand.
-        refresh: Train again what was made by code that has since changed.
+        refresh: Train again what is unattested: made by code that has since changed, without a sample of its
+            kind trained again with today's.
         shard: Which part of how many to train, ``(i, n)`` with i from 1. Runs that are trained together
             stay together. What is said of other parts' runs is then nothing. A part's records go to a file
             of its own; see :meth:`lossbook.results.Store.merge`.
@@ -183,12 +185,12 @@ def run_experiment(
     store = store or Store(shard=shard)
     runs, notes = plan_experiment(experiment, chosen, seeds)
     runs = _part(runs, *shard)
-    missing = _missing(runs, store, refresh) if train else []
+    waiting = missing(runs, store, refresh) if train else []
     trained, unavailable = 0, dict[str, datasets.DataUnavailableError]()
-    if missing:
+    if waiting:
         store.check_writable(experiment.name, profile)
-        trained, unavailable = _train_all(missing, store, where, deadline, refresh, progress)
-        if unavailable and not trained and len(missing) == len(runs):
+        trained, unavailable = _train_all(waiting, store, where, deadline, refresh, progress)
+        if unavailable and not trained and len(waiting) == len(runs):
             raise next(iter(unavailable.values()))
         notes += tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
     by_key: dict[str, list[Record]] = {}
@@ -197,8 +199,8 @@ def run_experiment(
     records = [record for run in runs for record in by_key.get(run.spec.key, ())]
     notes += data_notes(records)
     left = [run for run in runs if run.spec.key not in by_key]
-    stale = [record for record in records if record.stale]
-    return RunOutcome(records, trained, left, stale, notes, tuple(unavailable))
+    unattested = [record for record in records if record.trust.state == "unattested"]
+    return RunOutcome(records, trained, left, unattested, notes, tuple(unavailable))
 
 
 def data_notes(records: Iterable[Record]) -> tuple[str, ...]:
@@ -216,12 +218,12 @@ def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Recor
     """The records of a profile, and those of runs that it shares with a part of it, or is itself a part of.
 
     A shared run was trained under one name and counts under both: its record comes with this profile's name
-    and labels. A fresh record is preferred to a stale one, then one of this profile's own. A run on embedded
+    and labels. The more trusted record is preferred, then one of this profile's own. A run on embedded
     data that stands in for several cells comes once with the labels of each.
     """
     cells = {canonical(cell.spec.config): cell for cell in profile.cells}
     sharing = experiment.sharing(profile.name)
-    best: dict[str, tuple[tuple[bool, bool], Record]] = {}
+    best: dict[str, tuple[tuple[int, bool], Record]] = {}
     for record in store.records(experiment.name):
         if record.profile not in sharing:
             continue
@@ -231,7 +233,7 @@ def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Recor
             if cell is None:
                 continue
             record = replace(record, profile=profile.name, labels=dict(cell.labels))
-        rank = (record.stale is False, own)
+        rank = (record.trust.level, own)
         if record.key not in best or rank > best[record.key][0]:
             best[record.key] = (rank, record)
     shared: dict[str, dict[str, Cell]] = {}
@@ -254,13 +256,12 @@ def _part(runs: list[Run], index: int, count: int) -> list[Run]:
     return [run for job in jobs(runs)[index - 1 :: count] for run in job]
 
 
-def _missing(runs: Sequence[Run], store: Store, refresh: bool) -> list[Run]:
-    """The runs without a record; to refresh, also those of which every record is stale."""
+def missing(runs: Sequence[Run], store: Store, refresh: bool) -> list[Run]:
+    """The runs without a record; to refresh, also those of which every record is unattested."""
     counted: set[str] = set()
     for experiment, profile in sorted({(run.experiment, name) for run in runs for name in run.sharing}):
         for record in store.records(experiment, profile):
-            # Not compared with the run's own hash: a run on several processes has an entry point more.
-            if not (refresh and record.stale):
+            if not (refresh and record.trust.state == "unattested"):
                 counted.add(record.key)
     return [run for run in runs if run.spec.key not in counted]
 
@@ -278,9 +279,9 @@ def _train_all(
     unavailable: dict[str, datasets.DataUnavailableError] = {}
     with Progress([run.spec for run in runs], device, enabled=progress) as shown:
         for job in jobs(runs):
-            with _claimed(job[0]) as claimed:
+            with claimed(job[0]) as held:
                 # Another process may have it in hand, or have finished it meanwhile.
-                mine = _missing(job, store, refresh) if claimed else []
+                mine = missing(job, store, refresh) if held else []
                 for run in job:
                     if run not in mine:
                         shown.skip(run.spec)
@@ -290,7 +291,7 @@ def _train_all(
                     for record in train_job(mine, device, deadline, [shown.watch(run.spec) for run in mine]):
                         store.append(record)
                         trained += 1
-                    mine[0].finished.unlink(missing_ok=True)
+                    mine[0].checkpoint.unlink(missing_ok=True)
                 except OutOfTimeError:
                     shown.say(used_up(mine[0], mine[0].checkpoint))
                     break
@@ -313,7 +314,7 @@ def used_up(run: Run, checkpoint: Path) -> str:
 
 
 @contextlib.contextmanager
-def _claimed(run: Run) -> Iterator[bool]:
+def claimed(run: Run) -> Iterator[bool]:
     """Hold a job's lock, so that no other process trains it; False when another one holds it."""
     try:
         import fcntl
@@ -347,8 +348,8 @@ def holders(runs: Sequence[Run]) -> list[str]:
     """The other processes that have some of the runs in hand, such as ``process 123 on host``; sorted."""
     found = set()
     for run, *_ in jobs(runs):
-        with contextlib.suppress(OSError, LossbookError), _claimed(run) as claimed:
-            if not claimed:
+        with contextlib.suppress(OSError, LossbookError), claimed(run) as held:
+            if not held:
                 found.add(_lock(run).read_text(encoding="utf-8") or "another process")
     return sorted(found)
 

@@ -110,7 +110,7 @@ def _work(experiment: Experiment, given: dict[str, Any], threads: int, results: 
     except LossbookError as error:
         results.put(error)
     else:
-        results.put(replace(outcome, records=[], left=[], stale=[]))
+        results.put(replace(outcome, records=[], left=[], unattested=[]))
 
 
 def _end_with_parent() -> None:

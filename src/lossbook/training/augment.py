@@ -60,10 +60,37 @@ def crop_flip(images: Tensor, generator: Generator, padding: int = 4) -> Tensor:
     return padded.permute(0, 2, 3, 1)[index[0], index[1], index[2]].permute(0, 3, 1, 2)
 
 
+def shift_flip(images: Tensor, generator: Generator, most: int = 2) -> Tensor:
+    """Shift by whole pixels, at random, and flip half of the images left to right.
+
+    Shifts are uniform, up to ``most`` pixels in each direction, with zeros behind the border. Images with the
+    same shift are copied together, which costs a fraction of what copying pixel by pixel does.
+
+    Args:
+        images: Float images, ``[B, C, H, W]``.
+        generator: A generator on the CPU.
+        most: Largest shift in pixels.
+    """
+    count, _, height, width = images.shape
+    shift = torch.randint(2 * most + 1, (count, 2), generator=generator)
+    flip = torch.rand(count, generator=generator) < 0.5
+    # A permutation of the channels alone: memory stays as it is.
+    padded = F.pad(images.permute(0, 2, 3, 1), (0, 0, most, most, most, most))
+    out = torch.empty_like(images.permute(0, 2, 3, 1), memory_format=torch.contiguous_format)
+    for top in range(2 * most + 1):
+        for left in range(2 * most + 1):
+            rows = ((shift[:, 0] == top) & (shift[:, 1] == left)).nonzero().squeeze(1).to(images.device)
+            out[rows] = padded[rows, top : top + height, left : left + width]
+    rows = flip.nonzero().squeeze(1).to(images.device)
+    out[rows] = out[rows].flip(2)
+    return out.permute(0, 3, 1, 2)
+
+
 _AUGMENTATIONS: dict[str, Augmentation] = {
     "crop_flip": crop_flip,
     "keras_shift_flip": keras_shift_flip,
     "none": none,
+    "shift_flip": shift_flip,
 }
 
 

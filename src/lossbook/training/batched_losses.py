@@ -24,10 +24,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# By name: the code that evaluates these elsewhere decides nothing here, and so nothing of a record made here.
-_CE, _MIX = "torch.nn.modules.loss.CrossEntropyLoss", "lossbook.losses.mixing.CEELLoss"
-_EL, _MAE = "lossbook.losses.softmax.ExpectationLoss", "lossbook.losses.softmax.MAELoss"
-_FOCAL = "lossbook.losses.softmax.FocalLoss"
+from lossbook.losses.mixing import CEELLoss
+from lossbook.losses.softmax import ExpectationLoss, FocalLoss, MAELoss
 
 # Elements that fill whole vectors of any processor, with PyTorch's loops unrolled four times.
 WHOLE = 64
@@ -48,21 +46,17 @@ class _Family:
     module: nn.Module | None = None
 
 
-def _name(loss: nn.Module) -> str:
-    return f"{type(loss).__module__}.{type(loss).__qualname__}"
-
-
 def _family(loss: nn.Module) -> _Family:
-    name = _name(loss)
     reduction, weight = getattr(loss, "reduction", "mean"), getattr(loss, "weight", None)
     if reduction not in ("mean", "sum"):
         raise ValueError(f"a loss to train with must reduce to one number; got reduction {reduction!r}")
     plain = reduction == "mean" and weight is None and getattr(loss, "ignore_index", -100) < 0
-    if plain:
-        if name in (_MIX, _EL, _MAE) or (name == _CE and loss.label_smoothing == 0):
+    if plain and getattr(loss, "label_smoothing", 0) == 0:
+        # Of exactly these classes: one derived from them may be another loss.
+        if type(loss) in (nn.CrossEntropyLoss, CEELLoss, ExpectationLoss, MAELoss):
             return _Family("mix")
-        if name == _FOCAL and not isinstance(loss.alpha, Tensor):
-            return _Family("focal", gamma=float(loss.gamma))  # type: ignore[arg-type]
+        if type(loss) is FocalLoss and not isinstance(loss.alpha, Tensor):
+            return _Family("focal", gamma=float(loss.gamma))
     return _Family("other", module=loss)
 
 
@@ -174,8 +168,8 @@ class LossBatch:
         self._mixes = torch.tensor(mixes, dtype=torch.float64).view(-1, 2)
         self._scaled: dict[int, list[tuple[Tensor, Tensor]]] = {}
         for loss, epochs in plans[self._closed :]:
-            if _name(loss) == _MIX:
-                loss.set_epoch(epoch, epochs)  # type: ignore[operator]
+            if isinstance(loss, CEELLoss):
+                loss.set_epoch(epoch, epochs)
 
     def evaluate(self, target: Tensor, count: int) -> None:
         """Write each replica's learning rate times the gradient of its loss; 0 in rows behind ``count``.
@@ -222,12 +216,13 @@ class LossBatch:
 
 def _mix(loss: Any, epoch: int, epochs: int) -> tuple[float, float]:
     """Alpha and beta of a mix; of the focal loss its factor, and 0."""
-    name = _name(loss)
-    if name == _MIX:
+    if isinstance(loss, CEELLoss):
         return (loss.alpha, loss.beta) if loss.schedule is None else loss.schedule(epoch, epochs)
-    if name == _FOCAL:
+    if isinstance(loss, FocalLoss):
         return (1.0 if loss.alpha is None else float(loss.alpha)), 0.0
-    return {_EL: (0.0, 1.0), _MAE: (0.0, 2.0)}.get(name, (1.0, 0.0))
+    if isinstance(loss, MAELoss):
+        return 0.0, 2.0
+    return (0.0, 1.0) if isinstance(loss, ExpectationLoss) else (1.0, 0.0)
 
 
 def _focal(gamma: float, p: Tensor, rest: Tensor) -> Tensor:

@@ -1,18 +1,18 @@
 """Optimisers as the papers' own code sets them up, by name.
 
-Each takes the parameters and its options, and returns the optimiser with a function from the number of steps
-taken so far to the learning rate, or None where it is constant.
+Each takes the parameters and its options, and returns the optimiser with a schedule of its learning rate, or
+None where that is constant or the run declares one.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch.nn import Parameter
 
 from lossbook.errors import UnknownNameError
+from lossbook.training.clock import Schedule
 
-Schedule = Callable[[int], float]
 Optimizer = tuple[torch.optim.Optimizer, Schedule | None]
 
 
@@ -37,7 +37,7 @@ def keras_rmsprop(parameters: Iterable[Parameter], lr: float = 1e-3, decay: floa
         decay: Decay a step.
     """
     optimizer = torch.optim.RMSprop(parameters, lr=lr, alpha=0.9, eps=1e-7)
-    return optimizer, (lambda step: lr / (1 + decay * step)) if decay else None
+    return optimizer, (lambda clock: lr / (1 + decay * clock.step)) if decay else None
 
 
 def sgd(
@@ -45,8 +45,8 @@ def sgd(
     lr: float = 0.01,
     momentum: float = 0.0,
     weight_decay: float = 0.0,
-    milestones: Sequence[int] = (),
-    gamma: float = 0.1,
+    nesterov: bool = False,
+    decay_vectors: bool = True,
 ) -> Optimizer:
     """Stochastic gradient descent with PyTorch's momentum: v <- momentum v + gradient, w <- w - lr v.
 
@@ -56,18 +56,20 @@ def sgd(
         parameters: What to optimise.
         lr: Learning rate at the first step.
         momentum: The share of the last step's velocity that is kept.
-        weight_decay: Factor of the weights that is added to the gradient, biases included.
-        milestones: Numbers of steps after which the learning rate is multiplied by gamma, rising.
-        gamma: What it is multiplied by.
-
-    Raises:
-        ValueError: Milestones that do not rise.
+        weight_decay: Factor of the weights that is added to the gradient.
+        nesterov: Whether the gradient counts as if the next velocity were taken already.
+        decay_vectors: Whether weight decay applies to biases and to the weights of normalisation as well.
     """
-    drops = list(milestones)
-    if drops != sorted(set(drops)):
-        raise ValueError(f"milestones must be numbers of steps that rise; got {drops}")
-    optimizer = torch.optim.SGD(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay)
-    return optimizer, (lambda step: lr * gamma ** bisect_right(drops, step)) if drops else None
+    given: Any = parameters
+    if not decay_vectors:
+        every = list(parameters)
+        given = [
+            {"params": [p for p in every if p.ndim > 1], "weight_decay": weight_decay},
+            {"params": [p for p in every if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+    return torch.optim.SGD(
+        given, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov
+    ), None
 
 
 _OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
@@ -81,7 +83,7 @@ def get(name: str) -> Callable[..., Optimizer]:
     """The optimiser of that name.
 
     Raises:
-        UnknownNameError: A name there is not; the message names the nearest.
+        UnknownNameError: An unknown name; the message names the nearest.
     """
     if name not in _OPTIMIZERS:
         raise UnknownNameError("optimizer", name, sorted(_OPTIMIZERS))

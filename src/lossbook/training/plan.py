@@ -1,115 +1,38 @@
-"""What defines a run, and the code it resolves to."""
+"""What defines a run, resolved to the code that trains it."""
 
 import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from lossbook import losses, models
-from lossbook.errors import LossbookError, UnknownNameError
-from lossbook.training import augment, imbalance, loss_schedule, measures, optim, pixels, precision
-from lossbook.training.batched_losses import has_closed_form
+from lossbook.errors import UnknownNameError
+from lossbook.training import augment, clock, imbalance, measures, optim, precision, steps
+from lossbook.training.clock import Schedule
+from lossbook.training.complement import ComplementStep
+from lossbook.training.evaluation import Task
+from lossbook.training.features import Features
+from lossbook.training.images import SCALINGS, Images
 from lossbook.training.replicas import Replica
+from lossbook.training.spec import RunSpec, SettingError, names
+from lossbook.training.tokens import Tokens
 
 if TYPE_CHECKING:
-    from lossbook.training.engine import Arrays
+    from lossbook.datasets.data import Dataset
 
 #: Networks for tables: a linear classifier, and one hidden layer as wide as the input.
 TABLE_NETWORKS = ("linear", "hidden")
+_TASKS: dict[str, type[Any]] = {"images": Images, "features": Features, "texts": Tokens}
 
 
-_LATER_SETTINGS = (
-    "validation_size",
-    "measures",
-    "epoch_measures",
-    "class_shares",
-    "class_weight",
-    "precision",
-    "pixels",
-)
+class ScheduledLoss(Protocol):
+    """A loss with a schedule of its own, such as :class:`lossbook.losses.CEELLoss` with one."""
 
-
-class SettingError(LossbookError, ValueError):
-    """Settings of a run that cannot be trained with."""
-
-
-@dataclass(frozen=True)
-class RunSpec:
-    """Everything that defines a run, as plain values.
-
-    Attributes:
-        dataset: Name of the data set.
-        model: Name of the network.
-        loss: Name of the loss.
-        optimizer: Name of the optimiser.
-        batch_size: Examples a step; the last batch of an epoch may be smaller.
-        epochs: Number of passes over the training data.
-        train_size: Number of training examples, evenly spaced over the set; None for all.
-        test_size: Number of test examples, likewise.
-        loss_options: Arguments of the loss.
-        optimizer_options: Arguments of the optimiser.
-        augmentation: Name of the augmentation.
-        validation_size: Train on all but so many of the training examples, evenly spaced, and measure on
-            those: to choose a setting without the test examples. None for none.
-        measures: Name of what is measured once, at the end; None for nothing.
-        epoch_measures: Name of what is measured after every epoch besides the usual curves; None for nothing.
-        class_shares: Size of each class in training relative to the largest, which has as many examples as
-            ``train_size`` or the data allow; None for the classes as they are.
-        class_weight: How examples are weighed by the frequency of their class, one of
-            :data:`lossbook.training.imbalance.WEIGHTINGS`; None for all alike.
-        precision: Number format of the network's products, one of
-            :data:`lossbook.training.precision.FORMATS`; None for float32.
-        pixels: How pixels are scaled, one of :data:`lossbook.training.pixels.SCALINGS`; None for 0 to 1.
-        seed: Seeds the weights, the order of the data, dropout and augmentation. Two runs that differ in the
-            loss alone start from the same weights and see the same batches.
-    """
-
-    dataset: str
-    model: str
-    loss: str
-    optimizer: str
-    batch_size: int
-    epochs: int
-    train_size: int | None = None
-    test_size: int | None = None
-    loss_options: Mapping[str, Any] = field(default_factory=dict)
-    optimizer_options: Mapping[str, Any] = field(default_factory=dict)
-    augmentation: str = "none"
-    validation_size: int | None = None
-    measures: str | None = None
-    epoch_measures: str | None = None
-    class_shares: Sequence[float] | None = None
-    class_weight: str | None = None
-    precision: str | None = None
-    pixels: str | None = None
-    seed: int = 0
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The settings as plain values, without the seed."""
-        content = asdict(self)
-        del content["seed"]
-        # As for the key: left out where a record from before these settings has none.
-        return {k: v for k, v in content.items() if k not in _LATER_SETTINGS or v is not None}
-
-    @property
-    def key(self) -> str:
-        """16 hexadecimal digits that identify the run."""
-        # Settings at their defaults do not count, so a setting added later leaves old keys as they are.
-        said = {
-            setting.name: value
-            for setting in fields(self)
-            if (value := getattr(self, setting.name)) != _default(setting)
-        }
-        text = json.dumps(said | {"seed": self.seed}, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _default(setting: Field[Any]) -> Any:
-    return setting.default if setting.default_factory is MISSING else setting.default_factory()
+    def set_epoch(self, epoch: int, epochs: int) -> None:
+        """Take the settings of an epoch, 0-based, out of so many in all."""
 
 
 @dataclass(frozen=True)
@@ -118,55 +41,79 @@ class RunPlan:
 
     Attributes:
         spec: What defines the run.
-        build_model: From input shape ``(C, H, W)`` and number of classes to the network.
+        build_model: From the shape of an input and the number of classes to the network.
         loss: The loss module.
-        build_optimizer: From parameters to optimiser and learning-rate schedule.
-        augmentation: From a batch and a generator to a batch.
-        entry_points: The definitions whose code decides the result, for the record's code hash.
-        measure: What is measured at the end besides, from network and examples to named values.
-        epoch_measure: What is measured after every epoch besides, likewise.
+        build_optimizer: From parameters and options to the optimiser and a schedule of its learning rate.
+        augmentation: From a batch of images and a generator to a batch.
+        step: How a batch becomes an update.
+        end_measures: What is measured of the trained network.
+        epoch_measures: What is measured after every epoch besides the usual curves.
+        step_measures: What is measured at every step.
+        modules: The modules whose code decides the training.
+        measuring_modules: Those of what is measured at the end.
     """
 
     spec: RunSpec
-    build_model: Callable[[tuple[int, int, int], int], nn.Module]
+    build_model: Callable[[tuple[int, ...], int], nn.Module]
     loss: nn.Module
     build_optimizer: Callable[..., optim.Optimizer]
     augmentation: augment.Augmentation
-    entry_points: tuple[str, ...]
-    measure: measures.Measure | None = None
-    epoch_measure: measures.Measure | None = None
+    step: steps.Step
+    end_measures: tuple[measures.Measure, ...]
+    epoch_measures: tuple[measures.Measure, ...]
+    step_measures: tuple[measures.StepMeasure, ...]
+    modules: tuple[str, ...]
+    measuring_modules: tuple[str, ...]
 
-    def fitted(self, arrays: "Arrays") -> Self:
-        """The plan with what follows from the training examples, without which some cannot be trained.
-
-        These are the weights of classes by their frequency, the scaling of pixels, and the number of steps an
-        epoch has, where a loss changes from one to the next. Other plans are returned as they are.
-
-        Args:
-            arrays: The examples.
+    def task(self, data: "Dataset") -> Task:
+        """What turns the data into the network's inputs, fitted to the training part.
 
         Raises:
-            ValueError: A class without an example to be weighed, or a channel that cannot be standardised.
+            SettingError: The network does not take data of this kind.
+            ValueError: A channel of the images that cannot be standardised.
         """
-        if self.build_optimizer is not _unfitted:
-            return self
-        spec, loss, build = self.spec, self.loss, self.build_model
-        if spec.class_weight is not None:
-            each = losses.get(spec.loss, **spec.loss_options, reduction="none")
-            labels = arrays.train_labels.cpu()
-            loss = imbalance.weighted_loss(each, spec.class_weight, labels, arrays.num_classes)
-        if spec.pixels is not None:
-            build = pixels.standardised(build, arrays.train_images)
-        build_optimizer = optim.get(spec.optimizer)
-        scheduled = loss_schedule.scheduled_part(loss)
-        if scheduled is not None:
-            build_optimizer = loss_schedule.follow_epochs(
-                scheduled,
-                build_optimizer,
-                epochs=spec.epochs,
-                steps_per_epoch=-(-len(arrays.train_labels) // spec.batch_size),
+        kind = models.takes(self.spec.model)
+        if data.kind != kind:
+            raise SettingError(
+                f"the network {self.spec.model!r} takes {kind}, but {data.name} holds {data.kind}"
             )
-        return replace(self, loss=loss, build_model=build, build_optimizer=build_optimizer)
+        if kind == "images":
+            return Images(data, pixels=self.spec.pixels, augmentation=self.augmentation)
+        task: Task = _TASKS[kind](data)
+        return task
+
+    def fitted_loss(self, data: "Dataset") -> nn.Module:
+        """The loss, with weights of the classes by their frequency in training where the run has them.
+
+        Raises:
+            ValueError: A class without an example.
+        """
+        spec = self.spec
+        if spec.class_weight is None:
+            return self.loss
+        per_example = losses.get(spec.loss, **spec.loss_options, reduction="none")
+        labels = data.parts["train"].targets.cpu()
+        return imbalance.weighted_loss(per_example, spec.class_weight, labels, data.num_classes)
+
+    def scheduled_loss(self, loss: nn.Module) -> ScheduledLoss | None:
+        """The loss, or the one within it, that changes from epoch to epoch; None if nothing does."""
+        return scheduled_part(loss)
+
+    def optimizers(self, network: nn.Module) -> tuple[list[torch.optim.Optimizer], list[Schedule | None]]:
+        """As many optimisers as the step asks for, each with the schedule of its learning rate."""
+        made: list[torch.optim.Optimizer] = []
+        schedules: list[Schedule | None] = []
+        for _ in range(self.step.optimizers):
+            optimizer, schedule = self.build_optimizer(network.parameters(), **self.spec.optimizer_options)
+            if self.spec.schedule is not None:
+                schedule = clock.get(self.spec.schedule, optimizer.param_groups[0]["lr"])
+            made.append(optimizer)
+            schedules.append(schedule)
+        return made, schedules
+
+    def forward(self, network: nn.Module, device: torch.device) -> Callable[..., Tensor]:
+        """The network as it is called, in the run's number format."""
+        return precision.forward(network, self.spec.precision, device)
 
 
 @dataclass(frozen=True)
@@ -177,13 +124,14 @@ class ReplicaPlan:
         spec: What defines the run.
         replica: What it does not share with the others.
         momentum: Of SGD.
-        entry_points: As for :class:`RunPlan`.
+        modules: As for :class:`RunPlan`.
     """
 
     spec: RunSpec
     replica: Replica
     momentum: float
-    entry_points: tuple[str, ...]
+    modules: tuple[str, ...]
+    measuring_modules: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -193,7 +141,7 @@ class ReplicaPlan:
         return hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
 
     def hidden(self, num_features: int) -> int:
-        """Number of hidden units for a table with so many features; 0 for a linear classifier."""
+        """Number of hidden units for a table with this many features; 0 for a linear classifier."""
         return num_features if self.spec.model == "hidden" else 0
 
 
@@ -201,7 +149,7 @@ def plan_run(spec: RunSpec) -> RunPlan | ReplicaPlan:
     """Resolve the names of a run.
 
     Raises:
-        UnknownNameError: A model, loss, option, optimiser or augmentation there is not.
+        UnknownNameError: An unknown network, loss, option, optimiser, measure or augmentation.
         SettingError: A number out of its range, or a setting that the network cannot be trained with.
     """
     for name in ("epochs", "batch_size", "train_size", "test_size"):
@@ -210,64 +158,101 @@ def plan_run(spec: RunSpec) -> RunPlan | ReplicaPlan:
             continue
         if not isinstance(value, int) or value < 1:
             raise SettingError(f"{name} must be a whole number from 1; got {value!r}")
-    return _plan_replica(spec) if spec.model in TABLE_NETWORKS else _plan_images(spec)
+    return _plan_replica(spec) if spec.model in TABLE_NETWORKS else _plan_network(spec)
 
 
-def _plan_images(spec: RunSpec) -> RunPlan:
-    model = models.builder(spec.model)
+def scheduled_part(loss: nn.Module) -> ScheduledLoss | None:
+    """The loss, or the one within it, that changes from epoch to epoch; None if nothing does."""
+    for part in loss.modules():
+        if hasattr(part, "set_epoch") and getattr(part, "schedule", part) is not None:
+            return cast(ScheduledLoss, part)
+    return None
+
+
+def _plan_network(spec: RunSpec) -> RunPlan:
+    build = models.builder(spec.model)
     loss = losses.get(spec.loss, **spec.loss_options)
     optimizer = optim.get(spec.optimizer)
-    scheduled = loss_schedule.scheduled_part(loss)
+    scheduled = scheduled_part(loss)
     if scheduled is not None:
         try:
             scheduled.set_epoch(0, spec.epochs)
         except ValueError as error:
             raise SettingError(f"the loss {spec.loss!r} cannot be trained so: {error}") from error
     augmentation = augment.get(spec.augmentation)
-    measure = measures.get(spec.measures) if spec.measures is not None else None
-    epoch_measure = measures.get(spec.epoch_measures) if spec.epoch_measures is not None else None
-    used: list[Any] = [model, type(loss), optimizer, augmentation]
-    used += [each for each in (measure, epoch_measure) if each is not None]
-    if scheduled is not None:
-        used.append(loss_schedule.follow_epochs)
-    if spec.class_shares is not None:
-        used.append(imbalance.class_rows)
-    if spec.class_weight is not None:
-        if spec.class_weight not in imbalance.WEIGHTINGS:
-            raise UnknownNameError("class weight", spec.class_weight, imbalance.WEIGHTINGS)
-        used.append(imbalance.weighted_loss)
-    if spec.pixels is not None:
-        if spec.pixels not in pixels.SCALINGS:
-            raise UnknownNameError("scaling of pixels", spec.pixels, pixels.SCALINGS)
-        used.append(pixels.standardised)
-    build = model
-    if spec.precision is not None:
-        if spec.precision not in precision.FORMATS:
-            raise UnknownNameError("precision", spec.precision, precision.FORMATS)
-        build = precision.mixed(model, spec.precision)
-        used.append(precision.mixed)
-    needs_data = scheduled is not None or spec.class_weight is not None or spec.pixels is not None
+    kind = models.takes(spec.model)
+    if kind != "images" and (spec.augmentation != "none" or spec.pixels is not None):
+        raise SettingError(f"augmentation and pixels are for images; the network {spec.model!r} takes {kind}")
+    _check_choice("class weight", spec.class_weight, imbalance.WEIGHTINGS)
+    _check_choice("scaling of pixels", spec.pixels, SCALINGS)
+    _check_choice("precision", spec.precision, precision.FORMATS)
+    if spec.schedule is not None:
+        clock.get(spec.schedule, 1.0)
+    step = _step(spec)
+    at_end = [measures.get(name) for name in names(spec.measures)]
+    by_epoch = [measures.get(name) for name in names(spec.epoch_measures)]
+    by_step = [measures.get_step(name) for name in names(spec.step_measures)]
+    options = spec.model_options
+
+    def build_model(in_shape: tuple[int, ...], num_classes: int) -> nn.Module:
+        network: nn.Module = build(in_shape, num_classes, **options)
+        return network
+
+    used: list[Any] = [
+        build,
+        type(loss),
+        optimizer,
+        augmentation,
+        type(step),
+        _TASKS[kind],
+        *by_epoch,
+        *by_step,
+    ]
+    used += [imbalance.weighted_loss] if spec.class_weight is not None else []
+    used += [precision.forward] if spec.precision is not None else []
+    used += [clock.get] if spec.schedule is not None else []
     return RunPlan(
         spec,
-        build,
+        build_model,
         loss,
-        _unfitted if needs_data else optimizer,
+        optimizer,
         augmentation,
-        ("lossbook.training.engine:train", *(f"{part.__module__}:{part.__qualname__}" for part in used)),
-        measure,
-        epoch_measure,
+        step,
+        tuple(at_end),
+        tuple(by_epoch),
+        tuple(by_step),
+        modules_of(used, "lossbook.training.loop", "lossbook.training.selection"),
+        modules_of(at_end),
     )
 
 
-def _unfitted(*_: Any, **__: Any) -> optim.Optimizer:
-    raise SettingError(
-        "this plan rests on the training examples (class weights, scaled pixels, or a loss that changes from "
-        "epoch to epoch); train plan.fitted(arrays) instead"
-    )
+def _step(spec: RunSpec) -> steps.Step:
+    if spec.step not in (None, "plain", "complement"):
+        raise UnknownNameError("step", spec.step, ("plain", "complement"))
+    if spec.accumulate is not None:
+        if spec.step == "complement":
+            raise SettingError("a complement step does not accumulate gradients; leave accumulate out")
+        if not isinstance(spec.accumulate, int) or not 1 <= spec.accumulate <= spec.batch_size:
+            raise SettingError(
+                f"accumulate must be a number of parts, from 1 to the batch size; got {spec.accumulate!r}"
+            )
+        return steps.AccumulatedStep(spec.accumulate)
+    return ComplementStep() if spec.step == "complement" else steps.PlainStep()
+
+
+def modules_of(used: Sequence[Any], *more: str) -> tuple[str, ...]:
+    """The package's modules that some functions and classes are defined in, and more by name; sorted."""
+    found = {part.__module__ for part in used if part.__module__.partition(".")[0] == "lossbook"}
+    return tuple(sorted({*found, *more}))
+
+
+def _check_choice(what: str, name: str | None, choices: Sequence[str]) -> None:
+    if name is not None and name not in choices:
+        raise UnknownNameError(what, name, choices)
 
 
 def _plan_replica(spec: RunSpec) -> ReplicaPlan:
-    loss = losses.get(spec.loss, **spec.loss_options)
+    losses.get(spec.loss, **spec.loss_options)
     if spec.optimizer != "sgd":
         raise SettingError(f"the network {spec.model!r} is trained with 'sgd'; got {spec.optimizer!r}")
     options = {"lr", "momentum"}
@@ -278,18 +263,14 @@ def _plan_replica(spec: RunSpec) -> ReplicaPlan:
         raise SettingError(
             f"the network {spec.model!r} needs a learning rate, optimizer_options={{'lr': ...}}"
         )
-    whole = ("train_size", "test_size", "validation_size", "class_shares", "class_weight")
-    if spec.augmentation != "none" or any(
-        getattr(spec, name) is not None
-        for name in (*whole, "precision", "pixels", "measures", "epoch_measures")
-    ):
-        raise SettingError(
-            "a run on a table takes the whole table as it is, without augmentation, class weights, mixed "
-            "precision, scaled pixels or further measures"
-        )
-    # In closed form nothing of a loss's own code is run but its schedule.
-    used = getattr(loss, "schedule", None) if has_closed_form(loss) else loss
-    used_code = () if used is None else (f"{type(used).__module__}:{type(used).__qualname__}",)
+    takes = {"loss_options", "optimizer_options"}
+    others = RunSpec(spec.dataset, spec.model, spec.loss, spec.optimizer, spec.batch_size, spec.epochs)
+    for name, value in spec.config.items():
+        if name not in takes and value != others.config.get(name):
+            raise SettingError(
+                f"a run on a table takes the whole table as it is, with nothing but a loss, an optimiser, a "
+                f"batch size and a number of epochs; got {name} {value!r}"
+            )
     replica = Replica(
         spec.loss,
         float(spec.optimizer_options["lr"]),
@@ -301,10 +282,5 @@ def _plan_replica(spec: RunSpec) -> ReplicaPlan:
         spec,
         replica,
         float(spec.optimizer_options.get("momentum", 0.0)),
-        (
-            "lossbook.datasets.tables:load_table",
-            "lossbook.datasets.uci121:split",
-            "lossbook.training.replicas:train_replicas",
-            *used_code,
-        ),
+        ("lossbook.datasets.tables", "lossbook.datasets.uci121", "lossbook.training.replicas"),
     )

@@ -1,48 +1,66 @@
-"""Networks in mixed precision: the wide sums in half the bits, weights and loss in float32."""
+"""The number format of a network's matrix products and convolutions; weights and loss stay in float32."""
 
+import functools
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-#: Number formats of a run besides float32, by name.
-FORMATS = {"bfloat16": torch.bfloat16}
+#: What a run may ask for besides float32. ``native`` is bfloat16 where the machine multiplies it faster than
+#: float32, and float32 elsewhere; a record states which it was.
+FORMATS = ("bfloat16", "native")
+
+#: Instructions of a processor that multiply bfloat16, as Linux names them.
+_FLAGS = ("amx_bf16", "avx512_bf16")
 
 
-class MixedPrecision(nn.Module):
-    """A network whose matrix products and convolutions are made in a shorter number format.
+def used(asked: str | None, device: torch.device) -> str:
+    """The format that a run's products have on a device, ``float32`` or ``bfloat16``.
 
-    Weights and their gradients stay in float32, and so do the operations that PyTorch's autocast keeps there.
+    Args:
+        asked: One of :data:`FORMATS`, or None.
+        device: Where the run is trained.
+    """
+    if asked == "native":
+        return "bfloat16" if native(device) else "float32"
+    return asked or "float32"
+
+
+def native(device: torch.device) -> bool:
+    """Whether a device has instructions of its own for bfloat16."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return device.type == "cpu" and any(flag in _processor_flags() for flag in _FLAGS)
+
+
+@functools.cache
+def _processor_flags() -> frozenset[str]:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("flags"):
+                return frozenset(line.partition(":")[2].split())
+    except OSError:
+        pass
+    return frozenset()
+
+
+def forward(network: nn.Module, asked: str | None, device: torch.device) -> Callable[..., Tensor]:
+    """The network as it is called: in the format asked for, with a result in float32 for the loss.
+
     bfloat16 has float32's range, so gradients need no scaling.
 
     Args:
-        network: The network; its parameters become this module's, under the prefix ``network``.
-        dtype: The number format.
+        network: The network.
+        asked: One of :data:`FORMATS`, or None.
+        device: Where the run is trained.
     """
+    if used(asked, device) == "float32":
+        return network
 
-    def __init__(self, network: nn.Module, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.network = network
-        self.dtype = dtype
-
-    def forward(self, input: Tensor) -> Tensor:
-        """Evaluate the network; the result is float32, for the loss."""
-        with torch.autocast(input.device.type, dtype=self.dtype):
-            output: Tensor = self.network(input)
+    def mixed(*inputs: Tensor) -> Tensor:
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            output: Tensor = network(*inputs)
         return output.float()
 
-
-def mixed(
-    build: Callable[[tuple[int, int, int], int], nn.Module], name: str
-) -> Callable[[tuple[int, int, int], int], nn.Module]:
-    """Let a network's builder make it in mixed precision; the weights drawn are the same.
-
-    Args:
-        build: From input shape ``(C, H, W)`` and number of classes to the network.
-        name: One of :data:`FORMATS`.
-    """
-
-    def wrapped(shape: tuple[int, int, int], num_classes: int) -> nn.Module:
-        return MixedPrecision(build(shape, num_classes), FORMATS[name])
-
-    return wrapped
+    return mixed

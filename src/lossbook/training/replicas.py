@@ -8,7 +8,6 @@ Replicas meet in no operation that mixes their numbers, and none whose rounding 
 So a replica's result does not depend on which others ran beside it.
 """
 
-import importlib
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,8 +20,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from lossbook import losses
+from lossbook.training import checkpoint as checkpoints
 from lossbook.training.batched_losses import WHOLE, LossBatch, grouped, has_closed_form
-from lossbook.training.engine import OutOfTimeError, _derive, _generator, _load, _save
+from lossbook.training.checkpoint import OutOfTimeError
+from lossbook.training.rng import derive, generator
 
 #: Accuracy and cross-entropy, which all losses can be compared by, on each part of the data.
 REPLICA_CURVES = (
@@ -32,7 +34,6 @@ REPLICA_CURVES = (
 )
 Ties = Literal["first", "last"]
 
-_CHECKPOINT_SECONDS = 20.0
 # Always so many, as rounding may depend on the number; and whole vectors.
 _EVALUATION_ROWS = 4 * WHOLE
 _INDEX_ELEMENTS = 2**22
@@ -102,6 +103,7 @@ class ReplicaResult:
             the first.
         gradient: ``closed form`` or ``torch.func``, how its loss was differentiated.
         seconds: Its share of the time spent, by epoch the time over the number of replicas in training.
+        together: How many replicas were trained together.
     """
 
     status: str
@@ -109,6 +111,7 @@ class ReplicaResult:
     selected_epoch: int | None
     gradient: str
     seconds: float
+    together: int
 
     def selected(self, curve: str) -> float:
         """A curve's value at the selected epoch, for example of ``test_accuracy``; NaN if there is none."""
@@ -146,6 +149,7 @@ class _Member:
     curves: dict[str, list[float]]
     status: str = "training"
     seconds: float = 0.0
+    together: int = 1
 
 
 def train_replicas(
@@ -179,9 +183,9 @@ def train_replicas(
         batch_size: Examples a step.
         momentum: :math:`\mu`, from 0 to below 1.
         ties: Which epoch to select if several have the highest validation accuracy, ``first`` or ``last``.
-        checkpoint: File to continue from and to save to now and then; removed at the end.
-        code: Hash of the code and of the data; a checkpoint with another one is not continued, nor is one of
-            other replicas.
+        checkpoint: File to continue from and to save to now and then, and at the end; the caller deletes it.
+        code: Hash of the code and of the data; a checkpoint with another one is not continued, nor is one in
+            which some of the replicas are missing.
         deadline: ``time.monotonic()`` by which to stop.
         on_epoch: Called with the number of epochs done, after each.
 
@@ -197,18 +201,11 @@ def train_replicas(
     _check(replicas, arrays, hidden, batch_size, momentum)
     select_epoch([], ties)
     shapes = _shapes(arrays, hidden)
-    settings = repr((list(replicas), shapes, arrays.train_inputs.dtype, batch_size, momentum))
+    settings = repr((shapes, arrays.train_inputs.dtype, batch_size, momentum))
     with _one_thread(arrays.train_inputs.device), torch.no_grad():
         members = _start(replicas, arrays, shapes)
         parts = {name: _with_ones(*arrays.part(name)) for name in ("train", "validation", "test")}
-        done = 0
-        state = _load(checkpoint, code)
-        if state is not None and state["settings"] == settings:
-            done = state["epochs"]
-            for member, saved in zip(members, state["members"], strict=True):
-                for name, value in saved.items():
-                    old = getattr(member, name)
-                    setattr(member, name, value.to(old.device) if isinstance(old, Tensor) else value)
+        done = _restore(members, checkpoints.load(checkpoint, code), settings)
 
         program: _Program | None = None
         saved_at = time.monotonic()
@@ -230,17 +227,32 @@ def train_replicas(
                 on_epoch(epoch + 1)
             left = any(member.status == "training" for member in members)
             out_of_time = left and now + (now - started) > deadline
-            if checkpoint is not None and (out_of_time or now - saved_at > _CHECKPOINT_SECONDS):
+            if checkpoint is not None and (out_of_time or not left or now - saved_at > checkpoints.SECONDS):
                 program.hand_back()
-                names = ("weights", "velocity", "curves", "status", "seconds")
-                saved = [{name: getattr(member, name) for name in names} for member in members]
-                _save(checkpoint, {"code": code, "settings": settings, "epochs": epoch + 1, "members": saved})
+                held = {repr(m.replica): {name: getattr(m, name) for name in _SAVED} for m in members}
+                checkpoints.save(
+                    checkpoint, {"code": code, "settings": settings, "epochs": epoch + 1, "members": held}
+                )
                 saved_at = now
             if out_of_time:
                 raise OutOfTimeError
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     return [_result(member, ties) for member in members]
+
+
+_SAVED = ("weights", "velocity", "curves", "status", "seconds", "together")
+
+
+def _restore(members: Sequence["_Member"], state: Mapping[str, Any] | None, settings: str) -> int:
+    """Take replicas up where a checkpoint left them; how many epochs were done."""
+    if state is None or state["settings"] != settings:
+        return 0
+    if any(repr(member.replica) not in state["members"] for member in members):
+        return 0
+    for member in members:
+        for name, value in state["members"][repr(member.replica)].items():
+            old = getattr(member, name)
+            setattr(member, name, value.to(old.device) if isinstance(old, Tensor) else value)
+    return int(state["epochs"])
 
 
 def _result(member: _Member, ties: Ties) -> ReplicaResult:
@@ -250,6 +262,7 @@ def _result(member: _Member, ties: Ties) -> ReplicaResult:
         select_epoch(member.curves["validation_accuracy"], ties),
         "closed form" if has_closed_form(member.loss) else "torch.func",
         member.seconds,
+        member.together,
     )
 
 
@@ -320,25 +333,24 @@ def _start(
 ) -> list[_Member]:
     like = arrays.train_inputs
     first = {seed: _initial(seed, shapes).to(like) for seed in {replica.seed for replica in replicas}}
-    # Imported by its name: the hash of the code behind a record follows imports, and would count every loss.
-    # A record names the loss it used.
-    get = importlib.import_module("lossbook.losses").get
     modules: dict[str, nn.Module] = {}
     members = []
     for replica in replicas:
         key = repr((replica.loss, sorted(replica.loss_options.items()), replica.epochs))
         if key not in modules:
-            modules[key] = get(replica.loss, **replica.loss_options).to(like.device)
+            modules[key] = losses.get(replica.loss, **replica.loss_options).to(like.device)
         weights = first[replica.seed].clone()
         curves: dict[str, list[float]] = {name: [] for name in REPLICA_CURVES}
-        members.append(_Member(replica, modules[key], weights, torch.zeros_like(weights), curves))
+        member = _Member(replica, modules[key], weights, torch.zeros_like(weights), curves)
+        member.together = len(replicas)
+        members.append(member)
     return members
 
 
 def _initial(seed: int, shapes: Sequence[tuple[int, int]]) -> Tensor:
     """The weights of ``torch.nn.Linear`` layers made in order after seeding, as one vector."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(_derive(seed, "weights", 0))
+        torch.manual_seed(derive(seed, "weights", 0))
         layers = [nn.Linear(rows - 1, columns, dtype=torch.float32) for rows, columns in shapes]
     parts = [part for layer in layers for part in (layer.weight.t().reshape(-1), layer.bias)]
     return torch.cat(parts).detach()
@@ -421,7 +433,7 @@ class _Program:
         # The last batch is filled up with any example; the losses leave it out.
         orders = torch.zeros(len(self._seeds), steps * size, dtype=torch.int64)
         for order, seed in zip(orders, self._seeds, strict=True):
-            order[: len(labels)] = torch.randperm(len(labels), generator=_generator(seed, "order", epoch))
+            order[: len(labels)] = torch.randperm(len(labels), generator=generator(seed, "order", epoch))
         block = max(1, _INDEX_ELEMENTS // (len(self.members) * size))
         for start in range(0, steps, block):
             rows = orders.view(-1, steps, size)[:, start : start + block]
