@@ -37,7 +37,7 @@ import yaml
 
 from lossbook import paths
 from lossbook.errors import LossbookError, UnknownNameError
-from lossbook.results.code import imported_modules, module_closure, module_closure_hash
+from lossbook.results.code import code_hash, imported_modules, module_closure
 from lossbook.results.store import Store, shard_files
 
 PROFILES = ("smoke", "quick", "paper")
@@ -357,7 +357,7 @@ def notebook_inputs(name: str, profile: str) -> str:
     files = [data / "published" / ("" if paper == "synthesis" else paper)]
     if "lossbook.report.errata" in closure:
         files.append(data / "errata.yaml")
-    if "lossbook.datasets" in closure:
+    if any(module.startswith("lossbook.datasets") for module in closure):
         files.append(data / "datasets.yaml")
     records: list[Path] = []
     for experiment in experiments_of(name):
@@ -368,7 +368,7 @@ def notebook_inputs(name: str, profile: str) -> str:
     return json.dumps(
         {
             "source": _hash_files([notebook_source(name)]),
-            "code": module_closure_hash(modules),
+            "code": code_hash(modules),
             "data": _hash_files(files),
             "records": _hash_files(records),
         }
@@ -377,7 +377,7 @@ def notebook_inputs(name: str, profile: str) -> str:
 
 def experiment_inputs(experiment: str) -> str:
     """The code that declares and trains an experiment, as a hash."""
-    return module_closure_hash([module for module, names in _declared().items() if experiment in names])
+    return code_hash([module for module, names in _declared().items() if experiment in names])
 
 
 def book_inputs() -> str:
@@ -973,12 +973,12 @@ def step_experiment(
 
 def _check_finished(outcome: Any, what: str, again: bool) -> None:
     left = [run for run in outcome.left if run.spec.dataset not in outcome.unavailable]
-    stale = [r for r in outcome.stale if again and r.config["dataset"] not in outcome.unavailable]
-    if left or stale:
+    old = [r for r in outcome.unattested if again and r.config["dataset"] not in outcome.unavailable]
+    if left or old:
         from lossbook.experiments.runner import holders
 
         held = "".join(f"; in hand: {holder}" for holder in holders(left))
-        number = len(left) + len(stale)
+        number = len(left) + len(old)
         raise UnfinishedError(f"{number} runs of {what} are left; the same command goes on with them{held}")
 
 

@@ -5,13 +5,15 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from lossbook import experiments
+from lossbook import experiments, paths
 from lossbook.cli import app, main
 from lossbook.experiments import Cell, Experiment, Profile
-from lossbook.results import Record
+from lossbook.results import Record, Store, arrays, attestation
 from lossbook.training import RunSpec
 
 SPEC = RunSpec(
@@ -75,10 +77,12 @@ def test_run_show_export_and_run_again(lossbook, tmp_path):
     status, out, _ = lossbook("results", "show", "toy/table1")
     assert status == 0
     assert SPEC.key in out
-    assert "today's" in out
+    assert "fresh" in out
+    assert "digits" in out  # what it was trained on, which its labels do not say
 
     status, out, _ = lossbook("results", "export", "toy/table1")
     (row,) = csv.DictReader(io.StringIO(out))
+    assert row["trust"] == "fresh"
     assert (row["key"], row["label_loss"], row["dataset_used"]) == (SPEC.key, "nllr", "digits")
     assert 0 <= float(row["test_accuracy"]) <= 1
 
@@ -114,6 +118,8 @@ def test_a_summary_says_what_was_run(lossbook, tmp_path):
         (["results", "show", "toy/tabel1"], "unknown experiment with records"),
         (["results", "export", "--format", "jsn"], "did you mean 'jsonl'"),
         (["results", "merge", "toy/table2"], "did you mean 'toy/table1'"),
+        (["results", "attest", "li2020/tabel3"], "unknown experiment with published records"),
+        (["results", "attest", "--budget", "0"], "positive number of minutes"),
         (["results", "merge", "--profile", "smok"], "did you mean 'smoke'"),
         (["run", "toy/table1", "--profile", "smoke", "--device", "cuda:²"], "unknown device 'cuda:²'"),
         (["rnu"], "rnu"),
@@ -124,6 +130,81 @@ def test_a_mistake_is_a_sentence_and_status_2(lossbook, words, message):
     assert status == 2
     assert message in err
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl"])
+def test_an_export_of_a_profile_that_is_elsewhere_leaves_the_file_alone(lossbook, tmp_path, format):
+    lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1")
+    target = tmp_path / "full.csv"
+    target.write_text("full")
+    words = ("results", "export", "toy/table1", "--profile", "keras12", "--output", str(target))
+    status, _, err = lossbook(*words, "--format", format)
+    assert (status, target.read_text()) == (2, "full")
+    assert "unknown profile of toy/table1 with records 'keras12'" in err
+    assert "There are: smoke" in err
+
+
+def test_an_export_without_records_leaves_the_file_alone(lossbook, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "published_results", lambda: None)
+    target = tmp_path / "full.csv"
+    target.write_text("full")
+    status, _, err = lossbook("results", "export", "--output", str(target))
+    assert (status, target.read_text()) == (2, "full")
+    assert "no records to export" in err
+
+
+def test_an_export_has_the_arrays_that_lie_in_files(lossbook, tmp_path):
+    lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1")
+    store = Store()
+    (record,) = store.records("toy/table1")
+    array = np.arange(6.0).reshape(2, 3)
+    files = {"metrics/features": arrays.write(store.working / "toy/table1", array)}
+    store.append(replace(record, files=files, provenance=record.provenance | {"finished": "2099"}))
+    words = ("results", "export", "toy/table1", "--format", "jsonl")
+    assert "--output copies them" in lossbook(*words)[2]
+    target = tmp_path / "data/toy/table1/smoke.jsonl"
+    assert lossbook(*words, "--output", str(target))[0] == 0
+    exported = Store(tmp_path / "none", tmp_path / "data")
+    (again,) = exported.records()
+    assert (exported.array(again, "metrics/features") == array).all()
+    assert exported.problems() == []
+
+
+def test_damaged_lines_are_checked_and_fixed(lossbook, tmp_path):
+    lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1")
+    assert lossbook("results", "check") == (0, "every line is a record, as it was written\n", "")
+    path = tmp_path / "build/results/toy/table1/smoke.jsonl"
+    whole = path.read_text()
+    path.write_text(whole.replace('"seed":0', '"seed":"0"', 1) + whole[:40] + "\n")
+    status, out, err = lossbook("results", "check")
+    assert status == 2
+    assert out.startswith(f"{path}, line 1: seed is '0', not a whole number\n{path}, line 2: ")
+    assert "2 lines are damaged and passed over; `lossbook results check --fix`" in err
+    status, out, _ = lossbook("results", "check", "--fix")
+    assert status == 0
+    assert "line 1: seed is '0', not a whole number; set right" in out
+    assert f"moved to {path}.damaged" in out
+    assert path.read_text() == whole
+
+
+def test_attest_trains_the_published_ones_again_and_says_what_it_found(lossbook, tmp_path, monkeypatch):
+    lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1")
+    (record,) = Store().records("toy/table1")
+    record = replace(record, provenance=record.provenance | {"code": "then"})
+    (tmp_path / "build/results/toy/table1/smoke.jsonl").unlink()
+    Store(tmp_path / "published").append(record)
+    monkeypatch.setattr(paths, "published_results", lambda: tmp_path / "published")
+    monkeypatch.setattr(attestation, "path_of", lambda name: tmp_path / f"attestations/{name}.jsonl")
+    attestation.forget()
+    assert "unattested" in lossbook("results", "show", "toy/table1")[1]
+    assert "1 unattested" in lossbook("results", "list")[1]
+    status, out, _ = lossbook("results", "attest", "toy/table1")
+    assert status == 0
+    assert "exactly" in out
+    assert "1 runs trained again, 0 attested before, 0 left" in out
+    assert "attested (exact)" in lossbook("results", "show", "toy/table1")[1]
+    assert "0 runs trained again, 1 attested before, 0 left" in lossbook("results", "attest")[1]
+    attestation.forget()
 
 
 def test_a_damaged_record_is_reported_and_the_rest_is_shown(lossbook, tmp_path):

@@ -2,7 +2,10 @@
 
 from dataclasses import replace
 
+import pytest
+
 from lossbook import experiments, report
+from lossbook.errors import UnknownNameError
 from lossbook.results import Record, Store
 
 EXPERIMENT = "battash2021/table4"
@@ -52,3 +55,21 @@ def test_a_part_is_shown_once_and_under_the_name_of_the_whole(tmp_path):
     assert len(found.records) == 2
     # A page made at the part has it under its own name.
     assert set(report.records("li2020/table3", "cnn2c", store=store).by_profile) == {"paper", "cnn2c"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "labels", "message"),
+    [
+        ("papper", {"loss": "ce"}, "unknown profile of yao2018/table1 'papper'; did you mean 'paper'"),
+        ("quick", {"los": "ce"}, "unknown label of yao2018/table1 'los'; did you mean 'loss'"),
+    ],
+)
+def test_a_name_that_the_experiment_does_not_have_is_refused(make_record, profile, labels, message):
+    found = report.Evidence("yao2018/table1", "quick", {"quick": [make_record(0.9)]})
+    assert found.runs("quick", loss="ce").records
+    assert found.runs("paper", loss="ce").records == ()
+    with pytest.raises(UnknownNameError, match=message):
+        found.runs(profile, **labels)
+    if profile == "quick":
+        with pytest.raises(UnknownNameError, match=message):
+            found.best(**labels)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,19 +13,22 @@ from lossbook.losses import LGLINRLoss
 from lossbook.report import Evidence, style
 from lossbook.report import li2020_calibration as calibration
 from lossbook.results import Record
-from lossbook.training import measures
+from lossbook.training.measures import reliability as measures
 
 PROFILE = "paper"
 SIZE = 10_000
 
 
-def measured(over: float) -> dict[str, float]:
-    """A network whose confidence lies so much above its accuracy: 0.9 in every image."""
+def measured(over: float) -> dict[str, Any]:
+    """A network whose confidence lies this much above its accuracy: 0.9 in every image."""
     p = torch.full((SIZE, 10), (1 - 0.9) / 9, dtype=torch.float64)
     p[:, 0] = 0.9
     labels = torch.zeros(SIZE, dtype=torch.long)
     labels[: round(SIZE * (1 - 0.9 + over))] = 1
-    found = measures.reliability(p, labels)
+    found = {
+        name: value.tolist() if isinstance(value, torch.Tensor) else value
+        for name, value in measures.reliability(p, labels).items()
+    }
     return found | {"test_accuracy": 0.9 - over}
 
 
@@ -98,9 +102,7 @@ def test_the_floor_is_what_chance_gives():
     errors = [measures.ece(p, torch.as_tensor(rng.uniform(size=4000)) < p) for _ in range(1000)]
     counts = np.histogram(p, bins=15, range=(0, 1))[0]
     sums = np.histogram(p, bins=15, range=(0, 1), weights=p)[0]
-    metrics = {f"top_count/{b}": float(counts[b]) for b in range(15)}
-    metrics |= {f"top_probability/{b}": float(sums[b]) for b in range(15)}
-    metrics |= {f"top_right/{b}": 0.0 for b in range(15)}
+    metrics = {"top_count": counts.tolist(), "top_probability": sums.tolist(), "top_right": [0.0] * 15}
     record = replace(evidence(known, seeds=1).records[0], metrics=metrics)
     made = calibration.derived(Evidence("e", PROFILE, {PROFILE: [record]})).records[0]
     assert made.metrics["floor"] == pytest.approx(np.mean(errors), rel=0.05)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lossbook import experiments
@@ -14,32 +15,35 @@ from lossbook.results import Record
 SIMILAR = (0, 2, 4, 6)
 
 
-def curves(
-    area: float, own: float = 0.6, similar: float = 0.1, other: float = 0.01
-) -> dict[str, list[float]]:
+def curves(area: float, own: float = 0.6, similar: float = 0.1, other: float = 0.01) -> dict[str, list[Any]]:
     """Two epochs; at the end, each similar class gets ``similar`` of the shirt, each other one ``other``."""
-    found: dict[str, list[float]] = {"test_accuracy": [0.5, 0.8]}
+    found: dict[str, list[Any]] = {"test_accuracy": [0.5, 0.8]}
+    # A row per class, and one of the classes that are not similar.
+    probability, auc = np.full((2, 11, 10), np.nan), np.full((2, 11, 10), np.nan)
+    for k in SIMILAR:
+        for j in (*SIMILAR, 10):
+            end = {k: own, 10: other}.get(j, similar)
+            probability[:, j, k] = 0.1, end
+            if j != k:
+                auc[:, j, k] = 0.5, 0.99 if j == 10 else area
     for part in ("train", "test"):
         found |= {f"{part}_hardest": [0.4, 0.2], f"{part}_rest": [0.05, 0.01]}
         found |= {f"{part}_hardest_class": [0.3, 0.12], f"{part}_other_classes": [0.05, 0.02]}
-        for k in SIMILAR:
-            for j in SIMILAR:
-                found[f"{part}_probability/{j}/{k}"] = [0.1, own if j == k else similar]
-                if j != k:
-                    found[f"{part}_auc/{j}/{k}"] = [0.5, area]
-            found[f"{part}_probability/other/{k}"] = [0.1, other]
-            found[f"{part}_auc/other/{k}"] = [0.5, 0.99]
+        found |= {f"{part}_probability": _lists(probability), f"{part}_auc": _lists(auc)}
     return found
 
 
-def counts(right: int) -> dict[str, float]:
-    """Of 1,000 images of a similar class so many right, 30 taken for an ankle boot, the rest for the next."""
-    found = {f"count/{i}/{j}": 0.0 for i in range(10) for j in range(10)}
+def _lists(values: np.ndarray) -> list[Any]:
+    found: list[Any] = np.where(np.isnan(values), None, values.astype(object)).tolist()
+    return found
+
+
+def counts(right: int) -> dict[str, list[list[float]]]:
+    """Of 1,000 images of a similar class, this many right, 30 as an ankle boot, the rest as the next."""
+    found = np.zeros((10, 10))
     for row, k in enumerate(SIMILAR):
-        found[f"count/{k}/{k}"] = float(right)
-        found[f"count/{k}/9"] = 30.0
-        found[f"count/{k}/{SIMILAR[(row + 1) % 4]}"] = 970.0 - right
-    return found
+        found[k, k], found[k, 9], found[k, SIMILAR[(row + 1) % 4]] = right, 30, 970 - right
+    return {"count": found.tolist()}
 
 
 def evidence(
@@ -93,14 +97,18 @@ def test_what_is_derived_by_hand() -> None:
     assert record.metrics["similar_confusions"] == pytest.approx(27.0)
     assert record.curves["test_similar_auc"] == pytest.approx([0.5, 0.9])
     # What was there stays.
-    assert record.metrics["count/0/0"] == 700
+    assert record.metric("count/0/0") == 700
     assert record.curves["test_accuracy"] == [0.5, 0.8]
 
 
 def test_a_missing_value_stays_missing() -> None:
     found = evidence(same)
     record = found.by_profile["subset"][0]
-    broken = {name: [*values[:-1], None] for name, values in record.curves.items()}
+    none = _lists(np.full((11, 10), np.nan))
+    broken = {
+        name: [*values[:-1], none if isinstance(values[-1], list) else None]
+        for name, values in record.curves.items()
+    }
     again = modality.derived(
         replace(found, by_profile={"subset": [replace(record, curves=broken, status="diverged")]})
     )

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from lossbook.report import Runs, tables
-from lossbook.results import Record
 
 
 def test_a_mean_states_its_interval_and_its_runs(make_record: Any) -> None:
@@ -57,12 +56,11 @@ def test_the_best_epoch_is_not_the_last(make_record: Any) -> None:
     assert Runs(runs.records, epochs=1).values("best_test_accuracy") == {0: 0.9}
 
 
-def test_records_of_changed_code_are_marked(make_record: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = Runs((make_record(0.9),))
-    assert tables.STALE not in tables.mean_cell(runs, "test_accuracy").text
-    monkeypatch.setattr(Record, "stale", True)
-    assert tables.mean_cell(runs, "test_accuracy").text.endswith(tables.STALE)
-    assert tables.STALE_NOTE in tables.notes([runs])
+@pytest.mark.parametrize(("trust", "marked"), [("fresh", False), ("attested", False), ("unattested", True)])
+def test_unattested_records_alone_are_marked(make_record: Any, trust: str, marked: bool) -> None:
+    runs = Runs((make_record(0.9), make_record(0.9, seed=1, trust=trust)))
+    assert tables.mean_cell(runs, "test_accuracy").text.endswith(tables.UNATTESTED) == marked
+    assert (tables.UNATTESTED_NOTE in tables.notes([runs])) == marked
 
 
 def test_profiles_do_not_share_a_cell(make_record: Any) -> None:

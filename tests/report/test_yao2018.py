@@ -464,7 +464,7 @@ def test_at_a_glance_shows_the_best_there_is(store: Store, make_record: MakeReco
     assert frame["Status"][8] == "reduced"
     assert ", 2 epochs, 1 seed" in frame["Ours is made with"][4]
     assert ce.key in {r.key for r in records}
-    assert tables.STALE not in "".join(shown)
+    assert tables.UNATTESTED not in "".join(shown)
 
 
 def test_embedded_data_do_not_count_at_a_glance(store: Store, make_record: MakeRecord) -> None:

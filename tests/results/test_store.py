@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -9,10 +10,12 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lossbook.errors import LossbookError
-from lossbook.results import Record, Store, store
+from lossbook.results import Record, Store, arrays, store
+from lossbook.results.attestation import Trust, digest_of, line_of
 
 
 def make_record(key="0123456789abcdef", **changes):
@@ -66,23 +69,15 @@ def test_a_run_that_two_profiles_share_has_a_record_in_each(folder):
     assert {r.profile: r.metrics["m"] for r in folder.records()} == {"quick": 0.6, "paper": 0.7}
 
 
-def test_a_record_of_todays_code_counts_before_a_newer_one_of_other_code(folder, monkeypatch):
-    monkeypatch.setattr(store, "_current_hash", lambda entry_points: "now")
-    for code, finished in (("now", "2026-01-01T00:00:00Z"), ("then", "2026-02-01T00:00:00Z")):
-        provenance = {"code": code, "entry_points": ["a:b"], "finished": finished}
-        folder.append(make_record(provenance=provenance))
+@pytest.mark.parametrize("better", ["fresh", "attested"])
+def test_a_trusted_record_counts_before_a_newer_one_that_is_not(folder, monkeypatch, better):
+    monkeypatch.setattr(
+        store.attestation, "trust", lambda experiment, config, made: Trust(made["code"]), raising=True
+    )
+    for code, finished in ((better, "2026-01-01T00:00:00Z"), ("unattested", "2026-02-01T00:00:00Z")):
+        folder.append(make_record(provenance={"code": code, "finished": finished}))
     (record,) = folder.records()
-    assert record.provenance["code"] == "now"
-    assert record.stale is False
-
-
-def test_staleness_is_unknown_without_entry_points():
-    assert make_record().stale is None
-
-
-def test_a_record_whose_code_is_gone_is_stale():
-    gone = {"code": "x", "entry_points": ["lossbook.training.engine:no_such_function"]}
-    assert make_record(provenance=gone).stale is True
+    assert record.trust.state == better
 
 
 def test_damaged_lines_are_reported_and_left_alone(folder):
@@ -92,8 +87,199 @@ def test_damaged_lines_are_reported_and_left_alone(folder):
     with pytest.warns(UserWarning, match="is not a record") as caught:
         assert [r.key for r in folder.records()] == ["a" * 16]
     assert len(caught) == 3
-    assert "line 2" in str(caught[0].message)
+    assert f"{path}, line 2" in str(caught[0].message)
+    assert "results check --fix" in str(caught[0].message)
     assert path.read_text().startswith(whole + whole[:40])
+
+
+def rewritten(record, **changes):
+    """The line of a record with a digest of its own after a change of its fields."""
+    content = json.loads(record.to_json()) | changes
+    del content["digest"]
+    content = {name: value for name, value in content.items() if value is not ...}
+    return line_of(content | {"digest": digest_of(content)})
+
+
+MADE = {"code": "x", "finished": "2026-01-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"key": 7}, "key is 7, not text"),
+        ({"seed": "0"}, "seed is '0', not a whole number"),
+        ({"seed": True}, "seed is True, not a whole number"),
+        ({"seed": 0.5}, "seed is 0.5, not a whole number"),
+        ({"labels": []}, "labels is [], not an object"),
+        ({"status": "done"}, "status is 'done', not finished or diverged"),
+        ({"metrics": {"m": "0.5"}}, "metrics m holds '0.5', which is not a number"),
+        ({"metrics": {"m": [[1], [True]]}}, "metrics m holds True"),
+        ({"metrics": {"m": [[1, 2], [3]]}}, "metrics m is an array whose rows differ in length"),
+        ({"metrics": {"m": [1, [2]]}}, "metrics m is an array whose rows differ in length"),
+        ({"curves": {"m": 0.5}}, "curves m is 0.5, not a list"),
+        ({"curves": {"m": [0.5, {}]}}, "curves m holds {}"),
+        ({"steps": {"m": ["x"]}}, "steps m holds 'x'"),
+        ({"weights": {"end": 1}}, "weights end is 1, not text"),
+        ({"files": {"metrics/f": {"path": "arrays/x.npz"}}}, "files metrics/f is"),
+        ({"provenance": MADE | {"seconds": "1"}}, "provenance seconds is '1'"),
+        ({"provenance": MADE | {"modules": "a"}}, "provenance modules is 'a'"),
+        ({"curves": ...}, "no curves"),
+        ({"more": 1}, "unknown field 'more'"),
+        ({"schema": 2.0}, "schema 2.0, this version reads 2"),
+        ({"schema": ...}, "schema None"),
+    ],
+)
+def test_a_field_of_the_wrong_type_makes_no_record(folder, changes, message):
+    path = folder.append(make_record(key="a" * 16))
+    path.write_text(path.read_text() + rewritten(make_record(key="b" * 16), **changes) + "\n")
+    with pytest.warns(UserWarning, match=re.escape(message)) as caught:
+        assert [r.key[0] for r in folder.records()] == ["a"]
+    assert f"{path}, line 2" in str(caught[0].message)
+
+
+def test_what_the_types_allow_is_a_record(folder):
+    record = make_record(
+        metrics={"m": None, "n": 3, "count": [[1.0, None], [2, 3.5]], "empty": []},
+        curves={"m": [None, 0.5], "by_class": [[0.1, 0.2], [0.3, None]]},
+        steps={"s": [0.5, 0.25]},
+        weights={"first": "ab", "end": "cd"},
+        provenance=MADE | {"seconds": 3, "threads": 1, "modules": ["a"], "more": None},
+    )
+    folder.append(record)
+    assert folder.records() == [record]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"test_accuracy":0.5', '"test_accuracy":0.6'), ('"seed":0', '"seed":1'), ('"x"', '"y"')]
+)
+def test_a_line_that_was_altered_is_named(folder, old, new):
+    path = folder.append(make_record(key="a" * 16))
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.warns(UserWarning, match=r"line 1, is not a record .*\(altered since it was written"):
+        assert folder.records() == []
+
+
+def test_a_line_without_its_digest_is_no_record(folder):
+    path = folder.append(make_record())
+    content = json.loads(path.read_text())
+    del content["digest"]
+    path.write_text(line_of(content) + "\n")
+    with pytest.warns(UserWarning, match="its digest is None"):
+        assert folder.records() == []
+
+
+def test_a_line_that_something_else_formatted_is_what_was_written(folder):
+    path = folder.append(make_record())
+    path.write_text(json.dumps(json.loads(path.read_text())) + "\r\n")
+    assert folder.records() == [make_record()]
+    assert folder.problems() == []
+
+
+def test_an_element_of_an_array_has_a_name():
+    record = make_record(
+        metrics={"m": 0.5, "count": [[1.0, 2.0], [3.0, None]], "none": None},
+        curves={"m": [0.25, 0.5], "sides": [[0.1, 0.2], [0.3, 0.4]]},
+    )
+    assert [record.metric(name) for name in ("m", "count/0/1", "count/1/1", "none/3", "other")] == [
+        0.5,
+        2.0,
+        None,
+        None,
+        None,
+    ]
+    assert record.curve("sides/1") == [0.2, 0.4]
+    assert (record.curve("m"), record.curve("other")) == ([0.25, 0.5], [])
+    names = ["count/0/0", "count/0/1", "count/1/0", "count/1/1", "m", "none"]
+    assert list(record.numbers()) == names
+    with pytest.raises(IndexError):
+        record.metric("count/2/0")
+
+
+def test_fixing_sets_right_what_the_digest_vouches_for_and_moves_the_rest_aside(folder):
+    path = folder.append(make_record(key="a" * 16))
+    whole = path.read_text()
+    other = make_record(key="b" * 16)
+    quoted = other.to_json().replace('"test_accuracy":0.5', '"test_accuracy":"0.5"').replace(":0,", ':"0",')
+    altered = other.to_json().replace('"test_accuracy":0.5', '"test_accuracy":"0.6"')
+    assert quoted != other.to_json() != altered
+    path.write_text(whole + altered + "\n" + quoted + "\n" + whole[:40])
+    assert [problem.line for problem in folder.problems()] == [2, 3, 4]
+    aside = path.with_name("quick.jsonl.damaged")
+    assert [(p.line, what) for p, what in folder.fix()] == [
+        (2, f"moved to {aside}"),
+        (3, "set right"),
+        (4, f"moved to {aside}"),
+    ]
+    assert path.read_text() == whole + other.to_json() + "\n"
+    assert aside.read_text() == altered + "\n" + whole[:40] + "\n"
+    assert folder.problems() == folder.fix() == []
+    assert [r.key[0] for r in folder.records()] == ["a", "b"]
+
+    # What is moved aside later comes behind; a file with nothing left in it goes.
+    path.write_text("[1]\n")
+    folder.fix()
+    assert aside.read_text().endswith(whole[:40] + "\n[1]\n")
+    assert not path.exists()
+
+
+def test_a_file_that_cannot_be_set_right_stays_as_it_was(folder, monkeypatch):
+    path = folder.append(make_record())
+    path.write_text(path.read_text() + "[1]\n")
+    before = path.read_bytes()
+
+    def failing(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store.paths, "atomic_write", failing)
+    with pytest.raises(LossbookError, match=r"cannot set .*quick\.jsonl right: No space left"):
+        folder.fix()
+    assert path.read_bytes() == before
+
+
+@pytest.fixture
+def with_array(folder):
+    """A record with an array in a file, in the working store."""
+    array = np.arange(6, dtype=np.float32).reshape(2, 3)
+    place = folder.working / "yao2018/table1"
+    record = make_record(files={"metrics/features": arrays.write(place, array)})
+    folder.append(record)
+    return record, array, place / record.files["metrics/features"]["path"]
+
+
+def test_an_array_in_a_file_comes_back_as_it_was(folder, with_array):
+    record, array, _ = with_array
+    found = folder.array(record, "metrics/features")
+    assert (found.dtype, found.shape) == (array.dtype, array.shape)
+    assert (found == array).all()
+    assert folder.problems() == []
+    with pytest.raises(
+        LossbookError, match=r"has no array 'metrics/other' in a file; it has: metrics/features"
+    ):
+        folder.array(record, "metrics/other")
+
+
+def test_an_array_that_is_not_what_it_was_is_named(folder, with_array):
+    record, array, file = with_array
+    np.savez_compressed(file, array=array.astype(np.float64))
+    with pytest.raises(LossbookError, match="is not what .* was recorded with"):
+        folder.array(record, "metrics/features")
+    file.write_bytes(file.read_bytes()[:-30])
+    (problem,) = folder.problems()
+    assert "cannot be read" in problem.why
+    file.unlink()
+    (done,) = folder.fix()
+    assert (done[0].line, done[1].startswith("moved to")) == (1, True)
+    assert folder.records() == []
+
+
+def test_the_same_array_is_written_once(with_array):
+    _, array, file = with_array
+    stamp = file.stat().st_mtime_ns
+    arrays.write(file.parent.parent, array)
+    assert [file.stat().st_mtime_ns, *file.parent.iterdir()] == [stamp, file]
+    arrays.write(file.parent.parent, array.T)
+    assert len([*file.parent.iterdir()]) == 2
 
 
 def test_a_line_broken_off_does_not_take_the_next_record_with_it(folder):
@@ -106,10 +292,12 @@ def test_a_line_broken_off_does_not_take_the_next_record_with_it(folder):
 
 def test_a_record_of_another_schema_is_reported(folder):
     path = folder.append(make_record())
-    content = json.loads(path.read_text()) | {"schema": 99}
-    path.write_text(json.dumps(content) + "\n")
-    with pytest.warns(UserWarning, match="schema 99"):
+    path.write_text(rewritten(make_record(), schema=1) + "\n")
+    with pytest.warns(
+        UserWarning, match=r"quick\.jsonl, line 1, .*schema 1, .*update data/results"
+    ) as caught:
         assert folder.records() == []
+    assert "`lossbook run`" in str(caught[0].message)
 
 
 def test_not_a_number_cannot_get_into_the_store(folder):
@@ -273,7 +461,7 @@ def test_a_line_in_the_making_is_waited_for(folder, monkeypatch):
     path = folder.append(make_record())
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])
-    with store._held(path) as handle:
+    with store.held(path) as handle:
         reading = threading.Thread(target=lambda: found.extend(folder.records()))
         found = []
         reading.start()

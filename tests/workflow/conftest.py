@@ -51,7 +51,7 @@ def run(name, *, profile, device, refresh):
     paths.atomic_write(paths.build_dir() / "results" / name / f"{profile}.jsonl", f"{table.VALUE}\\n")
     print("trained", name, profile, refresh)
     return types.SimpleNamespace(
-        records=[record], notes=("digits stand in",), left=[], stale=[], unavailable=()
+        records=[record], notes=("digits stand in",), left=[], unattested=[], unavailable=()
     )
 """
 )

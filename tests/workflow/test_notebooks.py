@@ -142,7 +142,7 @@ def test_an_experiment_may_be_declared_in_a_module_of_another_name(here):
 
 def test_the_code_of_an_experiment_is_that_of_its_own_module(monkeypatch):
     seen = []
-    monkeypatch.setattr(workflow, "module_closure_hash", lambda modules: seen.append(modules) or "")
+    monkeypatch.setattr(workflow, "code_hash", lambda modules: seen.append(modules) or "")
     workflow.experiment_inputs("li2020/imbalance")
     workflow.experiment_inputs("li2020/table3")
     assert seen == [["lossbook.experiments.li2020_balance"], ["lossbook.experiments.li2020"]]

@@ -112,7 +112,7 @@ def test_an_experiment_of_which_another_process_has_a_run_in_hand_is_not_done(tm
     step = ["experiment", EXPERIMENT, "--profile", "smoke", "--device", "cpu", "--stamp", str(stamp)]
     chosen = experiments.get(EXPERIMENT)
     runs, _ = runner.plan_experiment(chosen, chosen.profile("smoke"))
-    with runner._claimed(runs[1]):
+    with runner.claimed(runs[1]):
         assert workflow.main(step) == workflow.UNFINISHED
     assert not stamp.exists()
     said = (tmp_path / "failures" / "experiment-li2020-table5.txt").read_text()

@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,7 +20,8 @@ from rich.table import Table
 
 from lossbook import paths
 from lossbook.errors import LossbookError, UnknownNameError
-from lossbook.results import Record, Store
+from lossbook.results import Record, Store, arrays
+from lossbook.results.attestation import EXACT
 
 if TYPE_CHECKING:
     from lossbook.experiments import PendingRuns
@@ -47,12 +48,15 @@ def run(
         int | None, typer.Option(help="Number of seeds; the profile's own if not given.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    budget: Annotated[float | None, typer.Option(help="Stop after so many minutes.")] = None,
+    budget: Annotated[float | None, typer.Option(help="Stop after this many minutes.")] = None,
     refresh: Annotated[
-        bool, typer.Option("--refresh", help="Train again what was made by code that has since changed.")
+        bool,
+        typer.Option(
+            "--refresh", help="Train again what is unattested: made by code that has since changed."
+        ),
     ] = False,
     processes: Annotated[
-        int, typer.Option(help="Train so many runs at once, each in a process of its own.")
+        int, typer.Option(help="Train this many runs at once, each in a process of its own.")
     ] = 1,
     shard: Annotated[str, typer.Option(help="Only part i of n of the runs, i/n.")] = "1/1",
     summary: Annotated[
@@ -81,8 +85,11 @@ def run(
         f"{experiment} [{profile}]: {outcome.trained} runs trained now, "
         f"{there} of {there + len(outcome.left)} there"
     )
-    if stale := {record.key for record in outcome.stale}:
-        print(f"{len(stale)} records were made by code that has since changed; --refresh trains them again")
+    if doubtful := {record.key for record in outcome.unattested}:
+        print(
+            f"{len(doubtful)} records are unattested: made by code that has since changed; --refresh trains "
+            f"them again, `lossbook results attest {experiment}` a sample of the published ones, to compare"
+        )
     for note in outcome.notes:
         print(f"note: {note}")
     if summary is not None:
@@ -143,14 +150,14 @@ def list_results() -> None:
     if not groups:
         print("there are no records yet; `lossbook run EXPERIMENT` makes some, `lossbook pending` lists them")
         return
-    table = Table("experiment", "profile", "where", "records", "made by older code", "newest")
+    table = Table("experiment", "profile", "where", "records", "trust", "newest")
     for (experiment, profile, origin), records in sorted(groups.items()):
         table.add_row(
             experiment,
             profile,
             origin,
             str(len(records)),
-            str(sum(bool(record.stale) for record in records)),
+            _trust(records),
             max(str(record.provenance.get("finished", "")) for record in records),
         )
     _print(table)
@@ -163,16 +170,19 @@ def show_results(
 ) -> None:
     """Show the records of an experiment, one line each."""
     records = _chosen(experiment, profile)
-    table = Table("profile", "cell", "seed", "test accuracy", "test CE", "status", "code", "key")
+    table = Table(
+        "profile", "cell", "trained on", "seed", "test accuracy", "test CE", "status", "trust", "key"
+    )
     for record in records:
         table.add_row(
             record.profile,
             _labels(record.labels),
+            str(record.config.get("dataset")),
             str(record.seed),
             _number(record.metrics.get("test_accuracy"), percent=True),
             _number(record.metrics.get("test_ce")),
             record.status,
-            {True: "changed since", False: "today's", None: "not known"}[record.stale],
+            str(record.trust),
             record.key,
         )
     _print(table)
@@ -182,17 +192,28 @@ def show_results(
 def export_results(
     experiment: Annotated[str | None, typer.Argument(help="Only this experiment.")] = None,
     profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
-    format: Annotated[str, typer.Option(help="csv (one row a run) or jsonl (whole records).")] = "csv",
+    format: Annotated[str, typer.Option(help="csv (one row per run) or jsonl (whole records).")] = "csv",
     output: Annotated[Path | None, typer.Option(help="A file; standard output if not given.")] = None,
 ) -> None:
-    """Write records to a file, for a spreadsheet or for data/results/."""
+    """Write records to a file, for a spreadsheet or for data/results/; with jsonl, the arrays beside it."""
     if format not in FORMATS:
         raise UnknownNameError("format", format, FORMATS)
     records = _chosen(experiment, profile)
+    if not records:
+        raise LossbookError("there are no records to export; nothing was written")
     text = "".join(r.to_json() + "\n" for r in records) if format == "jsonl" else _csv(records)
+    with_files = [record for record in records if record.files] if format == "jsonl" else []
     if output is None:
         sys.stdout.write(text)
+        if with_files:
+            print(
+                "the arrays that lie in files are not in this output; --output copies them", file=sys.stderr
+            )
         return
+    store = Store()
+    for record in with_files:
+        for name in record.files:
+            arrays.write(output.parent, store.array(record, name))
     _write(output, text)
     print(f"{len(records)} records written to {output}")
 
@@ -216,6 +237,57 @@ def merge_results(
         with plain_warnings():
             merged = store.merge(name, scale)
         print(f"{name} [{scale}]: {merged} records merged")
+
+
+@results.command("check")
+def check_results(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Set right what can be, and move other damaged lines aside.")
+    ] = False,
+) -> None:
+    """Check every line of every file of records, and the files that records name."""
+    store = Store()
+    with plain_warnings():
+        if fix:
+            for problem, what in store.fix():
+                print(f"{problem.path}, line {problem.line}: {problem.why}; {what}")
+        found = store.problems()
+    for problem in found:
+        print(f"{problem.path}, line {problem.line}: {problem.why}")
+    if found:
+        count = "1 line is" if len(found) == 1 else f"{len(found)} lines are"
+        raise LossbookError(
+            f"{count} damaged and passed over; `lossbook results check --fix` sets right what can be and "
+            "moves the others aside, so that their runs can be trained again"
+        )
+    print("every line is a record, as it was written")
+
+
+@results.command("attest")
+def attest_results(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[EXPERIMENT]...", help="Only these experiments.")
+    ] = None,
+    budget: Annotated[float | None, typer.Option(help="Stop after this many minutes.")] = None,
+    device: Annotated[str, typer.Option(help="Where to train: auto, cpu, cuda or cuda:N.")] = "cpu",
+) -> None:
+    """Train a sample of the committed records again with today's code, and compare them digit by digit."""
+    from lossbook.experiments.attest import attest
+
+    with plain_warnings():
+        done = attest(names or [], budget_minutes=budget, device=device)
+    if done.made:
+        table = Table("experiment", "record", "epochs", "numbers", "agrees", "worst difference")
+        for experiment, made in done.made:
+            agrees = "exactly" if made.digits >= EXACT else f"{made.digits} digits"
+            worst = made.differs[0] if made.differs else ""
+            table.add_row(
+                experiment, made.key, f"{made.epochs} of {made.of}", str(made.compared), agrees, worst
+            )
+        _print(table)
+    print(f"{len(done.made)} runs trained again, {done.known} attested before, {len(done.left)} left")
+    for why in done.left:
+        print(f"left: {why}")
 
 
 def _check_known(experiment: str | None, profile: str | None) -> None:
@@ -276,13 +348,19 @@ def _records() -> list[Record]:
 
 def _chosen(experiment: str | None, profile: str | None) -> list[Record]:
     records = _records()
-    for what, name, there in (
-        ("experiment with records", experiment, {r.experiment for r in records}),
-        ("profile with records", profile, {r.profile for r in records}),
-    ):
-        if name is not None and name not in there:
-            raise UnknownNameError(what, name, sorted(there))
-    return [r for r in records if experiment in (None, r.experiment) and profile in (None, r.profile)]
+    if experiment is not None:
+        _check_known_name("experiment with records", experiment, {r.experiment for r in records})
+        records = [r for r in records if r.experiment == experiment]
+    if profile is not None:
+        of = f"profile of {experiment} with records" if experiment else "profile with records"
+        _check_known_name(of, profile, {r.profile for r in records})
+        records = [r for r in records if r.profile == profile]
+    return records
+
+
+def _check_known_name(what: str, name: str, there: set[str]) -> None:
+    if name not in there:
+        raise UnknownNameError(what, name, sorted(there))
 
 
 def _csv(records: list[Record]) -> str:
@@ -293,10 +371,10 @@ def _csv(records: list[Record]) -> str:
             **{f"label_{name}": value for name, value in r.labels.items()},
             "seed": r.seed,
             "status": r.status,
-            **r.metrics,
+            **r.numbers(),
             "dataset_used": r.config["dataset"],
             "epochs": r.config["epochs"],
-            "stale": r.stale,
+            "trust": str(r.trust),
             "origin": r.origin,
             "code": r.provenance.get("code"),
             "key": r.key,
@@ -309,6 +387,11 @@ def _csv(records: list[Record]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _trust(records: list[Record]) -> str:
+    states = Counter(str(record.trust) for record in records)
+    return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
 
 
 def _labels(labels: dict[str, Any]) -> str:

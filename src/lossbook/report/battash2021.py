@@ -134,7 +134,7 @@ def table_four(study: Study, reading: Reading = POOLED) -> tuple[pd.DataFrame, l
         won = ranking.wins(found.mean)
         dense = ranking.ranks(found.mean, "dense").mean(axis=0)
         middle = ranking.ranks(found.mean).mean(axis=0)
-        stale = tables.STALE if _stale(study) else ""
+        mark = tables.UNATTESTED if _unattested(study) else ""
         for j, method in enumerate(METHODS):
             paper = printed()[found.classifier, method.loss, method.schedule]
             keys = tuple(str(key) for key in found.runs[:, :, j].ravel())
@@ -143,7 +143,7 @@ def table_four(study: Study, reading: Reading = POOLED) -> tuple[pd.DataFrame, l
                     "Classifier": CLASSIFIERS[found.classifier],
                     "Method": method.name,
                     "Wins, paper": paper["wins"],
-                    "Ours": Cell(f"{won[j]}{stale}", {"wins": won[j], "n": len(found.datasets)}, keys),
+                    "Ours": Cell(f"{won[j]}{mark}", {"wins": won[j], "n": len(found.datasets)}, keys),
                     "Gain, paper": paper["accuracy_gain_points"],
                     "Our gain": _gain_cell(gains[j], found.mean, j),
                     "Rank, paper": paper["mean_rank"],
@@ -152,8 +152,8 @@ def table_four(study: Study, reading: Reading = POOLED) -> tuple[pd.DataFrame, l
                 }
             )
     notes = [_counted(study), *_left_out(study)]
-    if _stale(study):
-        notes.append(tables.STALE_NOTE)
+    if _unattested(study):
+        notes.append(tables.UNATTESTED_NOTE)
     return pd.DataFrame(rows), notes
 
 
@@ -739,8 +739,8 @@ def seeds_text(found: Scores) -> str:
     return "1 seed" if len(found.seeds) == 1 else f"{len(found.seeds)} seeds"
 
 
-def _stale(study: Study) -> bool:
-    return any(record.stale is True for record in study.records)
+def _unattested(study: Study) -> bool:
+    return any(record.trust.state == "unattested" for record in study.records)
 
 
 def _counted(study: Study) -> str:

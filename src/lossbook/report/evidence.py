@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lossbook import experiments
+from lossbook.errors import UnknownNameError
 from lossbook.experiments.runner import EMBEDDED, stored
 from lossbook.report.tables import Runs
 from lossbook.results import Record, Store, canonical
@@ -47,7 +49,9 @@ class Evidence:
 
         Raises:
             ValueError: If the labels name more than one cell and no number of epochs decides.
+            UnknownNameError: A profile or label that the experiment does not have.
         """
+        self._check(profile, labels)
         found: dict[int, Record] = {}
         for record in self.by_profile.get(profile, ()):
             if any(record.labels.get(name) != value for name, value in labels.items()):
@@ -64,12 +68,33 @@ class Evidence:
         return Runs(tuple(found[seed] for seed in sorted(found)), epochs)
 
     def best(self, **labels: Any) -> str | None:
-        """Return the best profile that has a record of these labels on the labels' own data set, or None."""
+        """Return the best profile that has a record of these labels on the labels' own data set, or None.
+
+        Raises:
+            UnknownNameError: A label that the experiment does not have.
+        """
+        self._check(None, labels)
         for profile, found in self.by_profile.items():
             for record in found:
                 if all(record.labels.get(k) == v for k, v in labels.items()) and not substituted(record):
                     return profile
         return None
+
+    def _check(self, profile: str | None, labels: Mapping[str, Any]) -> None:
+        """Refuse names that the experiment does not have, which would look like runs not made."""
+        if profile is not None:
+            experiments.get(self.experiment).profile(profile)
+        known = _label_names(self.experiment)
+        for name in labels:
+            if name not in known:
+                raise UnknownNameError(f"label of {self.experiment}", name, known)
+
+
+@functools.cache
+def _label_names(experiment: str) -> tuple[str, ...]:
+    profiles = experiments.get(experiment).profiles.values()
+    cells = (cell for profile in profiles for cell in (*profile.cells, *profile.embedded_cells))
+    return tuple(sorted({name for cell in cells for name in cell.labels}))
 
 
 def records(

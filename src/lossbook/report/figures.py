@@ -97,7 +97,7 @@ def _plain(value: float, _position: float) -> str:
 
 
 def _draw(ax: Axes, look: style.LossStyle, records: Sequence[Record], panel: Panel, position: int) -> None:
-    runs = [record.curves.get(panel.metric, []) for record in records]
+    runs = [record.curve(panel.metric) for record in records]
     length = max((len(run) for run in runs), default=0)
     if not length:
         return

@@ -118,7 +118,11 @@ def _table_four(found: choice.Evidence, used: list[Record]) -> list[dict[str, An
             if study is not None and scores is not None:
                 gain = ranking.mean_gains(100 * scores.mean, battash2021_table4.CE)[j]
                 row["Status"] = "paper scale" if study.profile == PAPER else "reduced"
-                mark = f" {tables.STALE}" if any(r.stale for r in study.records) else ""
+                mark = (
+                    f" {tables.UNATTESTED}"
+                    if any(r.trust.state == "unattested" for r in study.records)
+                    else ""
+                )
                 row["Ours"] = Cell(
                     f"{tables.signed(gain.mean)} ± {tables.number(gain.half, 2)} (n = {gain.n}){mark}",
                     {"mean": gain.mean, "low": gain.low, "high": gain.high, "n": gain.n},

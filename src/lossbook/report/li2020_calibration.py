@@ -18,7 +18,7 @@ from lossbook.report.evidence import Evidence
 from lossbook.report.li2020 import DRAWN, NAMES, RATES
 from lossbook.report.tables import Runs
 from lossbook.results import Record
-from lossbook.training.measures import BINS
+from lossbook.training.measures.reliability import BINS
 
 CALIBRATION = "li2020/calibration"
 DATASET = "fashion_mnist"
@@ -62,7 +62,7 @@ def derived(evidence: Evidence) -> Evidence:
 def _derive(record: Record) -> Record:
     metrics = dict(record.metrics)
     for prefix in ("", CORRECTED):
-        if f"{prefix}top_count/0" not in metrics:
+        if f"{prefix}top_count" not in metrics:
             continue
         count, right, probability = (_bins(record, f"{prefix}top_{name}") for name in _MEASURED)
         mean = probability / np.maximum(count, 1)
@@ -73,7 +73,7 @@ def _derive(record: Record) -> Record:
 
 
 def _bins(record: Record, name: str) -> np.ndarray:
-    return np.array([record.metrics[f"{name}/{b}"] for b in range(BINS)], dtype=float)
+    return np.array(record.metrics[name], dtype=float)
 
 
 def rows(evidence: Evidence, profile: str, rate: str) -> list[Row]:
@@ -142,7 +142,7 @@ def diagram(evidence: Evidence, profile: str, rate: str) -> Figure:
 
 
 def _points(ax: Axes, runs: Runs, kind: str, loss: str, *, hollow: bool = False, bars: bool = False) -> None:
-    records = [r for r in runs.records if f"{kind}_count/0" in r.metrics]
+    records = [r for r in runs.records if f"{kind}_count" in r.metrics]
     if not records:
         return
     count, right, probability = (

@@ -625,7 +625,7 @@ def _trained(evidence: Evidence) -> Claim:
             f"images, median over {len(records)} runs.",
             *(
                 [f"On training images it was {factors['before']:.2f} before the learning rate fell."]
-                if any("milestones" in r.config["optimizer_options"] for r in records)
+                if any("schedule" in r.config for r in records)
                 else []
             ),
             "While the learning rate is constant, each batch moves the biases again, and training does not "
@@ -738,7 +738,7 @@ def _classes(evidence: Evidence) -> Claim:
     weakest = sorted(range(len(shown.classes)), key=lambda i: fig1.confusion(shown, "lgl")[i, i])[:WEAKEST]
     sides = [
         {
-            r.seed: float(sum(r.metrics[f"count/{i}/{i}"] or 0 for i in weakest))
+            r.seed: float(sum(r.metric(f"count/{i}/{i}") or 0 for i in weakest))
             for r in shown.runs[loss].records
         }
         for loss in ("lgl_inr", "lgl")

@@ -71,10 +71,7 @@ def choose(evidence: Evidence) -> Shown | None:
 
 def confusion(shown: Shown, loss: str) -> np.ndarray:
     """Return the mean over seeds of how many images of each class (row) are predicted as each (column)."""
-    k = len(shown.classes)
-    each = [
-        [[r.metrics[f"count/{i}/{j}"] for j in range(k)] for i in range(k)] for r in shown.runs[loss].records
-    ]
+    each = [r.metrics["count"] for r in shown.runs[loss].records]
     return np.asarray(each, dtype=float).mean(axis=0)
 
 

@@ -54,10 +54,7 @@ def sides(record: Record, part: Part, *, inverse: bool) -> tuple[np.ndarray, np.
         much together as its positives. That is its balance at beta = 0, where the other classes count alike.
     """
     name = "received_inverse" if inverse else "received"
-    lacking, received = (
-        np.array([record.curves[f"{part}_{side}/{k}"] for k in range(CLASSES)], dtype=float).T
-        for side in ("lacking", name)
-    )
+    lacking, received = (np.array(record.curves[f"{part}_{side}"], dtype=float) for side in ("lacking", name))
     if inverse and record.labels["loss"] == "lgl_inr":
         received = received / (CLASSES - 1)
     return lacking, received
@@ -83,12 +80,9 @@ def ratios(record: Record, part: Part, *, inverse: bool | None = None) -> np.nda
 
 def constant_epochs(record: Record) -> int:
     """Return after how many epochs the learning rate fell; all epochs where it did not."""
-    length = len(record.curves["train_lacking/0"])
-    milestones = record.config["optimizer_options"].get("milestones")
-    if not milestones:
-        return length
-    steps = -(-int(record.provenance["train_size"]) // int(record.config["batch_size"]))
-    return min(length, milestones[0] // steps)
+    length = len(record.curves["train_lacking"])
+    schedule = record.config.get("schedule")
+    return min(length, int(schedule["at"][0])) if schedule else length
 
 
 def factor(ratio: np.ndarray) -> float:
@@ -124,19 +118,18 @@ def _derive(record: Record) -> Record:
     large = [k for k in range(CLASSES) if k not in SMALL]
     for name, group in (("small", list(SMALL)), ("large", large)):
         found[f"{name}_ratio"] = float(np.exp(test[group].mean()))
-        if "count/0/0" in record.metrics:
+        if "count" in record.metrics:
             found[f"{name}_accuracy"] = _accuracy(record, group)
+    finite: dict[str, Any] = {name: value if np.isfinite(value) else None for name, value in found.items()}
     for part in PARTS:
-        found |= {f"{part}_ratio/{k}": float(ratio) for k, ratio in enumerate(ratios(record, part))}
-    finite = {name: value if np.isfinite(value) else None for name, value in found.items()}
+        by_class = ratios(record, part).tolist()
+        finite[f"{part}_ratio"] = [ratio if np.isfinite(ratio) else None for ratio in by_class]
     return replace(record, metrics=record.metrics | finite)
 
 
 def _accuracy(record: Record, group: Iterable[int]) -> float:
     """The mean over classes of the share of their test images that is right."""
-    counts = np.array(
-        [[record.metrics[f"count/{i}/{j}"] for j in range(CLASSES)] for i in range(CLASSES)], dtype=float
-    )
+    counts = np.array(record.metrics["count"], dtype=float)
     return float(np.mean([counts[k, k] / counts[k].sum() for k in group]))
 
 
@@ -489,7 +482,7 @@ def _held(evidence: Evidence, profile: str, loss: str) -> str:
 
 def _fell(evidence: Evidence, profile: str) -> str:
     every = evidence.by_profile[profile]
-    if any(constant_epochs(r) < len(r.curves["train_lacking/0"]) for r in every):
+    if any(constant_epochs(r) < len(r.curves["train_lacking"]) for r in every):
         return " (before the learning rate fell: "
     return " (mean over the second half of training: "
 

@@ -15,7 +15,7 @@ from lossbook.report.evidence import Evidence
 from lossbook.report.li2020 import DRAWN, NAMES, RATES
 from lossbook.report.tables import Runs
 from lossbook.results import Record
-from lossbook.training.measures import SIMILAR
+from lossbook.training.measures.modality import SIMILAR
 
 MODALITY = "li2020/modality"
 LOSSES = ("sml", "lgl", "lgl_inr")
@@ -23,6 +23,7 @@ LOSSES = ("sml", "lgl", "lgl_inr")
 TARGET = 6
 CLASSES = 10
 _UNLIKE = CLASSES - len(SIMILAR)
+_OTHER = CLASSES  # the row of the classes that are not similar
 
 Values = Callable[[str], np.ndarray]
 
@@ -48,8 +49,8 @@ def _derive(record: Record) -> Record:
         curves |= {f"{part}_{name}": _plain(values) for name, values in _of_part(record, part).items()}
     metrics = dict(record.metrics)
     metrics |= {name: values[-1] for name, values in curves.items() if values}
-    if "count/0/0" in metrics:
-        counts = np.array([[metrics[f"count/{i}/{j}"] for j in range(CLASSES)] for i in SIMILAR], dtype=float)
+    if "count" in metrics:
+        counts = np.array([metrics["count"][i] for i in SIMILAR], dtype=float)
         right = np.array([counts[row, k] for row, k in enumerate(SIMILAR)])
         metrics["similar_accuracy"] = float(right.sum() / counts.sum())
         within = counts[:, list(SIMILAR)].sum() - right.sum()
@@ -59,14 +60,14 @@ def _derive(record: Record) -> Record:
 
 def _of_part(record: Record, part: str) -> dict[str, np.ndarray]:
     def values(name: str) -> np.ndarray:
-        return np.array(record.curves[f"{part}_{name}"], dtype=float)
+        return np.array(record.curve(f"{part}_{name}"), dtype=float)
 
     pairs = [(j, k) for k in SIMILAR for j in SIMILAR if j != k]
     similar = sum(values(f"probability/{j}/{TARGET}") for j in SIMILAR if j != TARGET)
-    others = _UNLIKE * values(f"probability/other/{TARGET}")
+    others = _UNLIKE * values(f"probability/{_OTHER}/{TARGET}")
     return {
         "similar_auc": np.mean([values(f"auc/{j}/{k}") for j, k in pairs], axis=0),
-        "other_auc": np.mean([values(f"auc/other/{k}") for k in SIMILAR], axis=0),
+        "other_auc": np.mean([values(f"auc/{_OTHER}/{k}") for k in SIMILAR], axis=0),
         "class_ratio": values("hardest_class") / values("other_classes"),
         "target_lacking": 1 - values(f"probability/{TARGET}/{TARGET}"),
         "target_others": others,
@@ -163,7 +164,7 @@ def target_figure(evidence: Evidence, profile: str, rate: str) -> Figure:
         figures.Panel(f"test_probability/{j}/{TARGET}", f"p({target}) on {names[j]}")
         for j in (TARGET, *(j for j in SIMILAR if j != TARGET))
     ]
-    panels.append(figures.Panel(f"test_probability/other/{TARGET}", f"p({target}) on the six others"))
+    panels.append(figures.Panel(f"test_probability/{_OTHER}/{TARGET}", f"p({target}) on the six others"))
     panels.append(figures.Panel("test_similar_auc", "Area under ROC, similar"))
     return figures.curves(_groups(evidence, profile, rate), panels)
 
@@ -175,7 +176,7 @@ def target_alt(evidence: Evidence, profile: str, rate: str) -> str:
     for loss in LOSSES:
         mine = runs(evidence, profile, rate, loss)
         each = [f"{names[j]} {_mean(mine, f'test_probability/{j}/{TARGET}'):.2f}" for j in SIMILAR]
-        others = _mean(mine, f"test_probability/other/{TARGET}")
+        others = _mean(mine, f"test_probability/{_OTHER}/{TARGET}")
         area = _mean(mine, "test_similar_auc")
         parts.append(f"{NAMES[loss]}: {', '.join(each)}, others {others:.3f}; area {area:.3f}")
     return (

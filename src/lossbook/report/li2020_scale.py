@@ -49,9 +49,11 @@ def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 
         batch: How many images.
     """
     data = datasets.load(dataset if datasets.present(dataset) else "digits")
-    rows = torch.arange(batch) * len(data.train_labels) // batch
-    images = data.train_images[rows].permute(0, 3, 1, 2).float() / 255
-    target = data.train_labels[rows]
+    train = data.parts["train"]
+    rows = torch.arange(batch) * len(train.targets) // batch
+    assert isinstance(train.inputs, torch.Tensor)
+    images = train.inputs[rows].permute(0, 3, 1, 2).float() / 255
+    target = train.targets[rows]
     frame = pd.DataFrame({"Loss": [NAMES[loss] for loss in _CODE]})
     for when, biases, exact in (
         ("start", dict.fromkeys(_CODE, 0.0), AT_ZERO),

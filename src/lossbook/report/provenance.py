@@ -29,6 +29,7 @@ class Provenance:
             f"profile {facts['Profiles']}",
             f"seeds {facts['Seeds']}",
             f"code {self._code()}",
+            self._trust(),
             f"git {facts['Git commit']}",
             f"data {self._data()}",
             f"on {facts['Device']}",
@@ -39,6 +40,13 @@ class Provenance:
     def _code(self) -> str:
         hashes = list(dict.fromkeys(str(r.provenance.get("code") or "not recorded") for r in self.records))
         return hashes[0] if len(hashes) == 1 else f"{hashes[0]} and {len(hashes) - 1} more"
+
+    def _trust(self) -> str:
+        """How many runs are fresh, attested and unattested."""
+        states = Counter(str(record.trust) for record in self.records)
+        if len(states) == 1:
+            return next(iter(states))
+        return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
 
     def _sets(self) -> list[str]:
         sets = (f"{r.config.get('dataset')} {_short(r.provenance.get('data'))}" for r in self.records)
@@ -51,13 +59,7 @@ class Provenance:
     def facts(self) -> dict[str, str]:
         """Return every fact by its name, as text."""
         source = [record.provenance for record in self.records]
-        stale = sum(record.stale is True for record in self.records)
-        unknown = sum(record.stale is None for record in self.records)
         code = _listed(str(p.get("code") or "not recorded") for p in source)
-        if stale:
-            code += f" ({stale} of {len(self.records)} runs by code that has since changed)"
-        if unknown:
-            code += f" (for {unknown} runs it cannot be told whether the code has changed)"
         origins = Counter(record.origin for record in self.records)
         origin = ", ".join(f"{n} {name}" for name, n in sorted(origins.items()))
         data = _listed(self._sets())
@@ -67,6 +69,7 @@ class Provenance:
             "Profiles": _listed(record.profile for record in self.records),
             "Seeds": _listed(str(s) for s in sorted({record.seed for record in self.records})),
             "Code": code,
+            "Trust": self._trust(),
             "Git commit": _listed(
                 _short(p.get("git")) + (" with uncommitted changes" if p.get("dirty") else "") for p in source
             ),
@@ -91,7 +94,7 @@ class Provenance:
 
     def frame(self) -> pd.DataFrame:
         """Return one row per run: its key, what it is, its metrics and where it comes from."""
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "key": r.key,
                 "experiment": r.experiment,
@@ -100,13 +103,16 @@ class Provenance:
                 "trained_on": r.config.get("dataset"),
                 "seed": r.seed,
                 "status": r.status,
-                **r.metrics,
+                **r.numbers(),
                 **{name: r.provenance.get(name) for name in ("code", "git", "data", "device", "seconds")},
-                "stale": r.stale,
+                "trust": str(r.trust),
                 "origin": r.origin,
             }
             for r in self.records
         )
+        # Elements of an array that no run has.
+        empty = [name for name in frame if "/" in str(name) and frame[name].isna().all()]
+        return frame.drop(columns=empty)
 
 
 def _count(n: int, thing: str) -> str:

@@ -11,10 +11,11 @@ from lossbook.report import stats
 from lossbook.report.page import Cell
 from lossbook.results import Record
 
-#: Marks a cell made by code that has since changed.
-STALE = "†"
-STALE_NOTE = (
-    f"{STALE} Made, at least in part, by code that has since changed; today's code may give another number."
+#: Marks a cell whose records today's code is not known to give.
+UNATTESTED = "†"
+UNATTESTED_NOTE = (
+    f"{UNATTESTED} Unattested: made, at least in part, by code that has since changed; today's code may give "
+    "another number."
 )
 
 
@@ -62,9 +63,9 @@ class Runs:
         return tuple(r.key for r in self.records)
 
     @property
-    def stale(self) -> bool:
-        """Whether code behind any of the runs is known to have changed."""
-        return any(r.stale is True for r in self.records)
+    def unattested(self) -> bool:
+        """Whether any of the runs is one that today's code is not known to give."""
+        return any(r.trust.state == "unattested" for r in self.records)
 
     def _value(self, record: Record, metric: str) -> float | None:
         if metric == "best_test_accuracy":
@@ -73,9 +74,9 @@ class Runs:
             whole = self.epochs is not None and len(finite) == self.epochs
             return max(finite) if finite and (record.status == "finished" or whole) else None
         if self.epochs is not None:
-            curve = record.curves.get(metric, [])
+            curve = record.curve(metric)
             return curve[self.epochs - 1] if len(curve) >= self.epochs else None
-        return record.metrics.get(metric) if record.status == "finished" else None
+        return record.metric(metric) if record.status == "finished" else None
 
 
 def mean_cell(
@@ -99,7 +100,7 @@ def mean_cell(
     scale = 100.0 if percent else 1.0
     values = {seed: value * scale for seed, value in runs.values(metric).items()}
     diverged = len(runs.records) - len(values)
-    mark = f" {STALE}" if runs.stale else ""
+    mark = f" {UNATTESTED}" if runs.unattested else ""
     if not values:
         return Cell(f"diverged ({_of(diverged)}){mark}", {"n": 0, "diverged": diverged}, runs.keys)
     interval = stats.mean_interval(values.values())
@@ -190,11 +191,11 @@ def p_text(p: float) -> str:
 
 
 def notes(runs: Iterable[Runs], metric: str = "test_accuracy") -> list[str]:
-    """Return the sentences a table needs below it for these runs: staleness and divergence."""
+    """Return the sentences a table needs below it for these runs: trust and divergence."""
     every = list(runs)
     found = []
-    if any(r.stale for r in every):
-        found.append(STALE_NOTE)
+    if any(r.unattested for r in every):
+        found.append(UNATTESTED_NOTE)
     if any(len(r.values(metric)) == 2 for r in every):
         found.append(
             "An interval from two runs is wide by nature: it reaches 12.7 standard errors to each side, "

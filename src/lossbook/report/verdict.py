@@ -88,14 +88,33 @@ def summary(claims: Iterable[Claim]) -> pd.DataFrame:
             "Where": claim.where,
             "Finding": claim.verdict,
             "Tested on": claim.basis,
+            "Records": _trust(claim.records),
         }
         for number, claim in enumerate(claims, start=1)
     )
 
 
+def trust_text(records: Sequence[Record]) -> str:
+    """Return what a reader must know of a finding that rests on unattested records; empty for others."""
+    doubtful = [record for record in records if record.trust.state == "unattested"]
+    if not doubtful:
+        return ""
+    return (
+        f"{len(doubtful)} of the {len(records)} runs behind this are unattested: today's code may give other "
+        f"numbers ({doubtful[0].trust.why})."
+    )
+
+
+def _trust(records: Sequence[Record]) -> str:
+    """The least trusted state of some records; empty without any."""
+    return str(min((r.trust for r in records), key=lambda trust: trust.level)) if records else ""
+
+
 def show(page: Page, claim: Claim) -> None:
     """Show a claim's finding, its evidence and the rule."""
     page.text(f"**Finding: {claim.finding}.** Tested on: {claim.basis}.")
+    if doubt := trust_text(claim.records):
+        page.text(doubt)
     for evidence in claim.evidence:
         page.text(evidence)
     page.text(f"*Rule:* {claim.rule}")

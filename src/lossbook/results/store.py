@@ -7,22 +7,27 @@ count as soon as they are there; :meth:`Store.merge` puts them where the others 
 """
 
 import contextlib
-import functools
+import hashlib
 import json
 import math
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lossbook import paths
 from lossbook.errors import LossbookError
-from lossbook.results.code import code_hash
+from lossbook.results import arrays, attestation
+from lossbook.results.attestation import Trust, digest_of, line_of
+from lossbook.results.locking import held, locked
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    import numpy as np
+
+SCHEMA = 2
 _MOST_READINGS = 100
 _ROOM = 1 << 16  # bytes, more than most records have
 
@@ -39,8 +44,12 @@ class Record:
         config: Everything that defines the run, but the seed.
         seed: The seed.
         status: ``finished``, or ``diverged`` when the training loss stopped being finite.
-        metrics: Values at the last epoch; accuracies are fractions.
-        curves: One value an epoch for each metric; None where it was not finite.
+        metrics: Values at the last epoch, and what was measured at the end; accuracies are fractions. An
+            array keeps its shape, as nested lists.
+        curves: One value per epoch for each metric that is measured by epoch.
+        steps: One value per step for each that is measured by step.
+        files: Arrays too large for a line, by name; see :mod:`lossbook.results.arrays`.
+        weights: Digests of the weights after the ``first`` epoch and at the ``end``.
         provenance: Code, data, machine, versions, seconds.
         origin: ``published`` (committed) or ``working``.
     """
@@ -52,55 +61,221 @@ class Record:
     config: dict[str, Any]
     seed: int
     status: str
-    metrics: dict[str, float | None]
-    curves: dict[str, list[float | None]]
+    metrics: dict[str, Any]
+    curves: dict[str, list[Any]]
     provenance: dict[str, Any]
+    steps: dict[str, list[Any]] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
     schema: int = SCHEMA
     origin: str = field(default="working", compare=False)
 
     @property
-    def stale(self) -> bool | None:
-        """Whether the code behind the record has changed since; None when that cannot be told."""
-        entry_points = self.provenance.get("entry_points")
-        if not entry_points:
-            return None
-        return _current_hash(tuple(entry_points)) != self.provenance.get("code")
+    def trust(self) -> Trust:
+        """Whether today's code is known to give this record; see :mod:`lossbook.results.attestation`."""
+        return attestation.trust(self.experiment, self.config, self.provenance)
+
+    def metric(self, name: str) -> Any:
+        """A metric, or an element of one that is an array: ``count/3/7`` is row 3, column 7 of ``count``.
+
+        None where there is no such metric, or where it was not finite.
+
+        Raises:
+            IndexError: An element that the array does not have.
+        """
+        whole, index = _indexed(name)
+        return _element(self.metrics.get(whole), index)
+
+    def curve(self, name: str) -> list[Any]:
+        """What was measured by epoch, or an element of it, named as by :meth:`metric`; empty if nothing.
+
+        Raises:
+            IndexError: An element that the array does not have.
+        """
+        whole, index = _indexed(name)
+        return [_element(value, index) for value in self.curves.get(whole, [])]
+
+    def numbers(self) -> dict[str, float | None]:
+        """Every metric as single numbers, named as by :meth:`metric`; sorted by name."""
+        return dict(sorted(_flat(self.metrics)))
 
     def to_json(self) -> str:
-        """The record as one line, without a line end."""
+        """The record as one line with its digest, without a line end.
+
+        Raises:
+            ValueError: A number that is not finite.
+        """
         content = asdict(self)
         del content["origin"]
-        return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        for name in _OPTIONAL:
+            if not content[name]:
+                del content[name]
+        return line_of(content | {"digest": digest_of(content)})
 
     @classmethod
     def from_json(cls, line: str, origin: str) -> "Record":
         """Read one line.
 
         Raises:
-            ValueError: The line is not a record.
+            ValueError: The line is not a record, or not as it was written.
         """
+        content = _parsed(line)
+        digest = content.pop("digest", None)
+        _check_types(content)
+        if not _is_as_written(line, content, digest):
+            raise ValueError(
+                f"altered since it was written: its digest is {digest}, its content's {digest_of(content)}"
+            )
+        return cls(**content, origin=origin)
+
+
+def _indexed(name: str) -> tuple[str, list[int]]:
+    whole, *index = name.split("/")
+    return whole, [int(i) for i in index]
+
+
+def _element(value: Any, index: Sequence[int]) -> Any:
+    for i in index:
+        value = value if value is None else value[i]
+    return value
+
+
+def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
+    for name, value in values.items():
+        if isinstance(value, list):
+            yield from _flat({f"{name}/{i}": each for i, each in enumerate(value)})
+        else:
+            yield name, value
+
+
+# --- one line -----------------------------------------------------------------------------------------------
+
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("key", "experiment", "profile", "status"), str),
+    **dict.fromkeys(("labels", "config", "metrics", "curves", "provenance"), dict),
+    **dict.fromkeys(("steps", "files", "weights"), dict),
+    **dict.fromkeys(("seed", "schema"), int),
+}
+_OPTIONAL = ("steps", "files", "weights")
+_KINDS: dict[type, str] = {str: "text", dict: "an object", int: "a whole number"}
+_STATUS = ("finished", "diverged")
+_FILE = {"path": str, "sha256": str, "dtype": str, "shape": list}
+# What other parts of the package count on, where it is there.
+_PROVENANCE: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("code", "data", "device", "device_name", "precision", "finished"), (str,)),
+    **dict.fromkeys(("modules", "data_notes"), (list,)),
+    **dict.fromkeys(("threads", "train_size", "test_size", "validation_size"), (int,)),
+    "seconds": (int, float),
+    "versions": (dict,),
+}
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
         content = json.loads(line, parse_constant=_not_finite, parse_float=_finite)
-        if not isinstance(content, dict):
-            raise ValueError("not a JSON object")
-        known = {f.name for f in fields(cls)} - {"origin"}
-        if missing := known - content.keys():
-            raise ValueError(f"no {', '.join(sorted(missing))}")
-        if content["schema"] != SCHEMA:
-            raise ValueError(f"schema {content['schema']}, this version reads {SCHEMA}")
-        return cls(**{name: content[name] for name in known}, origin=origin)
+    except RecursionError as error:
+        raise ValueError("lists within lists without end") from error
+    if not isinstance(content, dict):
+        raise ValueError("not a JSON object")
+    schema = content.get("schema")
+    if schema != SCHEMA or type(schema) is not int:
+        raise ValueError(
+            f"schema {schema!r:.40}, this version reads {SCHEMA}: published records come with the checkout, "
+            "so update data/results; others are made again by `lossbook run`"
+        )
+    return content
+
+
+def _check_types(content: Mapping[str, Any]) -> None:
+    for name, kind in _TYPES.items():
+        if name not in content:
+            if name in _OPTIONAL:
+                continue
+            raise ValueError(f"no {name}")
+        if not isinstance(content[name], kind) or isinstance(content[name], bool):
+            raise ValueError(f"{name} is {content[name]!r:.40}, not {_KINDS[kind]}")
+    if unknown := sorted(content.keys() - _TYPES.keys()):
+        raise ValueError(f"unknown field {unknown[0]!r}")
+    if content["status"] not in _STATUS:
+        raise ValueError(f"status is {content['status']!r:.40}, not {' or '.join(_STATUS)}")
+    for name, value in content["metrics"].items():
+        _check_numbers(f"metrics {name}", value)
+    for group in ("curves", "steps"):
+        for name, values in content.get(group, {}).items():
+            if not isinstance(values, list):
+                raise ValueError(f"{group} {name} is {values!r:.40}, not a list")
+            _check_numbers(f"{group} {name}", values)
+    for name, value in content.get("weights", {}).items():
+        if not isinstance(value, str):
+            raise ValueError(f"weights {name} is {value!r:.40}, not text")
+    for name, value in content.get("files", {}).items():
+        if not isinstance(value, dict) or any(not isinstance(value.get(k), t) for k, t in _FILE.items()):
+            raise ValueError(f"files {name} is {value!r:.40}, not {', '.join(_FILE)}")
+    for name, kinds in _PROVENANCE.items():
+        value = content["provenance"].get(name)
+        if value is not None and (not isinstance(value, kinds) or isinstance(value, bool)):
+            raise ValueError(f"provenance {name} is {value!r:.40}")
+
+
+_NUMBERS = {int, float, type(None)}
+
+
+def _check_numbers(name: str, value: Any) -> int:
+    """See that a value is a number, None, or a rectangular array of them; how many axes it has."""
+    if not isinstance(value, list):
+        if type(value) not in _NUMBERS:
+            raise ValueError(f"{name} holds {value!r:.40}, which is not a number")
+        return 0
+    if _NUMBERS.issuperset(map(type, value)):
+        return 1
+    axes = {_check_numbers(name, each) for each in value}
+    lengths = {len(each) if isinstance(each, list) else -1 for each in value}
+    if len(axes) > 1 or len(lengths) > 1:
+        raise ValueError(f"{name} is an array whose rows differ in length")
+    return 1 + axes.pop()
+
+
+def _is_as_written(line: str, content: Mapping[str, Any], digest: Any) -> bool:
+    # The digest is of the line without it. Only a line that something else has formatted is written anew.
+    whole = hashlib.sha256(line.replace(f'"digest":"{digest}",', "", 1).encode()).hexdigest()[:16]
+    return digest in (whole, digest_of(content))
+
+
+def mended(line: str) -> str | None:
+    """A line whose numbers were put in quotation marks, as it was written.
+
+    Args:
+        line: A line that is no record.
+
+    Returns:
+        The line, or None where it is damaged otherwise: then its digest does not fit.
+    """
+    try:
+        content = _parsed(line)
+        digest = content.pop("digest", None)
+        for name in ("seed", "metrics", "curves", "steps"):
+            if name in content:
+                content[name] = _unquoted(content[name])
+        _check_types(content)
+    except ValueError:
+        return None
+    return line_of(content | {"digest": digest}) if digest == digest_of(content) else None
+
+
+def _unquoted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _unquoted(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_unquoted(each) for each in value]
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return json.loads(value, parse_constant=_not_finite, parse_float=_finite)
+    return value
 
 
 def canonical(content: Mapping[str, Any]) -> str:
     """Settings or labels as text, the same for equal ones."""
     return json.dumps(content, sort_keys=True)
-
-
-@functools.cache
-def _current_hash(entry_points: tuple[str, ...]) -> str | None:
-    try:
-        return code_hash(entry_points)
-    except LookupError:
-        return None  # What made the record is no longer there under that name.
 
 
 class Store:
@@ -125,7 +300,7 @@ class Store:
         self._ending = "" if shard == (1, 1) else f".shard-{shard[0]}-of-{shard[1]}"
 
     def records(self, experiment: str | None = None, profile: str | None = None) -> list[Record]:
-        """All records, the newest of each run of a profile; a fresh one is preferred to a stale one.
+        """All records, the newest of each run of a profile; a trusted one is preferred to one that is not.
 
         A run that profiles share may have a record in each. A damaged line, or a file that cannot be read,
         is reported with a warning and left where it is. Shards may be merged meanwhile.
@@ -134,12 +309,12 @@ class Store:
             experiment: Only this ``<paper>/<item>``.
             profile: Only this profile.
         """
-        best: dict[tuple[str, str, str], tuple[tuple[bool, bool, str], Record]] = {}
+        best: dict[tuple[str, str, str], tuple[tuple[int, bool, str], Record]] = {}
         for record in self._read_all(experiment):
             if experiment not in (None, record.experiment) or profile not in (None, record.profile):
                 continue
             rank = (
-                record.stale is False,
+                record.trust.level,
                 record.origin == "published",
                 str(record.provenance.get("finished", "")),
             )
@@ -230,12 +405,12 @@ class Store:
         if not shards:
             return 0
         try:
-            with contextlib.ExitStack() as held:
+            with contextlib.ExitStack() as stack:
                 # Always in this order, so that two merges do not wait for each other for ever.
-                opened = {shard: held.enter_context(_held(shard)) for shard in shards}
+                opened = {shard: stack.enter_context(held(shard)) for shard in shards}
                 handles = {shard: handle for shard, handle in opened.items() if handle is not None}
                 lines = [line for shard, handle in handles.items() for line in _whole_lines(shard, handle)]
-                held.enter_context(_held(common, create=True))
+                stack.enter_context(held(common, create=True))
                 content = common.read_bytes()
                 known = set(content.splitlines())
                 new = [line for line in dict.fromkeys(lines) if line not in known]
@@ -252,10 +427,90 @@ class Store:
             ) from error
         return len(new)
 
-    def _read_all(self, experiment: str | None) -> Iterator[Record]:
-        for folder, origin in ((self.published, "published"), (self.working, "working")):
-            if folder is None:
+    def problems(self) -> "list[Problem]":
+        """Lines that are no records or whose arrays are not as written, in all files, in their order."""
+        found = []
+        for folder, origin in self._folders():
+            for path, content in _read_files(folder):
+                for number, record, why in _lines(content, origin):
+                    if wrong := why or self._wrong_file(record):
+                        found.append(Problem(path, number, wrong))
+        return found
+
+    def fix(self) -> "list[tuple[Problem, str]]":
+        """Set lines right that :func:`mended` can, and move the others that are no records aside.
+
+        They go to a file beside theirs, ``<file>.damaged``; a file that has no record left is removed.
+
+        Returns:
+            Each problem, and what was done about it.
+
+        Raises:
+            LossbookError: A file cannot be written; it is as it was.
+        """
+        done: list[tuple[Problem, str]] = []
+        for folder, origin in self._folders():
+            for path in _listing(folder)[0]:
+                try:
+                    with held(path) as handle:
+                        if handle is not None:
+                            done += self._fix(path, origin)
+                except OSError as error:
+                    raise LossbookError(f"cannot set {path} right: {error.strerror}") from error
+        return done
+
+    def _fix(self, path: Path, origin: str) -> "list[tuple[Problem, str]]":
+        content = path.read_bytes()
+        aside = path.with_name(f"{path.name}.damaged")
+        lines: list[bytes | None] = list(content.split(b"\n"))
+        done, moved = [], list[bytes]()
+        for number, record, why in _lines(content, origin):
+            wrong = why or self._wrong_file(record)
+            if not wrong:
                 continue
+            line = lines[number - 1] or b""
+            better = mended(line.decode("utf-8", errors="replace"))
+            if better is not None and record is None:
+                lines[number - 1], what = better.encode(), "set right"
+            else:
+                moved.append(line)
+                lines[number - 1], what = None, f"moved to {aside}"
+            done.append((Problem(path, number, wrong), what))
+        if not done:
+            return []
+        if moved:
+            before = aside.read_bytes() if aside.exists() else b""
+            paths.atomic_write(aside, before + b"".join(line + b"\n" for line in moved))
+        kept = [line for line in lines if line is not None and line.strip()]
+        if kept:
+            paths.atomic_write(path, b"".join(line + b"\n" for line in kept))
+        else:
+            path.unlink()
+        return done
+
+    def _wrong_file(self, record: Record | None) -> str:
+        """What is wrong with the files that a record names; empty if nothing is."""
+        if record is None:
+            return ""
+        for name in record.files:
+            try:
+                self.array(record, name)
+            except LossbookError as error:
+                return str(error)
+        return ""
+
+    def _by_origin(self) -> dict[str, Path | None]:
+        return {"published": self.published, "working": self.working}
+
+    def _folders(self) -> list[tuple[Path, str]]:
+        return [(folder, origin) for origin, folder in self._by_origin().items() if folder is not None]
+
+    def array(self, record: Record, name: str) -> "np.ndarray":
+        """An array of a record that lies in a file beside it; see :func:`lossbook.results.arrays.read`."""
+        return arrays.read(record, name, self._by_origin())
+
+    def _read_all(self, experiment: str | None) -> Iterator[Record]:
+        for folder, origin in self._folders():
             for path, content in _read_files(folder / experiment if experiment else folder):
                 yield from _records(path, content, origin)
 
@@ -266,7 +521,7 @@ def shard_files(common: Path) -> list[Path]:
 
 
 def _append(path: Path, line: bytes) -> None:
-    with _held(path, create=True) as handle:
+    with held(path, create=True) as handle:
         assert handle is not None
         size = os.fstat(handle).st_size
         if size and os.pread(handle, 1, size - 1) != b"\n":
@@ -300,49 +555,6 @@ def _whole_lines(path: Path, handle: int) -> list[bytes]:
     return found
 
 
-@contextlib.contextmanager
-def _held(path: Path, *, create: bool = False) -> Iterator[int | None]:
-    """Open a file and hold its lock; None when it is not there and is not to be made."""
-    flags = os.O_RDWR | os.O_APPEND | (os.O_CREAT if create else 0)
-    while True:
-        try:
-            handle = os.open(path, flags, 0o666)
-        except FileNotFoundError:
-            if create:
-                raise
-            yield None
-            return
-        try:
-            with _locked(handle):
-                # A merge may have put another file in its place, or none, while this waited for the lock.
-                if _is_at(path, handle):
-                    yield handle
-                    return
-        finally:
-            os.close(handle)
-
-
-def _is_at(path: Path, handle: int) -> bool:
-    try:
-        return os.path.samestat(path.stat(), os.fstat(handle))
-    except FileNotFoundError:
-        return False
-
-
-@contextlib.contextmanager
-def _locked(handle: int) -> Iterator[None]:
-    try:
-        import fcntl
-    except ImportError:  # Windows: one writer at a time is up to the user.
-        yield
-        return
-    fcntl.flock(handle, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(handle, fcntl.LOCK_UN)
-
-
 def _read_files(folder: Path) -> list[tuple[Path, bytes]]:
     """The files of records in a folder with what they hold, as at one moment."""
     for _ in range(_MOST_READINGS):
@@ -374,7 +586,7 @@ def _read(path: Path) -> bytes:
     if not content or content.endswith(b"\n"):
         return content
     # The last line may be in the making.
-    with path.open("rb") as file, contextlib.suppress(OSError), _locked(file.fileno()):
+    with path.open("rb") as file, contextlib.suppress(OSError), locked(file.fileno()):
         return file.read()
     return content  # There are file systems without such locks.
 
@@ -389,17 +601,41 @@ def _listing(folder: Path) -> tuple[list[Path], list[OSError]]:
     return found, [error for error in problems if not isinstance(error, FileNotFoundError)]
 
 
+@dataclass(frozen=True)
+class Problem:
+    """A line of a file that is no record.
+
+    Attributes:
+        path: The file.
+        line: Number of the line, from 1.
+        why: What is wrong with it.
+    """
+
+    path: Path
+    line: int
+    why: str
+
+
 def _records(path: Path, content: bytes, origin: str) -> Iterator[Record]:
-    text = content.decode("utf-8", errors="replace")
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            yield Record.from_json(line, origin)
-        except (ValueError, TypeError) as error:
+    for number, record, why in _lines(content, origin):
+        if record is not None:
+            yield record
+        else:
             warnings.warn(
-                f"{path}, line {number}, is not a record and was passed over ({error})", stacklevel=2
+                f"{path}, line {number}, is not a record and was passed over ({why}); "
+                "`lossbook results check --fix` sets it right or moves it aside",
+                stacklevel=2,
             )
+
+
+def _lines(content: bytes, origin: str) -> Iterator[tuple[int, Record | None, str]]:
+    text = content.decode("utf-8", errors="replace")
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield number, Record.from_json(line, origin), ""
+            except ValueError as error:
+                yield number, None, str(error)
 
 
 def _not_finite(text: str) -> float:
