@@ -15,7 +15,7 @@ import yaml
 
 from lossbook import __version__, datasets, experiments, paths, workflow
 from lossbook.cli import app, notebook
-from lossbook.experiments import parallel
+from lossbook.experiments import distributed
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "book").glob("*.md"))]
@@ -196,9 +196,9 @@ def test_torchrun_commands_parse(page, capsys, monkeypatch):
         ]  # In sbatch --wrap "...".
         for part in (words, *within):
             if part[0] == "torchrun" and len(part) > 1:
-                given = part[part.index("lossbook.experiments.parallel") + 1 :]
-                assert parallel.main(given) == 2
-                assert "start this so" in capsys.readouterr().err
+                given = part[part.index("lossbook.experiments.distributed") + 1 :]
+                assert distributed.main(given) == 2
+                assert "start it like this" in capsys.readouterr().err
                 assert given[0] in experiments.names()
 
 
@@ -369,7 +369,9 @@ def test_the_profiles_of_the_build_are_listed():
 
 def test_the_files_to_put_by_hand_are_those_of_the_registry():
     table = rows("book/reproduce.md", "Data set")
-    assert [row[0].strip("`") for row in table] == [n for n in datasets.names() if n != "digits"]
+    assert [row[0].strip("`") for row in table] == [n for n in datasets.names() if datasets.info(n).mirrors]
+    prose = (ROOT / "book/reproduce.md").read_text()
+    assert all(f"`{name}`" in prose for name in datasets.names())
     mnist = [file.name for file in datasets.info("mnist").files]
     for name, files, folder in table:
         info = datasets.info(name.strip("`"))
@@ -404,7 +406,8 @@ def test_download_sizes_are_those_of_the_registry():
 
 def test_the_rooms_are_listed_in_order():
     listed = re.findall(r"`lossbook\.(\w+)`", " ".join(row[0] for row in rows("book/extend.md", "Room")))
-    packages = {p.stem for p in (ROOT / "src" / "lossbook").iterdir() if not p.name.startswith("_")}
+    there = (ROOT / "src" / "lossbook").iterdir()
+    packages = {p.stem for p in there if not p.name.startswith("_") and p.name != "py.typed"}
     assert set(listed) | {"errors", "paths"} == packages
 
 

@@ -46,6 +46,7 @@ TRAINING_PATH = {
     "typer",
     "rich",
     "tqdm",
+    "PIL",  # torchvision brings it
 }
 
 
