@@ -31,8 +31,8 @@ class Profile:
         description: What is run, in a few words.
         cells: The grid.
         seeds: How many seeds each cell is run with.
-        embedded_fallback: Whether scikit-learn's digits stand in for a data set that cannot be had.
-        embedded_cells: What is run instead of the grid, all of it, where one of its tables cannot be had.
+        embedded_fallback: Whether scikit-learn's digits stand in for an unavailable data set.
+        embedded_cells: What is run instead of the grid, all of it, where one of its tables is unavailable.
         part_of: Name of the profile of which this one runs a part. Their records count for both.
     """
 

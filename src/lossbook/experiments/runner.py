@@ -85,7 +85,7 @@ def deadline_after(budget_minutes: float | None) -> float:
 def plan_experiment(
     experiment: Experiment, profile: Profile, seeds: int | None = None
 ) -> tuple[list[Run], tuple[str, ...]]:
-    """Resolve a profile's grid into runs, each once, with embedded data where a real set cannot be had.
+    """Resolve a profile's grid into runs, each once, with embedded data where a real set is unavailable.
 
     Data sets that are missing are downloaded only where embedded data may stand in for them.
     """
@@ -124,7 +124,7 @@ def plan_experiment(
 
 
 def stand_in(spec: RunSpec) -> RunSpec:
-    """The run on scikit-learn's digits that stands in for one on a data set that cannot be had."""
+    """The run on scikit-learn's digits that stands in for one on an unavailable data set."""
     return replace(spec, dataset=EMBEDDED, train_size=None, test_size=None)
 
 
@@ -166,7 +166,7 @@ def run_experiment(
         profile: Name of the profile.
         seeds: Number of seeds; the profile's own if None.
         device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
-        budget_minutes: Stop after so many minutes, keeping the last checkpoint of the run in hand.
+        budget_minutes: Stop after this many minutes, keeping the last checkpoint of the run in hand.
         refresh: Train again what is unattested: made by code that has since changed, without a sample of its
             kind trained again with today's.
         shard: Which part of how many to train, ``(i, n)`` with i from 1. Runs that are trained together

@@ -32,7 +32,7 @@ class ScheduledLoss(Protocol):
     """A loss with a schedule of its own, such as :class:`lossbook.losses.CEELLoss` with one."""
 
     def set_epoch(self, epoch: int, epochs: int) -> None:
-        """Take the settings of an epoch, 0-based, out of so many in all."""
+        """Take the settings of `epoch` (0-based) out of `epochs`."""
 
 
 @dataclass(frozen=True)
