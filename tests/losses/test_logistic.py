@@ -458,9 +458,35 @@ def test_without_numpy_the_selection_is_the_same(monkeypatch, batch):
 
     monkeypatch.setattr(torch.Tensor, "numpy", unavailable)
     assert not _common._has_numpy()
-    monkeypatch.setattr(logistic, "_PARTITION_CLASSES", math.inf)
+    monkeypatch.setattr(logistic, "HAS_NUMPY", False)
     monkeypatch.setattr(softmax, "HAS_NUMPY", False)
     close([gradient(loss, logits, target) for loss in chosen], expected, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_many_examples_of_few_classes_select_as_few_examples_do(monkeypatch, batch, dtype):
+    """By partition from 1024 rows, by topk below: the same classes, so the same gradients to the bit."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    logits, target = batch(1024, 10)
+    logits = logits.to(dtype)
+    partitioned = []
+    monkeypatch.setattr(
+        logistic,
+        "_partitions",
+        lambda z, _own=logistic._partitions: partitioned.append(_own(z)) or partitioned[-1],
+    )
+    got = gradient(losses.hs_lr_loss, logits, target)
+    halves = [
+        gradient(losses.hs_lr_loss, *half) for half in zip(logits.split(512), target.split(512), strict=True)
+    ]
+    assert partitioned == [True, False, False]
+    assert torch.equal(got, torch.cat(halves))
+    values = [
+        losses.hs_lr_loss(*half, reduction="none")
+        for half in zip(logits.split(512), target.split(512), strict=True)
+    ]
+    few = 8 * torch.finfo(dtype).eps
+    close(losses.hs_lr_loss(logits, target, reduction="none"), torch.cat(values), rtol=few, atol=0)
 
 
 # --- what holds between them --------------------------------------------------------------------------------

@@ -210,6 +210,56 @@ def test_compiled_code(batch):
     close(leaf.grad, plain.grad)
 
 
+BLOCKWISE = ("bce", "mpce", "complement_entropy", "hs_lr", "ss_lr", "lgl_inr")
+
+
+def compiled_at_once(settings, function=lambda module, z, y: module(z, y)):
+    """Modules of all losses that compiled code calls the blocks for, and one compiled function of them."""
+    modules = [losses.get(name, **settings) for name in BLOCKWISE]
+    torch._dynamo.reset()
+    return modules, torch.compile(
+        lambda z, y: [function(module, z, y) for module in modules], backend="eager", fullgraph=True
+    )
+
+
+@pytest.mark.parametrize("options", [{}, {"weight": [0.25, 1.0, 3.0, 0.5], "ignore_index": 2}], ids=str)
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_compiled_code_calls_the_blocks_on_a_processor(batch, reduction, options):
+    """Losses that compile badly are one operator there, with the bits that each example has without it."""
+    modules, run = compiled_at_once({"reduction": reduction, **options})
+    logits, target = batch(12, 4)
+    logits, plain = logits.float().requires_grad_(), logits.float().requires_grad_()
+    for module, got in zip(modules, run(logits, target), strict=True):
+        expected = module(plain, target)
+        (slopes,) = torch.autograd.grad(3 * got.sum(), logits)
+        (expected_slopes,) = torch.autograd.grad(3 * expected.sum(), plain)
+        close(got, expected)
+        close(slopes, expected_slopes)
+        if reduction == "none" and not isinstance(module, losses.LGLINRLoss):
+            assert torch.equal(got, expected)
+            assert torch.equal(slopes, expected_slopes)
+    with torch.no_grad():
+        for module, got in zip(modules, run(logits, target), strict=True):
+            close(got, module(logits, target))
+
+
+def test_compiled_code_refuses_a_second_derivative_of_the_blocks(batch):
+    _, run = compiled_at_once({})
+    logits, target = batch(12, 4)
+    for got in run(logits.requires_grad_(), target):
+        (slopes,) = torch.autograd.grad(got, logits, create_graph=True)
+        with pytest.raises(NotImplementedError, match="no second derivative"):
+            slopes.sum().backward()
+
+
+def test_compiled_gradients_by_function_are_those_of_the_formula(batch):
+    """``torch.func`` goes through no operator of ours."""
+    modules, run = compiled_at_once({}, lambda module, z, y: grad(module)(z, y))
+    logits, target = batch(12, 4)
+    for module, got in zip(modules, run(logits, target), strict=True):
+        close(got, grad(module)(logits, target))
+
+
 def test_shapes_without_values(loss):
     """On the meta device there is nothing to read."""
     logits = torch.empty(6, 4, 2, device="meta", requires_grad=True)

@@ -1,4 +1,7 @@
-"""Classification losses, as functions and as modules; they need torch and nothing else."""
+"""Classification losses, as functions and as modules; they need torch and nothing else.
+
+Under ``torch.compile``, whose default backend writes C++ for a CPU, there has to be a C++ compiler too.
+"""
 
 import inspect
 from typing import cast

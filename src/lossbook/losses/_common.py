@@ -290,6 +290,20 @@ def is_traced() -> bool:
     )
 
 
+# PyTorch 2.6 cannot tell export from compilation.
+is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
+
+
+def is_compiled_for_cpu(tensor: Tensor) -> bool:
+    """Whether a graph for a processor is being compiled: not exported, nor inside ``torch.func``."""
+    return (
+        torch.compiler.is_compiling()
+        and not is_exporting()
+        and tensor.device.type == "cpu"
+        and not torch._C._are_functorch_transforms_active()
+    )
+
+
 def is_readable(tensor: Tensor) -> bool:
     """Whether a tensor's values can be read at once: an ordinary one on a processor, and nothing traced."""
     return type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and not is_traced()

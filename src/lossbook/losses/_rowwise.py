@@ -2,12 +2,14 @@
 
 On a CPU, whole-tensor passes are bound by memory. So there a loss and its gradient are evaluated together,
 in blocks of rows that stay in cache, and what is kept for the backward pass is the gradient alone. Everywhere
-else (CUDA, ``torch.compile`` and other tracers, ``torch.func``, forward-mode and second derivatives, tensor
-subclasses, targets that are class probabilities) the same loss is an ordinary differentiable formula.
+else (CUDA, tracers, ``torch.func``, forward-mode and second derivatives, tensor subclasses, targets that are
+class probabilities) the same loss is an ordinary differentiable formula. ``torch.compile`` takes the formula
+where it makes good code of it, which is for the losses of the target's probability alone; on a CPU it calls
+the blocks for the others, as one operator.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +24,7 @@ from lossbook.losses._common import (
     class_indices,
     class_probabilities,
     countable_logits,
+    is_compiled_for_cpu,
     is_readable,
     reduce_loss,
 )
@@ -41,6 +44,21 @@ class RowLoss(ABC):
     """
 
     any_shape: ClassVar[bool] = True
+    known: ClassVar[dict[str, type["RowLoss"]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Let compiled code find the class by its name."""
+        RowLoss.known[cls.__name__] = cls
+
+    @property
+    def numbers(self) -> list[float] | None:
+        """The options as :meth:`from_numbers` takes them; None where compiled code has the formula."""
+        return None
+
+    @classmethod
+    def from_numbers(cls, *numbers: float) -> Self:
+        """Make a loss from its options."""
+        return cls(*numbers)
 
     @abstractmethod
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -218,7 +236,56 @@ def row_losses(rule: RowLoss, logits: Tensor, target: Tensor) -> Tensor:
             return losses
         losses = _Blocks.apply(*_compact(rule, logits, target), rule, None)
         return losses.view(logits.shape[:1] + logits.shape[2:])
+    numbers = rule.numbers
+    if numbers is not None and is_compiled_for_cpu(logits) and not target.is_floating_point():
+        wide = widened(logits)
+        compact = (wide, target) if wide.ndim == 2 else _compact(rule, wide, target)
+        gradient = torch.is_grad_enabled() and logits.requires_grad
+        losses, _ = _compiled_losses(*compact, type(rule).__name__, numbers, gradient)
+        return losses.view(logits.shape[:1] + logits.shape[2:])
     return rule.formula(widened(logits), target)
+
+
+@torch.library.custom_op("lossbook::row_losses", mutates_args=())
+def _compiled_losses(
+    logits: Tensor, target: Tensor, rule: str, numbers: list[float], gradient: bool
+) -> tuple[Tensor, Tensor]:
+    """Evaluate the losses in blocks, and their gradient if asked for, as one operator of compiled code."""
+    kind = RowLoss.known[rule]
+    out = torch.empty_like(logits) if gradient else None
+    losses, factor = _evaluate(kind.from_numbers(*numbers), logits, target, out, None)
+    if out is not None and factor is not None:
+        out.mul_(factor)
+    return losses.clone() if losses._is_view() else losses, logits.new_empty(0) if out is None else out
+
+
+@_compiled_losses.register_fake
+def _(logits: Tensor, target: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    losses = torch.empty_like(target, dtype=logits.dtype)
+    return losses, torch.empty_like(logits) if others[-1] else logits.new_empty(0)
+
+
+def keep_gradient(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
+    """Keep what an operator of compiled code gives beside the loss, for the backward pass."""
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(output[1])
+    ctx.others = len(inputs) - 1
+
+
+def scale_gradient(ctx: Any, grad_loss: Tensor, grad_gradient: Tensor | None) -> tuple[Tensor | None, ...]:
+    """Multiply it with what comes from above.
+
+    Raises:
+        NotImplementedError: A second derivative is asked for.
+    """
+    if grad_gradient is not None:
+        raise NotImplementedError("compiled code has no second derivative of this loss on a CPU")
+    (gradient,) = ctx.saved_tensors
+    scale = grad_loss.unsqueeze(1) if grad_loss.ndim else grad_loss
+    return gradient * scale, *[None] * ctx.others
+
+
+_compiled_losses.register_autograd(scale_gradient, setup_context=keep_gradient)
 
 
 def total_loss(

@@ -12,7 +12,7 @@ All are computed from logits, with no epsilon in a logarithm, so a confident mis
 import math
 from abc import abstractmethod
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ from lossbook.losses._common import (
     check_smoothing,
     class_indices,
     class_probabilities,
+    is_compiled_for_cpu,
+    is_exporting,
     is_readable,
     reduce_loss,
     refuse,
@@ -42,7 +44,9 @@ from lossbook.losses._rowwise import (
     classification_loss,
     has_closed_form,
     is_single,
+    keep_gradient,
     product,
+    scale_gradient,
     scaled,
     total_loss,
     widened,
@@ -178,6 +182,17 @@ class HSLR(OneVsRest):
         if self.count not in _COUNTS:
             refuse("count", repr(self.count), f"be one of {', '.join(_COUNTS)}")
 
+    @property
+    def numbers(self) -> list[float]:
+        """Its options as numbers."""
+        return [self.m, self.beta, float(_COUNTS.index(self.count))]
+
+    @classmethod
+    def from_numbers(cls, *numbers: float) -> Self:
+        """Make it from its options."""
+        m, beta, count = numbers
+        return cls(m=m, beta=beta, count=_COUNTS[int(count)])
+
     def selected(self, classes: int) -> int:
         """How many other classes count, for an example with one label among ``classes``; at least 1."""
         return max(1, int(classes * self.m) if self.count == "published" else self._part(classes - 1))
@@ -221,7 +236,7 @@ class HSLR(OneVsRest):
         alpha, n = self.beta / n, min(n, classes - 1)
         behind = logits.gather(1, target).neg_()
         out.copy_(logits).scatter_(1, target, torch.finfo(logits.dtype).min)
-        if _partitions(classes):
+        if _partitions(logits):
             out.numpy().partition(classes - n - 1, 1)
             hardest = out[:, classes - n :].clone()
             bound = out[:, classes - n - 1, None].clone()  # the highest of those not selected
@@ -245,7 +260,7 @@ class HSLR(OneVsRest):
         classes = logits.shape[1]
         counts, most = self._counts(target)
         others = torch.add(logits, target, alpha=-torch.finfo(logits.dtype).max)
-        if _partitions(classes):
+        if _partitions(logits):
             top = others.clone()
             top.numpy().partition(classes - most, 1)
             top = top[:, classes - most :]
@@ -275,13 +290,15 @@ def _product(a: Tensor, b: Tensor, scale: float, out: Tensor) -> Tensor:
     return torch.addcmul(a.new_zeros(()), a, b, value=scale, out=out)
 
 
-def _partitions(classes: int) -> bool:
-    return classes >= _PARTITION_CLASSES and torch.get_num_threads() <= _PARTITION_THREADS
+def _partitions(logits: Tensor) -> bool:
+    rows, classes = logits.shape
+    many = classes >= _PARTITION_CLASSES or rows >= _PARTITION_ROWS
+    return HAS_NUMPY and many and torch.get_num_threads() <= _PARTITION_THREADS
 
 
-# Numpy's partition selects about five times faster than torch.topk. But it runs on one thread, and takes a
-# while to call.
-_PARTITION_CLASSES = 32 if HAS_NUMPY else math.inf
+# Numpy's partition selects about six times faster than torch.topk. But it runs on one thread, and takes a
+# while to call; and on small batches the order in which topk leaves what it selects is in published records.
+_PARTITION_CLASSES, _PARTITION_ROWS = 32, 1024
 _PARTITION_THREADS = 4
 
 # Far above what rounding does to m times a number of classes, far below the steps of any m in use.
@@ -298,6 +315,17 @@ class SSLR(OneVsRest):
     def __post_init__(self) -> None:
         check_factor("r", self.r)
         check_factor("beta", self.beta)
+
+    @property
+    def numbers(self) -> list[float]:
+        """Its options as numbers."""
+        return [self.r, self.beta]
+
+    @classmethod
+    def from_numbers(cls, *numbers: float) -> Self:
+        """Make it from its options."""
+        r, beta = numbers
+        return cls(r=r, beta=beta)
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
@@ -441,7 +469,7 @@ class LGLINR:
         group, groups = target, classes
         # The classes that are there, numbered in order, may be fewer than all; but an exported program is for
         # any number of rows.
-        if not (_is_exporting() or torch.jit.is_tracing()) and count < classes:
+        if not (is_exporting() or torch.jit.is_tracing()) and count < classes:
             group, groups = _renumbered(target), count
         index = group.unsqueeze(1).expand(-1, classes)
         present = ones.new_zeros(groups).scatter_add(0, group, ones)
@@ -524,10 +552,6 @@ def _at_own(matrix: Tensor, own: Tensor | None, value: float) -> Tensor:
     return matrix.fill_diagonal_(value) if own is None else matrix.scatter_(1, own.unsqueeze(1), value)
 
 
-# PyTorch 2.6 cannot tell export from compilation.
-_is_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)
-
-
 def _renumbered(target: Tensor) -> Tensor:
     """Number the distinct values 0, 1, ... in rising order, without asking how many there are."""
     ordered, order = target.sort()
@@ -539,19 +563,62 @@ def _total(
     rule: LGLINR, logits: Tensor, target: Tensor, keep: Tensor | None, weight: Tensor | None, reduction: str
 ) -> Tensor:
     """Weigh and reduce the examples' shares, in one go with the gradient."""
+    mean = reduction == "mean"
+    logits, target, factor, _ = _counted(logits, target, keep, weight, mean)
+    count = len(target)
+    if count == 0:
+        return logits.sum() / (0 if mean else 1)
+    total: Tensor = _Total.apply(logits, target, factor, rule)
+    return total if mean else total * count
+
+
+def _counted(
+    logits: Tensor, target: Tensor, keep: Tensor | None, weight: Tensor | None, mean: bool
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """The examples that count, what each class's mean is multiplied with, and where the examples were."""
+    kept = None
     if keep is not None:
         kept = keep.flatten().nonzero().squeeze(1)
         logits, target = logits.index_select(0, kept), target[kept]
-    count = len(target)
-    if count == 0:
-        return logits.sum() / (0 if reduction == "mean" else 1)
     factor = None
-    if weight is not None:
+    if weight is not None and len(target):
         factor = weight.to(logits.dtype)
-        if reduction == "mean":
+        if mean:
             factor = factor / factor[target].mean()
-    total: Tensor = _Total.apply(logits, target, factor, rule)
-    return total * count if reduction == "sum" else total
+    return logits, target, factor, kept
+
+
+@torch.library.custom_op("lossbook::lgl_inr", mutates_args=())
+def _compiled_total(
+    logits: Tensor,
+    target: Tensor,
+    keep: Tensor | None,
+    weight: Tensor | None,
+    beta: float,
+    detach: bool,
+    mean: bool,
+    gradient: bool,
+) -> tuple[Tensor, Tensor]:
+    """The loss of a batch, and its gradient if asked for, as one operator of compiled code."""
+    rows, labels, factor, kept = _counted(logits, target, keep, weight, mean)
+    scale = 1 if mean else len(labels)
+    if len(labels) == 0:
+        # As PyTorch has it: the mean of nothing is not a number.
+        return logits.new_full((), math.nan if mean else 0.0), torch.zeros_like(logits)
+    slopes = torch.empty_like(rows) if gradient else None
+    loss = LGLINR(beta, detach).total(rows, labels, factor, slopes) * scale
+    if slopes is None:
+        return loss, logits.new_empty(0)
+    slopes.mul_(scale)
+    return loss, slopes if kept is None else torch.zeros_like(logits).index_copy_(0, kept, slopes)
+
+
+@_compiled_total.register_fake
+def _(logits: Tensor, *others: Any) -> tuple[Tensor, Tensor]:
+    return logits.new_empty(()), torch.empty_like(logits) if others[-1] else logits.new_empty(0)
+
+
+_compiled_total.register_autograd(scale_gradient, setup_context=keep_gradient)
 
 
 class _Total(torch.autograd.Function):
@@ -812,7 +879,11 @@ def lgl_inr_loss(
     rows, labels = widened(logits), index
     if rows.ndim > 2:
         rows, labels = as_rows(rows), as_rows(index)
-    if reduction == "none" or not has_closed_form(rows, weight):
+    if reduction != "none" and is_compiled_for_cpu(rows) and (weight is None or not weight.requires_grad):
+        gradient = torch.is_grad_enabled() and rows.requires_grad
+        mask = None if keep is None else keep.flatten()
+        loss, _ = _compiled_total(rows, labels, mask, weight, beta, detach, reduction == "mean", gradient)
+    elif reduction == "none" or not has_closed_form(rows, weight):
         shares = rule.shares(rows, labels, None if keep is None else keep.flatten())
         loss = reduce_loss(shares.view(index.shape), index, keep, weight, reduction)
     else:

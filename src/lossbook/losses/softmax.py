@@ -330,6 +330,11 @@ class PhiLoss(RowLoss):
 class SoftmaxBCE(RowLoss):
     """Binary cross-entropy of every class on softmax outputs."""
 
+    @property
+    def numbers(self) -> list[float]:
+        """It has no options."""
+        return []
+
     # 1 - p_k is built from the other classes where p_k may be near 1, which is the largest logit alone.
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -381,6 +386,11 @@ class SoftmaxBCE(RowLoss):
 class MPCE(RowLoss):
     """Cross-entropy, times the lead of the most probable class over the target."""
 
+    @property
+    def numbers(self) -> list[float]:
+        """It has no options."""
+        return []
+
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
         log_p = logits.log_softmax(1)
@@ -422,6 +432,11 @@ class MPCE(RowLoss):
 
 class ComplementEntropy(RowLoss):
     """Negative entropy of the softmax over the competitors of the target."""
+
+    @property
+    def numbers(self) -> list[float]:
+        """It has no options."""
+        return []
 
     def formula(self, logits: Tensor, target: Tensor) -> Tensor:
         """Evaluate the loss in differentiable form."""
