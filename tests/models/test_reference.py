@@ -101,3 +101,15 @@ def test_convolutions_start_as_the_identity_where_they_can():
 def test_small_images_are_refused():
     with pytest.raises(ValueError, match="at least 17x17 pixels; got 16x32"):
         made("reference_large", (1, 16, 32))
+
+
+def test_dropout_changes_training_alone():
+    torch.manual_seed(3)
+    network = models.build("reference_small", (3, 18, 18), 3, dropout=0.5)
+    images = torch.rand(64, 3, 18, 18)
+    assert network.dropout.p == 0.5
+    assert torch.equal(network.eval()(images), network(images))
+    features = network.train()
+    assert not torch.equal(features(images), features(images))
+    plain = made("reference_small", (3, 18, 18), 3)
+    assert list(plain.state_dict()) == list(network.state_dict())

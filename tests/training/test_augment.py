@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lossbook.errors import UnknownNameError
-from lossbook.training import augment
+from lossbook.training import augment, augmentations
 
 COUNT = 400
 
@@ -127,13 +127,13 @@ def test_the_generator_alone_decides():
 
 def test_none_leaves_images_alone():
     images = torch.rand(2, 1, 4, 4)
-    assert torch.equal(augment.get("none")(images, generator()), images)
-    assert augment.get("keras_shift_flip") is augment.keras_shift_flip
+    assert torch.equal(augmentations.get("none")(images, generator()), images)
+    assert augmentations.get("keras_shift_flip") is augment.keras_shift_flip
 
 
 def test_an_unknown_augmentation():
     with pytest.raises(UnknownNameError, match="augmentation 'shift_filp'; did you mean 'shift_flip'"):
-        augment.get("shift_filp")
+        augmentations.get("shift_filp")
 
 
 def numbered(count, height=6, width=5, channels=2):

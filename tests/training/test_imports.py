@@ -98,7 +98,7 @@ def test_importing_the_package_is_enough_for_its_rooms_and_loads_none(tmp_path):
         import lossbook
 
         assert "torch" not in sys.modules
-        assert {"losses", "report"} <= set(dir(lossbook))
+        assert {"losses", "papers"} <= set(dir(lossbook))
         lossbook.losses.NLLRLoss()
         lossbook.analysis.check("torch is all it takes", True)
         try:

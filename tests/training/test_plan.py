@@ -1,8 +1,10 @@
 """What identifies a run, and resolving its names."""
 
+import math
 from dataclasses import fields, replace
 
 import pytest
+import torch
 
 from lossbook import losses
 from lossbook.errors import UnknownNameError
@@ -35,6 +37,7 @@ CHANGES = {
     "class_weight": "inverse_frequency",
     "precision": "bfloat16",
     "pixels": "standardised",
+    "output_bias": "frequencies",
     "model_options": {"width": 3},
     "schedule": {"name": "steps", "at": [1]},
     "step": "complement",
@@ -217,6 +220,9 @@ def test_unknown_names_are_answered_with_the_nearest(change, nearest):
         ({"schedule": {"name": "steps", "when": [3]}}, "cannot be made from"),
         ({"model": "mlp", "augmentation": "crop_flip"}, "takes features"),
         ({"model": "mean_embedding", "pixels": "standardised"}, "takes texts"),
+        ({"model": "mean_embedding", "output_bias": 0.0}, "for networks of images and of feature vectors"),
+        ({"output_bias": "frequency"}, "at a number, or at 'frequencies'; got 'frequency'"),
+        ({"output_bias": math.inf}, "at a number, or at 'frequencies'; got inf"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes, message):
@@ -227,3 +233,31 @@ def test_settings_that_do_not_go_together_are_refused(changes, message):
 def test_a_network_for_other_data_is_refused(data):
     with pytest.raises(SettingError, match="'mlp' takes features, but toy holds images"):
         plan_run(replace(SPEC, model="mlp")).task(data)
+
+
+@pytest.mark.parametrize(
+    ("model", "in_shape"),
+    [("reference_small", (3, 18, 18)), ("cifar_resnet20", (3, 32, 32)), ("mlp", (7,))],
+)
+def test_training_may_start_from_the_frequencies_of_the_classes(model, in_shape):
+    networks = []
+    for bias in (None, "frequencies"):
+        torch.manual_seed(0)
+        networks.append(plan_run(replace(SPEC, model=model, output_bias=bias)).build_model(in_shape, 5))
+    plain, started = (dict(network.named_parameters()) for network in networks)
+    moved = [name for name in plain if not torch.equal(plain[name], started[name])]
+    (bias,) = [name for name in plain if name.endswith("bias")][-1:]
+    assert moved == [bias], "the other weights are drawn as without it"
+    # The features of a black image differ from those that are looked for by the biases alone.
+    with torch.no_grad():
+        plain[bias].zero_()
+        inputs = torch.rand(3, *in_shape)
+        first, second = (network.eval()(inputs) for network in networks)
+    torch.testing.assert_close(second - first, torch.full((3, 5), -math.log(4)))
+    chosen = plan_run(replace(SPEC, output_bias=1.5)).build_model((1, 28, 28), 10)
+    assert chosen[-1].bias.tolist() == [1.5] * 10
+
+
+def test_a_start_of_its_own_is_part_of_the_code_of_a_run():
+    assert "lossbook.training.start" in plan_run(replace(SPEC, output_bias=0.0)).modules
+    assert "lossbook.training.start" not in plan_run(SPEC).modules

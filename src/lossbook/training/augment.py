@@ -1,14 +1,8 @@
-"""Augmentations, on whole batches of float images ``[B, C, H, W]``, by name."""
-
-from collections.abc import Callable
+"""Shifts, crops and flips of whole batches of float images ``[B, C, H, W]``."""
 
 import torch
 from torch import Generator, Tensor
 from torch.nn import functional as F
-
-from lossbook.errors import UnknownNameError
-
-Augmentation = Callable[[Tensor, Generator], Tensor]
 
 
 def none(images: Tensor, generator: Generator) -> Tensor:  # noqa: ARG001
@@ -84,22 +78,3 @@ def shift_flip(images: Tensor, generator: Generator, most: int = 2) -> Tensor:
     rows = flip.nonzero().squeeze(1).to(images.device)
     out[rows] = out[rows].flip(2)
     return out.permute(0, 3, 1, 2)
-
-
-_AUGMENTATIONS: dict[str, Augmentation] = {
-    "crop_flip": crop_flip,
-    "keras_shift_flip": keras_shift_flip,
-    "none": none,
-    "shift_flip": shift_flip,
-}
-
-
-def get(name: str) -> Augmentation:
-    """The augmentation of that name.
-
-    Raises:
-        UnknownNameError: A name there is not; the message names the nearest.
-    """
-    if name not in _AUGMENTATIONS:
-        raise UnknownNameError("augmentation", name, sorted(_AUGMENTATIONS))
-    return _AUGMENTATIONS[name]

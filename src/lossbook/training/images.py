@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Generator, Tensor, nn
 
-from lossbook.training.augment import Augmentation
 from lossbook.training.steps import Inputs
 
 if TYPE_CHECKING:
     from lossbook.datasets.data import Dataset, ImageFiles, Part
+    from lossbook.training.augmentations import Augmentation
 
 #: Scalings of pixels besides 0 to 1, by name.
 SCALINGS = ("standardised",)
@@ -25,7 +25,7 @@ class Images:
     Augmentation comes first, on pixels from 0 to 1.
     """
 
-    def __init__(self, data: "Dataset", *, pixels: str | None, augmentation: Augmentation) -> None:
+    def __init__(self, data: "Dataset", *, pixels: str | None, augmentation: "Augmentation") -> None:
         """Fit the scaling to the training images.
 
         Args:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from lossbook import losses, models
 from lossbook.errors import UnknownNameError
-from lossbook.training import augment, clock, imbalance, measures, optim, precision, steps
+from lossbook.training import augmentations, clock, imbalance, measures, optim, precision, start, steps
 from lossbook.training.clock import Schedule
 from lossbook.training.complement import ComplementStep
 from lossbook.training.evaluation import Task
@@ -57,7 +57,7 @@ class RunPlan:
     build_model: Callable[[tuple[int, ...], int], nn.Module]
     loss: nn.Module
     build_optimizer: Callable[..., optim.Optimizer]
-    augmentation: augment.Augmentation
+    augmentation: augmentations.Augmentation
     step: steps.Step
     end_measures: tuple[measures.Measure, ...]
     epoch_measures: tuple[measures.Measure, ...]
@@ -179,13 +179,20 @@ def _plan_network(spec: RunSpec) -> RunPlan:
             scheduled.set_epoch(0, spec.epochs)
         except ValueError as error:
             raise SettingError(f"the loss {spec.loss!r} cannot be trained so: {error}") from error
-    augmentation = augment.get(spec.augmentation)
+    augmentation = augmentations.get(spec.augmentation)
     kind = models.takes(spec.model)
     if kind != "images" and (spec.augmentation != "none" or spec.pixels is not None):
         raise SettingError(f"augmentation and pixels are for images; the network {spec.model!r} takes {kind}")
     _check_choice("class weight", spec.class_weight, imbalance.WEIGHTINGS)
     _check_choice("scaling of pixels", spec.pixels, SCALINGS)
     _check_choice("precision", spec.precision, precision.FORMATS)
+    if spec.output_bias is not None:
+        if kind == "texts":
+            raise SettingError("output_bias is for networks of images and of feature vectors")
+        try:
+            start.output_bias(spec.output_bias, 2)
+        except ValueError as error:
+            raise SettingError(str(error)) from error
     if spec.schedule is not None:
         clock.get(spec.schedule, 1.0)
     step = _step(spec)
@@ -196,6 +203,9 @@ def _plan_network(spec: RunSpec) -> RunPlan:
 
     def build_model(in_shape: tuple[int, ...], num_classes: int) -> nn.Module:
         network: nn.Module = build(in_shape, num_classes, **options)
+        if spec.output_bias is not None:
+            logit = start.output_bias(spec.output_bias, num_classes)
+            start.set_output_bias(network, in_shape, logit)
         return network
 
     used: list[Any] = [
@@ -210,6 +220,7 @@ def _plan_network(spec: RunSpec) -> RunPlan:
     ]
     used += [imbalance.weighted_loss] if spec.class_weight is not None else []
     used += [precision.forward] if spec.precision is not None else []
+    used += [start.set_output_bias] if spec.output_bias is not None else []
     used += [clock.get] if spec.schedule is not None else []
     return RunPlan(
         spec,

@@ -55,6 +55,8 @@ class RunSpec:
             :data:`lossbook.training.imbalance.WEIGHTINGS`; None for all alike.
         precision: Number format of the network's products, one of
             :data:`lossbook.training.precision.FORMATS`; None for float32.
+        output_bias: What the biases of the output start from: a number, or ``frequencies`` for
+            :math:`-\\log(K - 1)`, where the sigmoids of K classes are 1/K; None for the network's own start.
         pixels: How pixels are scaled, one of :data:`lossbook.training.images.SCALINGS`; None for 0 to 1.
         seed: Seeds the weights, the order of the data, dropout and augmentation. Two runs that differ in the
             loss alone start from the same weights and see the same batches.
@@ -85,6 +87,7 @@ class RunSpec:
     class_weight: str | None = None
     precision: str | None = None
     pixels: str | None = None
+    output_bias: float | str | None = None
     seed: int = 0
 
     @property
