@@ -24,13 +24,13 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOK = "yao2018/verdict"
-MODULE = "report/stats.py"
+MODULE = "evidence/stats.py"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description="Measure builds of the book.")
-    parser.add_argument("--profile", default="smoke", help="smoke, quick or paper (default: %(default)s)")
+    parser.add_argument("--profile", default="smoke", help="the book's (default: %(default)s)")
     profile = parser.parse_args().profile
     with tempfile.TemporaryDirectory() as folder:
         ours, theirs = Path(folder) / "ours", Path(folder) / "theirs"
@@ -45,9 +45,7 @@ def main() -> None:
         for change in ("cold", "nothing changed", "one notebook edited", "one module edited"):
             for top in (ours, theirs):
                 _edit(top, change)
-            a, ran_a = _build(
-                ours, r"^\[\S+\] running", "-m", "lossbook.workflow", "build", "--profile", profile
-            )
+            a, ran_a = _build(ours, r"^\[\S+\] running", "-m", "lossbook.build", "all", "--profile", profile)
             b, ran_b = _build(theirs, "Executing notebook", "-c", _JUPYTER_BOOK, "build", "stage")
             print(f"{change:20}{a:11.1f} ({ran_a:2}){b:11.1f} ({ran_b:2}){b / a:8.1f}", flush=True)
 

@@ -59,8 +59,8 @@ from torchvision.transforms import v2
 
 from lossbook import losses, models
 from lossbook.datasets.data import Dataset, Part
-from lossbook.experiments.head_to_head import RECIPE
 from lossbook.losses import MixingSchedule
+from lossbook.papers.synthesis.head_to_head import RECIPE
 from lossbook.training import (
     Replica,
     RunPlan,

@@ -90,3 +90,23 @@ def test_sets_that_cannot_be_downloaded_say_so(root):
     assert "`lossbook data get imagenet` says where to ask for it" in asked.stdout
     assert "withdrawn by its makers" in refused.stdout
     assert "data get" not in refused.stdout
+
+
+def test_get_all_goes_on_where_one_fails(root, monkeypatch):
+    asked = []
+
+    def get(name):
+        asked.append(name)
+        if name == "kmnist":
+            raise datasets.DataUnavailableError("no server could be reached")
+
+    monkeypatch.setattr(datasets, "get", get)
+    result = run("get", "all")
+    assert {"mnist", "kmnist", "cifar100", "uci121", "digits"} <= set(asked)
+    assert not {"imagenet", "dukemtmc"} & set(asked)
+    assert "passed over; `lossbook data get imagenet` says where to ask" in result.stderr
+    assert "passed over; it cannot be loaded" in result.stderr
+    assert "kmnist: no server could be reached" in result.stderr
+    assert str(result.exception) == "1 data sets could not be downloaded: kmnist"
+    monkeypatch.setattr(datasets, "get", asked.append)
+    assert run("get", "all").exit_code == 0

@@ -5,18 +5,20 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-from lossbook import paths, workflow
+from lossbook import paths
+from lossbook.build.errors import StepFailedError
 from lossbook.cli import app
+from lossbook.cli import notebook as command
 from lossbook.errors import LossbookError
 
 
 @pytest.fixture
 def calls(monkeypatch, tmp_path):
-    """What the command asks of the workflow; nothing is run."""
+    """What the command asks of the build; nothing is run."""
     made = []
     monkeypatch.setattr(paths, "build_dir", lambda: tmp_path)
-    monkeypatch.setattr(workflow, "check_parameters", lambda _, given: dict(given))
-    monkeypatch.setattr(workflow, "run_notebook", lambda *args, **_: made.append(args))
+    monkeypatch.setattr(command, "check_parameters", lambda _, given: dict(given))
+    monkeypatch.setattr(command, "run_notebook", lambda *args, **_: made.append(args))
     return made
 
 
@@ -55,9 +57,9 @@ def test_wrong_request_is_refused(calls, arguments, complaint):
 
 def test_failing_notebook_is_status_1(calls, monkeypatch):
     def fail(*_, **__):
-        raise workflow.StepFailedError("notebook x failed in code cell 2 of 3")
+        raise StepFailedError("notebook x failed in code cell 2 of 3")
 
-    monkeypatch.setattr(workflow, "run_notebook", fail)
+    monkeypatch.setattr(command, "run_notebook", fail)
     done = _invoke("yao2018/table1")
     assert done.exit_code == 1
     assert "failed in code cell 2 of 3" in done.output

@@ -3,6 +3,9 @@
 import csv
 import io
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +14,7 @@ import numpy as np
 import pytest
 
 from lossbook import experiments, paths
-from lossbook.cli import app, main
+from lossbook.cli import app
 from lossbook.experiments import Cell, Experiment, Profile
 from lossbook.results import Record, Store, arrays, attestation
 from lossbook.training import RunSpec
@@ -33,20 +36,20 @@ TOY = Experiment(
 )
 
 
+_GET, _NAMES = experiments.get, experiments.names
+
+
+def _declare(monkeypatch, toy):
+    """Let an experiment be one of the declared ones."""
+    monkeypatch.setattr(experiments, "get", lambda name: toy if name == toy.name else _GET(name))
+    monkeypatch.setattr(experiments, "names", lambda: [*_NAMES(), toy.name])
+
+
 @pytest.fixture
-def lossbook(tmp_path, monkeypatch, capfd):
-    """Run the command in a place of its own, with a toy experiment; give status, output and errors."""
-    monkeypatch.setenv("LOSSBOOK_BUILD", str(tmp_path / "build"))
-    monkeypatch.setitem(experiments._EXPERIMENTS, "toy/table1", TOY)
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["lossbook", *words])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capfd.readouterr()
-        return stopped.value.code or 0, out, err
-
-    return call
+def lossbook(command, monkeypatch):
+    """The command in a place of its own, with a toy experiment."""
+    _declare(monkeypatch, TOY)
+    return command
 
 
 def test_shards_write_files_of_their_own_and_merge(lossbook, tmp_path):
@@ -55,11 +58,11 @@ def test_shards_write_files_of_their_own_and_merge(lossbook, tmp_path):
         status, out, _ = lossbook(*run, "--shard", shard)
         assert (status, "1 runs trained now, 1 of 1 there" in out) == (0, True)
     folder = tmp_path / "build" / "results" / "toy" / "table1"
-    assert sorted(p.name for p in folder.iterdir()) == [f"smoke.shard-{i}-of-2.jsonl" for i in (1, 2)]
+    assert sorted(p.name for p in folder.glob("*.jsonl")) == [f"smoke.shard-{i}-of-2.jsonl" for i in (1, 2)]
 
     assert lossbook("results", "merge", "yao2018/table1")[1] == "there are no shards to merge\n"
     assert lossbook("results", "merge")[1] == "toy/table1 [smoke]: 2 records merged\n"
-    assert [p.name for p in folder.iterdir()] == ["smoke.jsonl"]
+    assert [p.name for p in folder.glob("*.jsonl")] == ["smoke.jsonl"]
     assert lossbook("results", "merge")[1] == "there are no shards to merge\n"
     assert "0 runs trained now, 2 of 2 there" in lossbook(*run)[1]
 
@@ -96,6 +99,72 @@ def test_run_show_export_and_run_again(lossbook, tmp_path):
     assert "in all: 1 runs" in out
 
 
+def test_one_run_is_trained_again_and_what_differs_is_said(lossbook, tmp_path):
+    run = ("run", "toy/table1", "--profile", "smoke", "--seeds", "1", "--device", "cpu")
+    assert "1 runs trained now" in lossbook(*run, "--key", SPEC.key[:6])[1]
+    again = (*run, "--key", SPEC.key[:6], "--force")
+    status, out, _ = lossbook(*again)
+    assert status == 0
+    assert "1 runs trained now, 1 of 1 there" in out
+    assert f"{SPEC.key}: nothing differs, " in out
+
+    path = tmp_path / "build/results/toy/table1/smoke.jsonl"
+    record = Store().records("toy/table1")[0]
+    made = record.provenance | {"code": "then", "threads": 99}
+    path.write_text(
+        replace(record, metrics=record.metrics | {"test_ce": 9.0}, provenance=made).to_json() + "\n"
+    )
+    out = lossbook(*again)[1]
+    assert "values differ, the worst agrees to 0 digits" in out
+    assert "metrics test_ce: 9.0 then, " in out
+    assert "code: then then, " in out
+    assert "threads: 99 then, " in out
+    # Made by today's code, the new one counts.
+    assert "published" not in out
+    assert Store().records("toy/table1")[0].metrics == record.metrics
+
+    path.unlink()
+    Store(tmp_path / "published").append(record)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "published_results", lambda: tmp_path / "published")
+        assert "the published record is still the one that counts" in lossbook(*again)[1]
+
+
+def test_only_cells_with_the_labels_asked_for_are_trained(lossbook, monkeypatch):
+    cells = tuple(Cell({"beta": beta}, replace(SPEC, seed=beta)) for beta in (0, 1))
+    toy = Experiment("toy/table1", "", {"smoke": Profile("smoke", "", cells, seeds=1)})
+    _declare(monkeypatch, toy)
+    status, out, _ = lossbook("run", "toy/table1", "--profile", "smoke", "--where", "beta=1")
+    assert (status, "1 runs trained now, 1 of 1 there" in out) == (0, True)
+    assert [record.labels for record in Store().records("toy/table1")] == [{"beta": 1}]
+
+
+def test_status_says_what_is_recorded_and_what_the_rest_would_cost(lossbook, monkeypatch, make_record):
+    cells = tuple(
+        Cell({"size": size}, replace(SPEC, train_size=size, model=model))
+        for size, model in ((64, SPEC.model), (32, SPEC.model), (64, "li2020_cnn2c"))
+    )
+    profiles = {"smoke": Profile("smoke", "", cells, seeds=2), "quick": Profile("quick", "", cells[:1], 1)}
+    _declare(monkeypatch, Experiment("toy/table1", "", profiles))
+    store = Store()
+    made = {"seconds": 10.0, "train_size": 64, "test_size": 50}
+    for spec in (cells[0].spec, replace(cells[0].spec, seed=7)):  # The second is beyond the profile.
+        store.append(
+            make_record(key=spec.key, profile="smoke", config=spec.config, seed=spec.seed, provenance=made)
+        )
+    smoke, quick = experiments.status(experiment="toy/table1")
+    assert (smoke.runs, smoke.trust, smoke.missing, smoke.rough) == (6, {"unattested": 1}, 5, 2)
+    # One more of 64 examples at the recorded 10 s, and two of 32; a test example counts as a third of one to
+    # train on. The two of another network are small.
+    assert smoke.seconds == pytest.approx(10 + 2 * 10 * (32 + 50 / 3) / (64 + 50 / 3), abs=0.1)
+    assert (quick.runs, quick.missing, quick.seconds) == (1, 1, pytest.approx(10))
+    status, out, _ = lossbook("status", "--experiment", "toy/table1")
+    assert status == 0
+    assert "about 22 s, roughly for 2" in out
+    assert "1 of 7 runs are recorded" in out
+    assert "did you mean 'smoke'" in lossbook("status", "--profile", "smok")[2]
+
+
 def test_a_summary_says_what_was_run(lossbook, tmp_path):
     target = tmp_path / "summary.json"
     lossbook("run", "toy/table1", "--profile", "smoke", "--seeds", "1", "--summary", str(target))
@@ -116,12 +185,16 @@ def test_a_summary_says_what_was_run(lossbook, tmp_path):
         (["pending", "--profile", "papper"], "did you mean 'paper'"),
         (["pending", "--experiment", "toy/table2"], "did you mean 'toy/table1'"),
         (["results", "show", "toy/tabel1"], "unknown experiment with records"),
-        (["results", "export", "--format", "jsn"], "did you mean 'jsonl'"),
+        (["results", "export", "--format", "jsnl"], "did you mean 'jsonl'"),
         (["results", "merge", "toy/table2"], "did you mean 'toy/table1'"),
         (["results", "attest", "li2020/tabel3"], "unknown experiment with published records"),
         (["results", "attest", "--budget", "0"], "positive number of minutes"),
         (["results", "merge", "--profile", "smok"], "did you mean 'smoke'"),
         (["run", "toy/table1", "--profile", "smoke", "--device", "cuda:²"], "unknown device 'cuda:²'"),
+        (["run", "toy/table1", "--profile", "smoke", "--force"], "its key is needed (--key)"),
+        (["run", "toy/table1", "--profile", "smoke", "--key", "xyz"], "none of the 2 runs of toy/table1"),
+        (["run", "toy/table1", "--profile", "smoke", "--where", "loss=nlr"], "did you mean 'nllr'"),
+        (["run", "toy/table1", "--profile", "smoke", "--where", "los=nllr"], "did you mean 'loss'"),
         (["rnu"], "rnu"),
     ],
 )
@@ -256,6 +329,54 @@ def test_ctrl_c_says_one_line(lossbook, monkeypatch):
 
     monkeypatch.setattr(experiments, "run", interrupted)
     assert lossbook("run", "toy/table1") == (130, "", "lossbook: stopped; what was finished is kept\n")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_stopped_run_says_what_is_kept(tmp_path, number, status, processes):
+    script = """
+from dataclasses import replace
+import signal
+import sys
+from lossbook import experiments
+from lossbook.cli import main
+from lossbook.experiments import Cell, Experiment, Profile
+from lossbook.training import RunSpec
+
+if __name__ == "__main__":
+    # A process that a shell started in the background is deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    spec = RunSpec("digits", "keras_mnist_cnn", "ce", "keras_adadelta", 32, 1, train_size=64, test_size=50)
+    long = replace(spec, epochs=100_000)
+    cells = (Cell({"epochs": 1}, spec), Cell({"epochs": 100_000}, long))
+    toy = Experiment("toy/table1", "", {"smoke": Profile("smoke", "", cells, seeds=1)})
+    experiments.get = lambda name: toy
+    sys.argv = ["lossbook", "run", "toy/table1", "--profile", "smoke", "--device", "cpu", *sys.argv[1:]]
+    main()
+"""
+    (tmp_path / "toy.py").write_text(script)
+    environment = os.environ | {"LOSSBOOK_BUILD": str(tmp_path / "build"), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(tmp_path / "toy.py"), "--processes", processes]
+    run = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    told = ""
+    while "1/2 runs done" not in told:
+        told = run.stderr.readline()
+        assert told, "it ended by itself"
+    run.send_signal(number)
+    said = run.communicate(timeout=300)[1].splitlines()[-1]
+    assert run.returncode == status
+    assert said.startswith("lossbook: stopped; 1 runs were trained now, and are kept; digits ce seed 0 ")
+    assert re.search(
+        "had no checkpoint yet and starts anew|goes on from a checkpoint saved [0-9]+ s ago", said
+    )
+
+
+def test_runs_that_a_budget_leaves_have_a_status_of_their_own(lossbook):
+    run = ("run", "toy/table1", "--profile", "smoke", "--seeds", "1", "--device", "cpu")
+    status, out, _ = lossbook(*run, "--budget", "1e-9")
+    assert status == 75
+    assert "1 runs are left; the same command goes on" in out
+    assert lossbook(*run)[0] == 0
 
 
 def test_every_command_has_help():

@@ -1,6 +1,5 @@
 import dataclasses
 import errno
-import fcntl
 import os
 import socket
 import threading
@@ -8,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from lossbook import datasets
 from lossbook.datasets import arrays, download, transfer
@@ -263,7 +263,7 @@ def test_a_proxy_is_what_must_be_reached(root, offered, monkeypatch):
 
 
 def test_progress_is_told_in_lines_where_there_is_no_terminal(root, offered, server, capsys, monkeypatch):
-    monkeypatch.setattr("lossbook.datasets.progress._LINE_SECONDS", 0.0)
+    monkeypatch.setattr("lossbook.progress.LINE_SECONDS", 0.0)
     datasets.get(offered.info)
     told = capsys.readouterr()
     assert told.out == ""
@@ -352,7 +352,7 @@ def test_a_data_root_that_cannot_be_written(root, offered, server, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OSError(errno.EROFS, "Read-only file system", str(root))
 
-    monkeypatch.setattr(download.os, "open", refuse)
+    monkeypatch.setattr(download.FileLock, "acquire", refuse)
     with pytest.raises(datasets.DataUnavailableError) as caught:
         datasets.get(offered.info, progress=False)
     assert str(caught.value).startswith(f"{root} cannot be written: Read-only file system.")
@@ -370,17 +370,15 @@ def test_a_data_root_that_is_a_file(tmp_path, offered, monkeypatch):
 
 
 def test_a_second_download_of_the_same_set_waits(root, offered, server, capsys):
-    held = os.open(root / ".kmnist.lock", os.O_RDWR | os.O_CREAT)
-    fcntl.flock(held, fcntl.LOCK_EX)
-    other = threading.Thread(target=datasets.get, args=(offered.info,))
-    other.start()
-    told = ""
-    while "waiting for another download" not in told:
-        told += capsys.readouterr().err
-        time.sleep(0.01)
-    time.sleep(0.3)
-    assert server.asked == []
-    os.close(held)
+    with FileLock(root / ".kmnist.lock"):
+        other = threading.Thread(target=datasets.get, args=(offered.info,))
+        other.start()
+        told = ""
+        while "waiting for another download" not in told:
+            told += capsys.readouterr().err
+            time.sleep(0.01)
+        time.sleep(0.3)
+        assert server.asked == []
     other.join(60)
     assert whole(root, offered)
 

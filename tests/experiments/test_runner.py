@@ -74,7 +74,9 @@ def with_a_part(**changes):
 def test_runs_of_a_part_count_for_the_whole_and_the_other_way_round(store):
     toy = with_a_part()
     assert run_experiment(toy, profile="part", seeds=1, store=store, progress=False).trained == 1
-    assert [p.count for p in pending_runs(toy, toy.profile("smoke"), store=store)] == [1]
+    assert [
+        p.count for p in pending_runs(toy, toy.profile("smoke"), store=store, estimate=lambda spec: 7.0)
+    ] == [1]
     whole = run_experiment(toy, profile="smoke", store=store, progress=False)
     assert whole.trained == 1
     assert [r.profile for r in whole.records] == ["smoke"] * 2
@@ -294,7 +296,7 @@ def test_kill_9_loses_no_finished_run(store, place):
     script = textwrap.dedent(
         f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
         from tiny import tiny_experiment
         from lossbook.experiments.runner import run_experiment
         run_experiment(tiny_experiment(epochs=2, seeds=50), profile="smoke", device="cpu", progress=False)
@@ -319,16 +321,21 @@ def test_kill_9_loses_no_finished_run(store, place):
 
 
 def test_a_run_in_another_process_hands_is_left_to_it(store, place):
-    import fcntl
-
     experiment = tiny_experiment(losses=("ce",), seeds=1)
-    key = experiment.profiles["smoke"].runs()[0][1].key
-    lock = place / "checkpoints" / f"{key}.lock"
+    runs, _ = runner.plan_experiment(experiment, experiment.profiles["smoke"])
+    lock = place / "checkpoints" / f"{runs[0].spec.key}.lock"
     lock.parent.mkdir(parents=True)
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    holding = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]): print(flush=True), input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        lock.write_text("process 1 on another")
         outcome = run(experiment, store)
+        assert runner.holders(runs) == ["process 1 on another"]
+        other.communicate(b"\n")
     assert (outcome.trained, len(outcome.left)) == (0, 1)
+    assert runner.holders(runs) == []
     assert run(experiment, store).trained == 1
 
 
@@ -405,7 +412,7 @@ def test_a_run_that_stands_in_for_two_sets_is_trained_once_and_shown_for_both(st
 
 def test_every_cell_of_an_experiment_has_records_where_no_data_can_be_had(store, monkeypatch):
     from lossbook import experiments
-    from lossbook.report import evidence
+    from lossbook.evidence import recorded
 
     def unobtainable(name, **_):
         raise datasets.DataUnavailableError(f"{name} is not to be had")
@@ -435,7 +442,7 @@ def test_every_cell_of_an_experiment_has_records_where_no_data_can_be_had(store,
     assert len(outcome.records) == len(quick.runs())
     # So a page shows both sets, from what was just run or from the store.
     for found in (outcome, None):
-        shown = evidence.records(table3.name, "quick", outcome=found, store=store)
+        shown = recorded(table3.name, "quick", outcome=found, store=store)
         for cell in quick.cells:
             assert len(shown.runs("quick", **cell.labels).records) == quick.seeds
 
@@ -521,9 +528,7 @@ def test_unknown_names_are_refused_with_the_nearest(store):
 def test_pending_counts_what_is_missing_and_multiplies_its_cost(store):
     experiment = tiny_experiment()
     run(experiment, store, seeds=1)
-    found = pending_runs(
-        experiment, experiment.profiles["smoke"], device="cpu", store=store, estimate=lambda spec, device: 7.0
-    )
+    found = pending_runs(experiment, experiment.profiles["smoke"], store=store, estimate=lambda spec: 7.0)
     assert [(cell.labels["loss"], cell.count, cell.seconds) for cell in found] == [
         ("ce", 1, 7.0),
         ("nllr", 1, 7.0),
@@ -546,3 +551,30 @@ def test_a_loss_with_a_schedule_is_taken_from_epoch_to_epoch(store):
     assert both[0] == ce[0]
     assert both[1] not in (ce[1], el[1])
     assert both[1] < 1 < ce[1], "the expectation loss is at most 1, whatever the network"
+
+
+def test_a_key_names_one_run_of_the_profile(store):
+    toy = tiny_experiment()
+    profile = toy.profiles["smoke"]
+    larger = replace(profile, name="paper", seeds=3)
+    toy = replace(toy, profiles={"smoke": profile, "paper": larger})
+    keys = [spec.key for _, spec in larger.runs()]
+    (run,), _ = runner.plan_experiment(toy, profile, key=keys[1][:8])
+    assert run.spec.key == keys[1]
+    with pytest.raises(LossbookError, match=r"none of the 4 runs .* at profile smoke .*at profile paper"):
+        runner.plan_experiment(toy, profile, key=keys[5])
+    with pytest.raises(LossbookError, match=f"4 runs have a key that begins with ''.*{keys[0]}, {keys[1]}"):
+        runner.plan_experiment(toy, profile, key="")
+
+
+def test_embedded_cells_are_chosen_by_their_own_labels(store, monkeypatch):
+    def unobtainable(name, **_):
+        raise datasets.DataUnavailableError(f"{name} is not to be had")
+
+    monkeypatch.setattr(runner.datasets, "present", lambda name: name == "digits")
+    monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)
+    embedded = tiny_experiment().profiles["smoke"].cells
+    cells = tuple(replace(cell, spec=replace(cell.spec, dataset="mnist")) for cell in embedded)
+    toy = Experiment("toy/a", "", {"smoke": Profile("smoke", "", cells, 1, embedded_cells=embedded)})
+    (run,), _ = runner.plan_experiment(toy, toy.profile("smoke"), where={"loss": "nllr"})
+    assert (run.spec.loss, run.spec.dataset) == ("nllr", "digits")

@@ -5,10 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from lossbook import datasets
 from lossbook.errors import LossbookError
 from lossbook.experiments import Cell, Experiment, Profile, jobs, runner
+from lossbook.experiments.progress import estimate_seconds
 from lossbook.experiments.runner import run_experiment
 from lossbook.results import Store
 from lossbook.training import OutOfTimeError, RunSpec, plan_run
@@ -46,6 +48,10 @@ def experiment(*cells, seeds=2, **settings):
 
 def run(chosen, store, **options):
     return run_experiment(chosen, profile="smoke", device="cpu", progress=False, store=store, **options)
+
+
+def here(spec):
+    return estimate_seconds(spec, torch.device("cpu"))
 
 
 def numbers(outcome):
@@ -278,7 +284,7 @@ def test_a_table_that_must_not_be_read_is_passed_over(store, monkeypatch, tmp_pa
     assert (outcome.trained, [run.spec.dataset for run in outcome.left]) == (1, ["uci121/annealing"])
     (note,) = (note for note in outcome.notes if "annealing" in note)
     assert "Permission denied" in note
-    (waiting,) = runner.pending_runs(chosen, chosen.profiles["smoke"], device="cpu", store=store)
+    (waiting,) = runner.pending_runs(chosen, chosen.profiles["smoke"], store=store, estimate=here)
     assert not waiting.data_present
 
 
@@ -297,7 +303,7 @@ def test_embedded_tables_are_run_instead_where_the_profile_has_some(store, no_co
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_shards_are_a_division_that_keeps_together_what_is_trained_together(count):
     runs, _ = runner.plan_experiment(experiment(*CELLS), experiment(*CELLS).profiles["smoke"])
-    parts = [runner._part(runs, index, count) for index in range(1, count + 1)]
+    parts = [runner.part(runs, index, count) for index in range(1, count + 1)]
     assert sorted(r.spec.key for part in parts for r in part) == sorted(r.spec.key for r in runs)
     groups = [{r.job for r in part} for part in parts]
     assert sum(len(group) for group in groups) == len(set().union(*groups)) == 3
@@ -329,7 +335,7 @@ def test_settings_a_table_cannot_be_trained_with_are_refused(change, message):
 
 def test_what_would_it_cost(store):
     chosen = experiment(CELLS[0], CELLS[3], cell("uci121/abalone"))
-    found = runner.pending_runs(chosen, chosen.profiles["smoke"], device="cpu", store=store)
+    found = runner.pending_runs(chosen, chosen.profiles["smoke"], store=store, estimate=here)
     assert [each.count for each in found] == [2, 2, 2]
     assert all(0 < each.seconds < 60 for each in found)
     assert [each.data_present for each in found][:2] == [True, True]

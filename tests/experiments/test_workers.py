@@ -1,5 +1,6 @@
 """Several runs at once: the same records as one by one, and no process left behind."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -7,11 +8,13 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny import DyingStore, tiny_experiment
 
 from lossbook.errors import LossbookError
+from lossbook.experiments import workers
 from lossbook.experiments.runner import run_experiment
 from lossbook.experiments.workers import run_in_processes
 from lossbook.results import Store
@@ -27,7 +30,9 @@ def test_two_processes_make_what_one_makes(store, tmp_path, capfd):
     both = run_in_processes(experiment, 2, store=store, **(OPTIONS | {"progress": True}))
     assert both.trained == 4
     assert both.left == []
-    assert "4/4 runs there" in capfd.readouterr().err
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0].startswith("4 runs to do, about ")
+    assert lines[-1] == "4/4 runs done"
     # Another number of threads may round otherwise.
     losses = {record.key: record.curves["test_loss"] for record in both.records}
     assert losses == {
@@ -38,6 +43,49 @@ def test_two_processes_make_what_one_makes(store, tmp_path, capfd):
     assert len(lines) == 4
     assert {record.provenance["threads"] for record in both.records} == {max(1, (os.cpu_count() or 1) // 2)}
     assert run_in_processes(experiment, 2, store=store, **OPTIONS).trained == 0
+
+
+class Told:
+    """Takes down what is told."""
+
+    def __init__(self):
+        self.calls = []
+
+    def __getattr__(self, name):
+        return lambda *what: self.calls.append((name, *what))
+
+
+def test_workers_tell_which_run_is_at_which_epoch(store):
+    told = Told()
+    experiment = tiny_experiment(seeds=1)
+    given = {"profile": "smoke", "device": "cpu", "store": store}
+    (outcome,) = workers._in_workers(experiment, given, 1, told)
+    assert outcome.trained == 2
+    ce, nllr = (spec for _, spec in experiment.profiles["smoke"].runs())
+    assert [call for call in told.calls if call != ("tell",)] == [
+        *(("start", ce), ("epoch", ce, 1), ("epoch", ce, 2), ("finish", ce)),
+        *(("start", nllr), ("epoch", nllr, 1), ("epoch", nllr, 2), ("finish", nllr)),
+    ]
+
+
+def _pipe(*messages):
+    receiving, sending = multiprocessing.Pipe(duplex=False)
+    for message in messages:
+        sending.send(message)
+    sending.close()
+    return receiving
+
+
+def test_a_run_is_not_ours_only_if_every_worker_leaves_it():
+    ours, others, without_data, _ = (spec for _, spec in tiny_experiment().profiles["smoke"].runs())
+    ended = SimpleNamespace(join=lambda: None, exitcode=0)
+    told = Told()
+    tried = [("start", without_data), ("skip", without_data)]
+    first = _pipe(("start", ours), ("skip", others), ("finish", ours), *tried)
+    second = _pipe(("skip", ours), ("skip", others), ("say", "a word"), *tried)
+    assert workers._listen({first: ended, second: ended}, told) == []
+    assert [call for call in told.calls if call[0] == "skip"] == [("skip", others), ("skip", without_data)]
+    assert ("say", "a word") in told.calls
 
 
 def test_one_process_is_this_one(store):
@@ -68,7 +116,7 @@ def test_workers_end_with_a_killed_parent(place):
     script = textwrap.dedent(
         f"""
         import sys
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
+        sys.path.insert(0, {str(Path(__file__).parents[1])!r})
         from tiny import tiny_experiment
         from lossbook.experiments.workers import run_in_processes
         if __name__ == "__main__":

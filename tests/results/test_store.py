@@ -12,26 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from records import make_record
 
+from lossbook import paths
 from lossbook.errors import LossbookError
-from lossbook.results import Record, Store, arrays, store
+from lossbook.results import Store, arrays, attestation, files, locking
 from lossbook.results.attestation import Trust, digest_of, line_of
-
-
-def make_record(key="0123456789abcdef", **changes):
-    content = {
-        "key": key,
-        "experiment": "yao2018/table1",
-        "profile": "quick",
-        "labels": {"dataset": "mnist", "loss": "ce", "epochs": 3},
-        "config": {"dataset": "mnist"},
-        "seed": 0,
-        "status": "finished",
-        "metrics": {"test_accuracy": 0.5},
-        "curves": {"test_accuracy": [0.25, 0.5]},
-        "provenance": {"code": "x", "finished": "2026-01-01T00:00:00Z"},
-    }
-    return Record(**(content | changes))
 
 
 @pytest.fixture
@@ -72,7 +58,7 @@ def test_a_run_that_two_profiles_share_has_a_record_in_each(folder):
 @pytest.mark.parametrize("better", ["fresh", "attested"])
 def test_a_trusted_record_counts_before_a_newer_one_that_is_not(folder, monkeypatch, better):
     monkeypatch.setattr(
-        store.attestation, "trust", lambda experiment, config, made: Trust(made["code"]), raising=True
+        attestation, "trust", lambda experiment, config, made: Trust(made["code"]), raising=True
     )
     for code, finished in ((better, "2026-01-01T00:00:00Z"), ("unattested", "2026-02-01T00:00:00Z")):
         folder.append(make_record(provenance={"code": code, "finished": finished}))
@@ -231,7 +217,7 @@ def test_a_file_that_cannot_be_set_right_stays_as_it_was(folder, monkeypatch):
     def failing(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.paths, "atomic_write", failing)
+    monkeypatch.setattr(paths, "atomic_write", failing)
     with pytest.raises(LossbookError, match=r"cannot set .*quick\.jsonl right: No space left"):
         folder.fix()
     assert path.read_bytes() == before
@@ -319,7 +305,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(folder, monkeypatch):
             raise OSError(28, "No space left on device")
         return real(handle, data[:50])
 
-    monkeypatch.setattr(store.os, "write", failing)
+    monkeypatch.setattr(files.os, "write", failing)
     with pytest.raises(LossbookError, match="No space left on device.*make room"):
         folder.append(make_record(key="b" * 16))
     assert len(calls) == 2
@@ -340,7 +326,7 @@ def part(folder):
 
 
 def _names(folder):
-    return sorted(path.name for path in folder.working.rglob("*") if path.is_file())
+    return sorted(path.name for path in folder.working.rglob("*.jsonl"))
 
 
 def test_a_shard_has_a_file_of_its_own_which_every_store_reads(folder, part):
@@ -402,13 +388,12 @@ def test_a_line_broken_off_in_a_shard_is_reported_and_left_out(folder, part):
 
 
 def test_records_written_while_shards_are_merged_are_not_lost(tmp_path, folder):
-    pytest.importorskip("fcntl")
     script = textwrap.dedent(
         """
         import sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[3])
-        from test_store import make_record
+        from records import make_record
         from lossbook.results import Store
         shard = (int(sys.argv[2]), 2) if sys.argv[2] < "3" else (1, 1)
         store = Store(Path(sys.argv[1]), Path(sys.argv[1]) / "none", shard=shard)
@@ -456,24 +441,35 @@ def test_no_record_is_missed_while_shards_are_merged(folder, part, monkeypatch, 
     assert merged
 
 
-def test_a_line_in_the_making_is_waited_for(folder, monkeypatch):
-    pytest.importorskip("fcntl")
+def test_a_line_in_the_making_is_waited_for(folder):
     path = folder.append(make_record())
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])
-    with store.held(path) as handle:
+    found = []
+    with locking.locked(path.parent):
         reading = threading.Thread(target=lambda: found.extend(folder.records()))
-        found = []
         reading.start()
         time.sleep(0.1)
-        os.write(handle, whole[-30:])
+        path.write_bytes(whole)
     reading.join()
     assert len(found) == 1
 
 
+def test_a_broken_line_in_a_folder_that_cannot_be_locked_is_reported(folder, monkeypatch):
+    path = folder.append(make_record(key="a" * 16))
+    path.write_bytes(path.read_bytes() + b'{"key":')
+
+    def read_only(place):
+        raise PermissionError(13, "Permission denied", str(place))
+
+    monkeypatch.setattr(files, "locked", read_only)
+    with pytest.warns(UserWarning, match="line 2, is not a record"):
+        assert [r.key[0] for r in folder.records()] == ["a"]
+
+
 def test_a_common_file_that_appears_while_folders_are_listed_is_read(folder, part, monkeypatch):
     part(1).append(make_record(key="a" * 16))
-    real, merged = store._listing, []
+    real, merged = files.listing, []
 
     def listing(place):
         found = real(place)
@@ -483,7 +479,7 @@ def test_a_common_file_that_appears_while_folders_are_listed_is_read(folder, par
             return [], []
         return found
 
-    monkeypatch.setattr(store, "_listing", listing)
+    monkeypatch.setattr(files, "listing", listing)
     assert [r.key[0] for r in folder.records()] == ["a"]
     assert merged == [1]
 
@@ -531,7 +527,7 @@ def test_processes_writing_at_once_do_not_mix_their_lines(tmp_path):
         import sys
         from pathlib import Path
         sys.path.insert(0, sys.argv[3])
-        from test_store import make_record
+        from records import make_record
         from lossbook.results import Store
         store = Store(working=Path(sys.argv[1]), published=Path(sys.argv[1]) / "none")
         for i in range(40):

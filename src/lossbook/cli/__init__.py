@@ -5,7 +5,8 @@ import sys
 import typer
 
 from lossbook import __version__
-from lossbook.cli import data, notebook, runs
+from lossbook.cli import data, notebook, results, runs
+from lossbook.cli.stopping import KEPT, Stopped
 from lossbook.errors import LossbookError
 
 _INTERRUPTED = 130
@@ -18,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data", help="The data sets: list, download, verify.")
+app.add_typer(results.app, name="results", help="The records of runs: list, show, export.")
 runs.register(app)
 notebook.register(app)
 
@@ -44,15 +46,17 @@ def main() -> None:
     except LossbookError as error:
         print(f"lossbook: {error}", file=sys.stderr)
         sys.exit(2)
+    except Stopped as stop:
+        _end(stop.status, str(stop))
     except KeyboardInterrupt:
-        _stopped()
+        _end(_INTERRUPTED, KEPT)
     except SystemExit as stop:
         if stop.code != _INTERRUPTED:
             raise
-        _stopped()  # typer makes this of Ctrl-C, and says nothing.
+        _end(_INTERRUPTED, KEPT)  # typer makes this of Ctrl-C, and says nothing.
 
 
-def _stopped() -> None:
+def _end(status: int, kept: str) -> None:
     start = "\n" if sys.stderr.isatty() else ""  # The terminal has shown ^C.
-    print(f"{start}lossbook: stopped; what was finished is kept", file=sys.stderr)
-    sys.exit(_INTERRUPTED)
+    print(f"{start}lossbook: stopped; {kept}", file=sys.stderr)
+    sys.exit(status)

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from lossbook import datasets, paths
 from lossbook.datasets import verification
-from lossbook.datasets.progress import amount
+from lossbook.errors import LossbookError
+from lossbook.progress import amount
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -36,9 +37,31 @@ def list_sets() -> None:
 
 
 @app.command()
-def get(name: Annotated[str, typer.Argument(help="A name that `lossbook data list` shows.")]) -> None:
-    """Download a data set into the data root; a download that broke off goes on where it was."""
-    datasets.get(name)
+def get(
+    name: Annotated[str, typer.Argument(help="A name that `lossbook data list` shows, or `all`.")],
+) -> None:
+    """Download a data set into the data root; a download that broke off goes on where it was.
+
+    `all` downloads every set that can be, and goes on where one fails; exit status 2 if one did.
+    """
+    if name != "all":
+        datasets.get(name)
+        return
+    failed = []
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    for each in datasets.names():
+        info = datasets.info(each)
+        if not info.mirrors and info.format != "sklearn" and not verification.status(each).here:
+            why = "it cannot be loaded" if info.refusal else f"`lossbook data get {each}` says where to ask"
+            errors.print(f"{info.title}: passed over; {why}", markup=False)
+            continue
+        try:
+            datasets.get(each)
+        except (datasets.DataUnavailableError, datasets.DataDamagedError) as error:
+            errors.print(f"{each}: {error}", markup=False)
+            failed.append(each)
+    if failed:
+        raise LossbookError(f"{len(failed)} data sets could not be downloaded: {', '.join(failed)}")
 
 
 @app.command()

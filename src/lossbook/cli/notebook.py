@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-from lossbook import paths, workflow
+from lossbook import paths
+from lossbook.build.errors import StepFailedError
+from lossbook.build.execute import run_notebook
+from lossbook.build.parameters import check_parameters
 from lossbook.errors import LossbookError
 
 _USAGE = "lossbook notebook NAME [-p KEY VALUE]... [OUT.ipynb]"
@@ -30,12 +33,12 @@ def notebook(
     the request was wrong.
     """
     name, given, output = _split(arguments)
-    parameters = workflow.check_parameters(name, given)
+    parameters = check_parameters(name, given)
     by_hand = paths.build_dir() / "notebooks-by-hand"
     output = output or by_hand / f"{name}.ipynb"
     try:
-        workflow.run_notebook(name, parameters, output.absolute(), files=by_hand / "files", echo=True)
-    except workflow.StepFailedError as error:
+        run_notebook(name, parameters, output.absolute(), files=by_hand / "files", echo=True)
+    except StepFailedError as error:
         print(error, file=sys.stderr)
         raise typer.Exit(1) from None
     print(output)

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 import shutil
 import tarfile
 import tempfile
@@ -11,18 +10,15 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from lossbook import paths
 from lossbook.datasets import arrays, loading, official, transfer, uci121
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
-from lossbook.datasets.progress import Reporter, amount, reporter
 from lossbook.datasets.registry import DatasetInfo, FileInfo
 from lossbook.datasets.registry import info as find
 from lossbook.datasets.verification import verify
-
-try:
-    import fcntl
-except ImportError:  # Windows: two downloads of one set at a time are not kept apart there.
-    fcntl = None  # type: ignore[assignment]
+from lossbook.progress import Progress, amount
 
 
 def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
@@ -43,12 +39,13 @@ def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
     info = name if isinstance(name, DatasetInfo) else find(name)
     root = paths.data_root()
     try:
-        _bring(info, root, reporter(progress))
+        with Progress(show=progress) as tell:
+            _bring(info, root, tell)
     except OSError as error:
         raise arrays.unreadable(Path(error.filename or root), error) from error
 
 
-def _bring(info: DatasetInfo, root: Path, tell: Reporter) -> None:
+def _bring(info: DatasetInfo, root: Path, tell: Progress) -> None:
     if info.refusal:
         raise DataUnavailableError(info.refusal)
     if info.format == "sklearn":
@@ -90,7 +87,7 @@ def by_hand(info: DatasetInfo, root: Path) -> str:
     )
 
 
-def _get(info: DatasetInfo, root: Path, tell: Reporter) -> None:
+def _get(info: DatasetInfo, root: Path, tell: Progress) -> None:
     folder = root / info.folder
     files = (info.archive,) if info.archive else info.files
     if info.files and info.archive and all(_right(folder / file.name, file) for file in info.files):
@@ -123,7 +120,7 @@ def _came(info: DatasetInfo, missing: list[FileInfo]) -> str:
     return "verified, in" if known else "without a known checksum, in"
 
 
-def _download(info: DatasetInfo, root: Path, place: Path, missing: list[FileInfo], tell: Reporter) -> None:
+def _download(info: DatasetInfo, root: Path, place: Path, missing: list[FileInfo], tell: Progress) -> None:
     place.mkdir(parents=True, exist_ok=True)
     mirrors, unreached = transfer.reachable(info.mirrors)
     if not mirrors:
@@ -137,14 +134,12 @@ def _download(info: DatasetInfo, root: Path, place: Path, missing: list[FileInfo
         reasons = []
         for mirror in mirrors:
             tell.say(f"{info.title}: {file.name}{_size(file)} from {mirror}")
-            tell.start(file.name, file.size)
             try:
-                transfer.fetch(mirror + file.name, file, part, tell)
+                with tell.bar(file.name, file.size, "bytes") as bar:
+                    transfer.fetch(mirror + file.name, file, part, bar)
                 break
             except transfer.TransferError as error:
                 reasons.append(f"{mirror} {error}")
-            finally:
-                tell.stop()
         else:
             raise DataUnavailableError(
                 f"{info.title} could not be downloaded: {file.name} was not to be had "
@@ -230,20 +225,19 @@ def _unpack_archive(info: DatasetInfo, root: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(info: DatasetInfo, root: Path, tell: Reporter) -> Iterator[None]:
+def _alone(info: DatasetInfo, root: Path, tell: Progress) -> Iterator[None]:
     """Keep other processes from downloading the same set at the same time."""
+    lock = FileLock(root / f".{info.name}.lock")
     try:
         root.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(root / f".{info.name}.lock", os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            tell.say(f"{info.title}: waiting for another download of it to end")
+            lock.acquire()
     except OSError as error:
         raise transfer.unwritable(root, error) from error
     try:
-        if fcntl:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                tell.say(f"{info.title}: waiting for another download of it to end")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(descriptor)
+        lock.release()

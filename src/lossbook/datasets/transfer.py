@@ -16,8 +16,8 @@ from pathlib import Path
 
 from lossbook.datasets import official
 from lossbook.datasets.errors import DataUnavailableError
-from lossbook.datasets.progress import Reporter
 from lossbook.datasets.registry import FileInfo
+from lossbook.progress import Bar
 
 # To find a server. A name look-up knows no time limit, so it runs in a thread that may be left behind.
 REACH_SECONDS = 3.0
@@ -66,14 +66,14 @@ def reachable(mirrors: Iterable[str]) -> tuple[list[str], dict[str, str]]:
     return found, reasons
 
 
-def fetch(url: str, file: FileInfo, part: Path, progress: Reporter) -> None:
+def fetch(url: str, file: FileInfo, part: Path, progress: Bar) -> None:
     """Bring a file's published bytes to `part`, going on from what `part` already holds.
 
     Args:
         url: Where the file is.
         file: What is known of it; its checksum, if known, decides whether it is the right one.
         part: Where to put it. What has come stays there when the server breaks off, for the next attempt.
-        progress: Whom to tell.
+        progress: Its bar.
 
     Raises:
         TransferError: The server does not have the file, sent other bytes, or broke off again and again.
@@ -124,7 +124,7 @@ def fetch(url: str, file: FileInfo, part: Path, progress: Reporter) -> None:
         time.sleep(RETRY_SECONDS * fruitless)
 
 
-def _receive(url: str, part: Path, have: int, size: int | None, progress: Reporter) -> int | None:
+def _receive(url: str, part: Path, have: int, size: int | None, progress: Bar) -> int | None:
     """Append what the server sends; the file's size, None where neither registry nor server told it."""
     request = urllib.request.Request(url, headers={"User-Agent": "lossbook", "Accept-Encoding": "identity"})
     if have:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.experiments.grid import Cell
 from lossbook.experiments.jobs import Run, modules, train_job
 from lossbook.experiments.runner import deadline_after, device_named
+from lossbook.progress import Progress
 from lossbook.results import Record, Store, attestation, code_hash, provenance
 from lossbook.results.attestation import Attestation
 from lossbook.training import OutOfTimeError, RunSpec, plan_run
@@ -108,15 +107,14 @@ def attest(
     deadline, where = deadline_after(budget_minutes), device_named(device)
     todo, known, left = _tasks(names, store or Store())
     made: list[tuple[str, Attestation]] = []
-    with _progress(progress) as shown:
-        bar = shown.add_task("", total=len(todo))
-        for task in todo:
+    with Progress(show=progress) as shown, shown.bar("", len(todo), "run") as bar:
+        for number, task in enumerate(todo):
             what = f"{task.record.experiment} {task.record.key}"
-            shown.update(bar, description=what)
+            bar.at(number, label=what)
             try:
                 if time.monotonic() > deadline:
                     raise OutOfTimeError
-                result = _trained_again(task, where, deadline)
+                result = _trained_again(task, where, deadline, task.epochs)
             except OutOfTimeError:
                 left.append(f"{what}: the time budget is used up")
             except LossbookError as error:  # Others can be trained all the same.
@@ -124,14 +122,7 @@ def attest(
             else:
                 attestation.add(task.record.experiment, result)
                 made.append((task.record.experiment, result))
-            shown.advance(bar)
     return Attested(made, known, left)
-
-
-def _progress(enabled: bool) -> Progress:
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=console, disable=not (enabled and console.is_terminal))
 
 
 def _tasks(names: Sequence[str], store: Store) -> tuple[list[_Task], int, list[str]]:
@@ -165,9 +156,28 @@ def _tasks(names: Sequence[str], store: Store) -> tuple[list[_Task], int, list[s
     return [task for tasks in by_kind for task in tasks], known, left
 
 
-def _trained_again(task: _Task, device: torch.device, deadline: float) -> Attestation:
+def trained_again(
+    record: Record, device: torch.device, deadline: float = math.inf, *, epochs: int | None = None
+) -> Attestation:
+    """Train the run of one record again with today's code, and compare.
+
+    Args:
+        record: The record.
+        device: Where to train.
+        deadline: ``time.monotonic()`` by which to stop.
+        epochs: Leave it after this many epochs, and compare its curves; None for the whole.
+
+    Raises:
+        OutOfTimeError: The deadline came first.
+        LossbookError: Today's code has no such run, or its data are not there.
+    """
+    kind = attestation.kind(record.experiment, str(record.provenance["code"]), record.config)
+    return _trained_again(_Task(record, kind, (record.key,)), device, deadline, epochs)
+
+
+def _trained_again(task: _Task, device: torch.device, deadline: float, epochs: int | None) -> Attestation:
     """Train the run of a record again and compare: numbers, status, data, and arrays in files by checksum."""
-    record, epochs = task.record, task.epochs
+    record = task.record
     threads = record.provenance.get("threads")
     again = replay(task.run, device, epochs=epochs, threads=threads, deadline=deadline)
     groups = ("curves",) if epochs is not None else ("metrics", "curves", "steps")

@@ -10,6 +10,7 @@ For networks that are too large for one GPU's time; a grid of small ones is fast
 
 import argparse
 import contextlib
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from lossbook import datasets, experiments
 from lossbook.errors import LossbookError
 from lossbook.experiments.grid import Experiment
 from lossbook.experiments.jobs import train_job
-from lossbook.experiments.progress import Progress
+from lossbook.experiments.progress import RunProgress
 from lossbook.experiments.runner import claimed, deadline_after, missing, plan_experiment, used_up
 from lossbook.results import Store
 from lossbook.training import OutOfTimeError, RunPlan, distributed
@@ -73,7 +74,7 @@ def run_distributed(
     if first and left:
         store.check_writable(experiment.name, profile)
     trained = 0
-    with Progress([run.spec for run in runs if run.spec.key in left], device, enabled=first) as shown:
+    with RunProgress([run.spec for run in runs if run.spec.key in left], device, show=first) as shown:
         for run in [run for run in runs if run.spec.key in left]:
             with claimed(run) if first else contextlib.nullcontext(True) as mine:
                 # Another program may have it in hand, or have finished it meanwhile.
@@ -83,8 +84,10 @@ def run_distributed(
                 if first:
                     datasets.load(run.spec.dataset)  # One process downloads.
                 distributed.agree(None)
+                shown.start(run.spec)
                 try:
-                    (record,) = train_job([run], device, deadline, [shown.watch(run.spec)])
+                    watch = functools.partial(shown.epoch, run.spec)
+                    (record,) = train_job([run], device, deadline, [watch])
                 except OutOfTimeError:
                     shown.say(used_up(run, run.checkpoint))
                     break
@@ -93,6 +96,7 @@ def run_distributed(
                     store.append(replace(record, provenance=made))
                     run.checkpoint.unlink(missing_ok=True)
                 distributed.agree(None)
+                shown.finish(run.spec)
                 trained += 1
     return trained, len(left) - trained
 

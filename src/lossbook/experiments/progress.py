@@ -1,37 +1,33 @@
-"""Progress of an experiment with the time left, and what a run would cost here."""
+"""How far an experiment is, with the time left; and what a run would cost here."""
 
 import functools
 import math
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
+from typing import Protocol
 
 import torch
 
 from lossbook import datasets
+from lossbook.experiments.costs import TEST_SHARE, run_sizes, table_shape
+from lossbook.progress import Bar, Progress, duration
 from lossbook.training import Replica, RunPlan, RunSpec, SplitArrays, plan_run, train_replicas
 from lossbook.training.images import to_float
 
-_LINE_SECONDS = 10.0
+_MOST_BARS = 4
 
 
 def estimate_seconds(spec: RunSpec, device: torch.device) -> float:
     """What a run would cost on a device, from a few steps on random data of its shape."""
     if datasets.is_table(spec.dataset):
         return _table_seconds(spec, device)
-    info = datasets.info(spec.dataset)
-    train = min(spec.train_size or info.train_size, info.train_size)
-    if spec.class_shares is not None:
-        # Of published sets all classes are about as large.
-        train = min(train, int(info.train_size * sum(spec.class_shares) / info.num_classes))
-    test = min(spec.test_size or info.test_size, info.test_size)
+    train, test = run_sizes(spec)
     # The loss is a small part of a step, so one measurement serves all losses of a network.
     step = _step_seconds(
         spec.dataset, spec.model, spec.optimizer, spec.batch_size, spec.augmentation, str(device)
     )
-    # A test image costs about a third of a training image: forward, without backward.
-    return spec.epochs * step * (math.ceil(train / spec.batch_size) + test / spec.batch_size / 3)
+    return spec.epochs * step * (math.ceil(train / spec.batch_size) + TEST_SHARE * test / spec.batch_size)
 
 
 @functools.cache
@@ -65,23 +61,11 @@ def _step_seconds(
 
 
 def _table_seconds(spec: RunSpec, device: torch.device) -> float:
-    examples, features, classes = _table_shape(spec.dataset)
+    examples, features, classes = table_shape(spec.dataset)
     sizes = (2 ** round(math.log2(size)) for size in (features, classes))
     step = _replica_step_seconds(spec.model, spec.batch_size, *sizes, str(device))
     # Half of the examples are trained on; measuring all of them is part of what was timed.
     return spec.epochs * step * math.ceil(examples / 2 / spec.batch_size)
-
-
-@functools.cache
-def _table_shape(dataset: str) -> tuple[int, int, int]:
-    """Examples, features and classes; of a table that cannot be read, about the collection's median."""
-    try:
-        if not datasets.table_present(dataset):
-            return 700, 16, 3
-        table = datasets.load_table(dataset)
-    except (OSError, datasets.DataUnavailableError, datasets.DataDamagedError):
-        return 700, 16, 3  # Whoever trains on it says why.
-    return len(table.labels), table.num_features, table.num_classes
 
 
 @functools.cache
@@ -113,42 +97,53 @@ def _replica_step_seconds(
     return min(times) / steps / len(replicas)
 
 
-def duration(seconds: float) -> str:
-    """Seconds in words that fit their size: ``45 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"
+class Report(Protocol):
+    """Whom to tell how far runs have come."""
+
+    def say(self, text: str) -> None:
+        """Something else to know."""
+
+    def start(self, spec: RunSpec) -> None:
+        """A run is taken in hand."""
+
+    def epoch(self, spec: RunSpec, epochs: int) -> None:
+        """So many epochs of it are done."""
+
+    def finish(self, spec: RunSpec) -> None:
+        """Its record is written."""
+
+    def skip(self, spec: RunSpec) -> None:
+        """It is not ours to do."""
 
 
-class Progress:
-    """Shows how far a list of runs has come: a line in place on a terminal, a line now and then elsewhere."""
+class RunProgress:
+    """A bar for all runs, by their estimated cost, and one for each run in hand, by epochs."""
 
-    def __init__(self, specs: Sequence[RunSpec], device: torch.device, *, enabled: bool = True) -> None:
+    def __init__(self, specs: Sequence[RunSpec], device: torch.device, *, show: bool = True) -> None:
         """Weigh the runs by their estimated cost.
 
         Args:
             specs: All runs there are to do.
             device: Where they are trained.
-            enabled: Whether anything is shown.
+            show: Whether anything is shown.
         """
-        self.enabled = enabled
-        self.weights = {s.key: estimate_seconds(s, device) for s in specs} if enabled else {}
-        self.total = sum(self.weights.values())
-        self.count = len(specs)
+        #: How many records were written.
         self.finished = 0
-        self.done = 0.0
-        self.started = self.shown = time.monotonic()
-        self.terminal = sys.stderr.isatty()
+        #: The runs in hand by their keys.
+        self.in_hand: dict[str, RunSpec] = {}
+        self._shown = Progress(show=show)
+        self._weights = {spec.key: estimate_seconds(spec, device) if show else 1.0 for spec in specs}
+        self._total = sum(self._weights.values())
+        self._count, self._done = len(specs), 0.0
+        self._epochs: dict[str, int] = {}
+        self._bars: dict[str, Bar] = {}
 
-    def __enter__(self) -> "Progress":
+    def __enter__(self) -> "RunProgress":
         """Start the clock."""
-        self.started = time.monotonic()
-        if self.enabled:
-            self.say(f"{self.count} runs to do, about {duration(self.total)}")
+        self._shown.__enter__()
+        self.say(f"{self._count} runs to do, about {duration(self._total)} one after the other")
+        self._all = self._shown.bar(self._label, self._total)
+        self._all.at(0)
         return self
 
     def __exit__(
@@ -157,48 +152,63 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the line in place, if there is one."""
-        if self.enabled and self.terminal:
-            print(file=sys.stderr)
+        """Say where it ended."""
+        self._shown.tell(now=True)
+        self._shown.__exit__(kind, error, trace)
+
+    @property
+    def _label(self) -> str:
+        more = f", {len(self.in_hand)} in hand" if len(self.in_hand) > _MOST_BARS else ""
+        return f"{self.finished}/{self._count} runs done{more}"
+
+    def _show(self) -> None:
+        self._all.at(self._done, label=self._label, total=self._total)
+
+    def tell(self) -> None:
+        """Give the sign of life that may be due where there is no terminal."""
+        self._shown.tell()
 
     def say(self, text: str) -> None:
         """Print a line."""
-        if self.enabled:
-            clear = "\r\x1b[K" if self.terminal else ""
-            print(f"{clear}{text}", file=sys.stderr, flush=True)
+        self._shown.say(text)
+
+    def start(self, spec: RunSpec) -> None:
+        """Take a run in hand, which shows its bar."""
+        self.in_hand[spec.key] = spec
+        if len(self._bars) < _MOST_BARS and spec.key not in self._bars:
+            name = f"{spec.dataset} {spec.loss} seed {spec.seed}"
+            self._bars[spec.key] = self._shown.bar(name, spec.epochs, "epoch")
+        self._show()
+
+    def epoch(self, spec: RunSpec, epochs: int) -> None:
+        """Say how many epochs of a run are done."""
+        weight, seen = self._weights[spec.key], self._epochs.get(spec.key)
+        if seen is None:
+            # A run continued from a checkpoint starts late: what it did before costs nothing now.
+            self._total -= weight * (epochs - 1) / spec.epochs
+            seen = epochs - 1
+        self._done += weight * (epochs - seen) / spec.epochs
+        self._epochs[spec.key] = epochs
+        if spec.key in self._bars:
+            self._bars[spec.key].at(epochs, tell=False)
+        self._show()
+
+    def finish(self, spec: RunSpec) -> None:
+        """Count a run as done, whose training may have ended before its last epoch."""
+        self.finished += 1
+        seen = self._epochs.get(spec.key, 0)
+        self._done += self._weights[spec.key] * (spec.epochs - seen) / spec.epochs
+        self._drop(spec)
 
     def skip(self, spec: RunSpec) -> None:
         """Count a run as not ours to do."""
-        self.total -= self.weights.get(spec.key, 0.0)
-        self.count -= 1
+        seen = self._epochs.get(spec.key, 0)
+        self._total -= self._weights[spec.key] * (spec.epochs - seen) / spec.epochs
+        self._count -= 1
+        self._drop(spec)
 
-    def watch(self, spec: RunSpec) -> Callable[[int], None]:
-        """A function to call with the number of epochs done of a run."""
-        seen = 0
-
-        def on_epoch(epochs: int) -> None:
-            nonlocal seen
-            # A run continued from a checkpoint starts late: what it did before costs nothing now.
-            new = 1 if seen == 0 else epochs - seen
-            if seen == 0 and epochs > 1 and self.enabled:
-                self.total -= self.weights[spec.key] * (epochs - 1) / spec.epochs
-            seen = epochs
-            if not self.enabled:
-                return
-            self.done += self.weights[spec.key] * new / spec.epochs
-            if epochs == spec.epochs:
-                self.finished += 1
-            now = time.monotonic()
-            if self.terminal or now - self.shown > _LINE_SECONDS or self.finished == self.count:
-                self.shown = now
-                left = (now - self.started) * (self.total / self.done - 1) if self.done else self.total
-                line = (
-                    f"{self.finished}/{self.count} runs done; {spec.dataset} {spec.loss} seed {spec.seed}: "
-                    f"epoch {epochs}/{spec.epochs}; about {duration(max(left, 0))} left"
-                )
-                if self.terminal:
-                    print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
-                else:
-                    print(line, file=sys.stderr, flush=True)
-
-        return on_epoch
+    def _drop(self, spec: RunSpec) -> None:
+        self.in_hand.pop(spec.key, None)
+        if bar := self._bars.pop(spec.key, None):
+            bar.remove()
+        self._show()

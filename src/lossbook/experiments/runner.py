@@ -1,23 +1,27 @@
 """Running an experiment: only what is missing, safe to stop at any moment."""
 
 import contextlib
+import functools
 import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 
 from lossbook import datasets
 from lossbook.errors import LossbookError
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.experiments.jobs import Run, jobs, modules, train_job
-from lossbook.experiments.progress import Progress
+from lossbook.experiments.progress import Report, RunProgress
+from lossbook.progress import duration
 from lossbook.results import Record, Store, canonical, code_hash
+from lossbook.results.where import select
 from lossbook.training import RunSpec, plan_run
 from lossbook.training.checkpoint import OutOfTimeError
 
@@ -36,6 +40,7 @@ class RunOutcome:
         unattested: Records that today's code is not known to give.
         notes: What a reader must know, for example that embedded data stood in for a data set.
         unavailable: Data sets that could not be had, so that their runs are left.
+        again: What was trained again by force: the record that there was, and the new one.
     """
 
     records: list[Record]
@@ -44,6 +49,7 @@ class RunOutcome:
     unattested: list[Record]
     notes: tuple[str, ...]
     unavailable: tuple[str, ...] = ()
+    again: tuple[tuple[Record, Record], ...] = ()
 
 
 def device_named(name: str) -> torch.device:
@@ -83,12 +89,32 @@ def deadline_after(budget_minutes: float | None) -> float:
 
 
 def plan_experiment(
-    experiment: Experiment, profile: Profile, seeds: int | None = None
+    experiment: Experiment,
+    profile: Profile,
+    seeds: int | None = None,
+    *,
+    where: Mapping[str, str] | None = None,
+    key: str | None = None,
 ) -> tuple[list[Run], tuple[str, ...]]:
     """Resolve a profile's grid into runs, each once, with embedded data where a real set is unavailable.
 
     Data sets that are missing are downloaded only where embedded data may stand in for them.
+
+    Args:
+        experiment: The experiment.
+        profile: The profile.
+        seeds: Number of seeds; the profile's own if None.
+        where: Only the cells whose labels have these values; see :mod:`lossbook.results.where`.
+        key: Only the run whose key begins so.
+
+    Raises:
+        LossbookError: No cell has such labels, or not exactly one run such a key.
     """
+
+    def cells(of: tuple[Cell, ...]) -> tuple[Cell, ...]:
+        return tuple(select(of, where, lambda cell: cell.labels)) if where else of
+
+    profile = replace(profile, cells=cells(profile.cells))
     reasons = _unobtainable(profile)
     notes: list[str] = []
     if reasons and profile.embedded_cells:
@@ -96,7 +122,7 @@ def plan_experiment(
             f"{', '.join(reasons)} could not be had, so sets that come with scikit-learn were run instead. "
             f"{next(iter(reasons.values()))}"
         )
-        profile = replace(profile, cells=profile.embedded_cells)
+        profile = replace(profile, cells=cells(profile.embedded_cells))
         reasons = {}
     runs: dict[str, Run] = {}
     meant: dict[str, dict[str, None]] = {}
@@ -120,7 +146,30 @@ def plan_experiment(
         notes.append(
             f"{' and '.join(names)} are labels of the same runs here, each of which is trained once."
         )
+    if key is not None:
+        return [_with_key(experiment, profile, list(runs.values()), key)], tuple(dict.fromkeys(notes))
     return list(runs.values()), tuple(dict.fromkeys(notes))
+
+
+def _with_key(experiment: Experiment, profile: Profile, runs: Sequence[Run], key: str) -> Run:
+    found = [run for run in runs if run.spec.key.startswith(key)]
+    if len(found) > 1:
+        raise LossbookError(
+            f"{len(found)} runs have a key that begins with {key!r}; give more of it: "
+            + ", ".join(run.spec.key for run in found[:10])
+        )
+    if not found:
+        others = [
+            name
+            for name, other in experiment.profiles.items()
+            if name != profile.name and any(spec.key.startswith(key) for _, spec in other.runs())
+        ]
+        elsewhere = f"; there is one at profile {' and '.join(others)}" if others else ""
+        raise LossbookError(
+            f"none of the {len(runs)} runs of {experiment.name} at profile {profile.name} has a key that "
+            f"begins with {key!r}{elsewhere}"
+        )
+    return found[0]
 
 
 def stand_in(spec: RunSpec) -> RunSpec:
@@ -152,8 +201,12 @@ def run_experiment(
     budget_minutes: float | None = None,
     refresh: bool = False,
     shard: tuple[int, int] = (1, 1),
+    where: Mapping[str, str] | None = None,
+    key: str | None = None,
+    force: bool = False,
     train: bool = True,
     progress: bool = True,
+    report: Report | None = None,
     store: Store | None = None,
 ) -> RunOutcome:
     """Train what is missing of an experiment, and return all its records at that profile.
@@ -172,25 +225,43 @@ def run_experiment(
         shard: Which part of how many to train, ``(i, n)`` with i from 1. Runs that are trained together
             stay together. What is said of other parts' runs is then nothing. A part's records go to a file
             of its own; see :meth:`lossbook.results.Store.merge`.
+        where: Only the cells whose labels have these values.
+        key: Only the run whose key begins so.
+        force: Train the run with that key again, though it has a record. The new record counts unless the
+            other is published and no less trusted.
         train: Whether to train at all; if not, return what is there.
         progress: Show progress on standard error.
+        report: Tell this instead.
         store: Where records are, and go; the project's own, with a file for the shard, if None.
 
     Raises:
         LossbookError: Unknown profile or device, no data, a store that cannot be written.
+        KeyboardInterrupt: Ctrl-C; a note of it says what is kept.
     """
+    if force and key is None:
+        raise LossbookError("a run is trained again by force only alone, so its key is needed (--key)")
     deadline = deadline_after(budget_minutes)
-    where = device_named(device)
+    on = device_named(device)
     chosen = experiment.profile(profile)
     store = store or Store(shard=shard)
-    runs, notes = plan_experiment(experiment, chosen, seeds)
-    runs = _part(runs, *shard)
-    waiting = missing(runs, store, refresh) if train else []
-    trained, unavailable = 0, dict[str, datasets.DataUnavailableError]()
+    runs, notes = plan_experiment(experiment, chosen, seeds, where=where, key=key)
+    runs = part(runs, *shard)
+    before = {record.key: record for record in stored(experiment, chosen, store)} if force else {}
+
+    def to_train(runs: Sequence[Run]) -> list[Run]:
+        return list(runs) if force else missing(runs, store, refresh)
+
+    waiting = to_train(runs) if train else []
+    made, unavailable = list[Record](), dict[str, datasets.DataUnavailableError]()
     if waiting:
         store.check_writable(experiment.name, profile)
-        trained, unavailable = _train_all(waiting, store, where, deadline, refresh, progress)
-        if unavailable and not trained and len(waiting) == len(runs):
+        with (
+            contextlib.nullcontext(report)
+            if report is not None
+            else RunProgress([run.spec for run in waiting], on, show=progress) as shown
+        ):
+            made, unavailable = _train_all(waiting, store, on, deadline, to_train, shown)
+        if unavailable and not made and len(waiting) == len(runs):
             raise next(iter(unavailable.values()))
         notes += tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
     by_key: dict[str, list[Record]] = {}
@@ -200,7 +271,8 @@ def run_experiment(
     notes += data_notes(records)
     left = [run for run in runs if run.spec.key not in by_key]
     unattested = [record for record in records if record.trust.state == "unattested"]
-    return RunOutcome(records, trained, left, unattested, notes, tuple(unavailable))
+    again = tuple((before[record.key], record) for record in made if record.key in before)
+    return RunOutcome(records, len(made), left, unattested, notes, tuple(unavailable), again)
 
 
 def data_notes(records: Iterable[Record]) -> tuple[str, ...]:
@@ -250,7 +322,12 @@ def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Recor
     return sorted(found, key=lambda r: (canonical(r.labels), r.seed))
 
 
-def _part(runs: list[Run], index: int, count: int) -> list[Run]:
+def part(runs: list[Run], index: int, count: int) -> list[Run]:
+    """Part ``index`` of ``count`` of some runs; those that are trained together stay together.
+
+    Raises:
+        LossbookError: No such part.
+    """
     if not 1 <= index <= count:
         raise LossbookError(f"a shard is i/n with i from 1 to n; got {index}/{count}")
     return [run for job in jobs(runs)[index - 1 :: count] for run in job]
@@ -271,36 +348,67 @@ def _train_all(
     store: Store,
     device: torch.device,
     deadline: float,
-    refresh: bool,
-    progress: bool,
-) -> tuple[int, dict[str, datasets.DataUnavailableError]]:
-    """Train runs job by job; how many were trained, and by data set why others could not be."""
-    trained = 0
+    to_train: Callable[[Sequence[Run]], list[Run]],
+    shown: Report,
+) -> tuple[list[Record], dict[str, datasets.DataUnavailableError]]:
+    """Train runs job by job; their records, and by data set why others could not be trained."""
+    made: list[Record] = []
     unavailable: dict[str, datasets.DataUnavailableError] = {}
-    with Progress([run.spec for run in runs], device, enabled=progress) as shown:
-        for job in jobs(runs):
-            with claimed(job[0]) as held:
-                # Another process may have it in hand, or have finished it meanwhile.
-                mine = missing(job, store, refresh) if held else []
-                for run in job:
-                    if run not in mine:
-                        shown.skip(run.spec)
-                if not mine:
-                    continue
-                try:
-                    for record in train_job(mine, device, deadline, [shown.watch(run.spec) for run in mine]):
-                        store.append(record)
-                        trained += 1
-                    mine[0].checkpoint.unlink(missing_ok=True)
-                except OutOfTimeError:
-                    shown.say(used_up(mine[0], mine[0].checkpoint))
-                    break
-                except datasets.DataUnavailableError as error:
-                    # The others can be run all the same.
-                    unavailable[mine[0].spec.dataset] = error
-                    for run in mine:
-                        shown.skip(run.spec)
-    return trained, unavailable
+    for job in jobs(runs):
+        with claimed(job[0]) as held:
+            # Another process may have it in hand, or have finished it meanwhile.
+            mine = to_train(job) if held else []
+            for run in job:
+                if run not in mine:
+                    shown.skip(run.spec)
+            if not mine:
+                continue
+            for run in mine:
+                shown.start(run.spec)
+            watches = [functools.partial(shown.epoch, run.spec) for run in mine]
+            try:
+                for record in train_job(mine, device, deadline, watches):
+                    store.append(record)
+                    made.append(record)
+                    shown.finish(next(run.spec for run in mine if run.spec.key == record.key))
+                mine[0].checkpoint.unlink(missing_ok=True)
+            except OutOfTimeError:
+                shown.say(used_up(mine[0], mine[0].checkpoint))
+                break
+            except datasets.DataUnavailableError as error:
+                # The others can be run all the same.
+                unavailable[mine[0].spec.dataset] = error
+                for run in mine:
+                    shown.skip(run.spec)
+            except KeyboardInterrupt as stop:
+                written = {record.key for record in made}
+                stop.add_note(kept(len(made), [run for run in mine if run.spec.key not in written]))
+                raise
+    return made, unavailable
+
+
+def kept(trained: int, in_hand: Sequence[Run]) -> str:
+    """What is kept of runs that were stopped, in words.
+
+    Args:
+        trained: How many have a record that they had not before.
+        in_hand: The others that were begun.
+    """
+    parts = [f"{trained} runs were trained now, and are kept"]
+    for job in jobs(in_hand):
+        spec = job[0].spec
+        name = (
+            f"{spec.dataset} {spec.loss} seed {spec.seed}"
+            if len(job) == 1
+            else f"{len(job)} runs on {spec.dataset}"
+        )
+        try:
+            age = time.time() - job[0].checkpoint.stat().st_mtime
+        except OSError:
+            parts.append(f"{name} had no checkpoint yet and starts anew")
+        else:
+            parts.append(f"{name} goes on from a checkpoint saved {duration(age)} ago")
+    return "; ".join(parts)
 
 
 def used_up(run: Run, checkpoint: Path) -> str:
@@ -316,32 +424,25 @@ def used_up(run: Run, checkpoint: Path) -> str:
 @contextlib.contextmanager
 def claimed(run: Run) -> Iterator[bool]:
     """Hold a job's lock, so that no other process trains it; False when another one holds it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows: one process at a time is up to the user.
-        yield True
-        return
     path = _lock(run)
+    lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        lock.acquire(timeout=0)
+    except Timeout:
+        pass
     except OSError as error:
         raise LossbookError(
             f"cannot write to {path.parent}, where runs in hand are kept: {error.strerror}. Make room, or "
             "set LOSSBOOK_BUILD to a folder that can be written."
         ) from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        with contextlib.suppress(OSError):  # A full disk: the lock holds without a name in it.
-            os.ftruncate(handle, 0)
-            os.write(handle, f"process {os.getpid()} on {platform.node()}".encode())
-        yield True
+        if lock.is_locked:
+            with contextlib.suppress(OSError):  # A full disk: the lock holds without a name in it.
+                path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
+        yield lock.is_locked
     finally:
-        os.close(handle)
+        lock.release()
 
 
 def holders(runs: Sequence[Run]) -> list[str]:
@@ -360,14 +461,14 @@ def _lock(run: Run) -> Path:
 
 @dataclass(frozen=True)
 class PendingRuns:
-    """Runs of one cell that have no record, and what they would cost here.
+    """Runs of one cell that have no record, and what they would cost.
 
     Attributes:
         experiment: ``<paper>/<item>``.
         profile: Name of the profile.
         labels: The cell, in the paper's terms.
         count: How many seeds are missing.
-        seconds: Estimated seconds here for all of them, from a few steps on random data.
+        seconds: Estimated seconds for all of them.
         data_present: Whether the data set lies in the data root.
     """
 
@@ -383,15 +484,10 @@ def pending_runs(
     experiment: Experiment,
     profile: Profile,
     *,
-    device: str = "auto",
     store: Store | None = None,
-    estimate: Callable[[RunSpec, torch.device], float] | None = None,
+    estimate: Callable[[RunSpec], float],
 ) -> list[PendingRuns]:
-    """What has not been run of a profile, cell by cell; the cost is measured on this machine."""
-    from lossbook.experiments.progress import estimate_seconds
-
-    estimate = estimate or estimate_seconds
-    where = device_named(device)
+    """What has not been run of a profile, cell by cell, and what it would cost by an estimate of seconds."""
     store = store or Store()
     known = {record.key for record in stored(experiment, profile, store)}
     found = []
@@ -405,15 +501,16 @@ def pending_runs(
                     profile.name,
                     dict(cell.labels),
                     count,
-                    count * estimate(cell.spec, where),
-                    _is_present(cell.spec.dataset),
+                    count * estimate(cell.spec),
+                    is_present(cell.spec.dataset),
                 )
             )
     return found
 
 
-def _is_present(dataset: str) -> bool:
+def is_present(dataset: str) -> bool:
+    """Whether a data set can be read without a network."""
     try:
         return datasets.table_present(dataset) if datasets.is_table(dataset) else datasets.present(dataset)
     except (OSError, datasets.DataUnavailableError):
-        return False  # It is there, perhaps, but must not be read.
+        return False  # It may be there, but cannot be read.

@@ -2,6 +2,7 @@
 
 from lossbook.results.code import code_hash
 from lossbook.results.published import published
-from lossbook.results.store import Record, Store, canonical
+from lossbook.results.record import Record, canonical
+from lossbook.results.store import Store
 
 __all__ = ["Record", "Store", "canonical", "code_hash", "published"]

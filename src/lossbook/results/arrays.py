@@ -13,7 +13,7 @@ from lossbook.errors import LossbookError
 if TYPE_CHECKING:
     import numpy as np
 
-    from lossbook.results.store import Record
+    from lossbook.results.record import Record
 
 #: Elements that an array in a line of a record has at most.
 MOST = 20_000

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 from lossbook import paths
 from lossbook.errors import LossbookError
 from lossbook.results.code import code_hash
-from lossbook.results.locking import held
+from lossbook.results.locking import locked
 
 if TYPE_CHECKING:
-    from lossbook.results.store import Record
+    from lossbook.results.record import Record
 
 #: Digits to which a number must agree where it does not agree exactly. Another kind of processor adds up in
 #: another order, and training magnifies the last digits.
@@ -195,7 +195,7 @@ def _trust_of_kind(experiment: str, name: str) -> Trust:
         return Trust(
             "unattested",
             worst.digits,
-            f"of {_runs(len(found))} of its kind trained again, one agrees to {worst.digits} digits only: "
+            f"of {_runs(len(found))} of its kind trained again, one agrees to {digits(worst.digits)} only: "
             + worst.differs[0],
         )
     # Records may have been added since, which does not undo what was compared.
@@ -212,6 +212,11 @@ def _trust_of_kind(experiment: str, name: str) -> Trust:
         worst.digits,
         f"{_runs(len(found))} of its kind trained again with today's code, {extents}, agree {how}",
     )
+
+
+def digits(count: int) -> str:
+    """``"no digit"``, ``"1 digit"``, ``"3 digits"``."""
+    return "no digit" if count == 0 else "1 digit" if count == 1 else f"{count} digits"
 
 
 def _runs(count: int) -> str:
@@ -332,7 +337,7 @@ def add(experiment: str, made: Attestation) -> None:
     path = path_of(experiment)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with held(path, create=True):
+        with locked(path.parent):
             forget()  # Another process may have written meanwhile.
             kept = [each for each in read(experiment) if (each.key, each.kind) != (made.key, made.kind)]
             ordered = sorted([*kept, made], key=lambda each: (each.profile, each.kind, each.key))
@@ -365,7 +370,7 @@ def compare(
     """
     count = 0
     differs: list[tuple[int, str]] = []
-    for where, then, now in _pairs("", record, again, epochs):
+    for where, then, now in pairs("", record, again, epochs):
         count += then is None or isinstance(then, int | float)
         if then != now:
             digits = agreement(then, now)
@@ -384,17 +389,27 @@ def _word(value: Any) -> str:
     return "nothing" if value is _MISSING else f"{value!s:.60}"
 
 
-def _pairs(name: str, then: Any, now: Any, epochs: int | None) -> Iterator[tuple[str, Any, Any]]:
+def pairs(name: str, then: Any, now: Any, epochs: int | None) -> Iterator[tuple[str, Any, Any]]:
+    """Two nested values side by side, number by number, each with the name of its place.
+
+    What the second has beyond the first is left out.
+
+    Args:
+        name: What stands before each name.
+        then: A number, a list, or a mapping of more.
+        now: The same, later.
+        epochs: Only this many from the front of each list; None for all.
+    """
     if isinstance(then, Mapping) and isinstance(now, Mapping):
         for key, value in then.items():
-            yield from _pairs(f"{name} {key}".strip(), value, now.get(key, _MISSING), epochs)
+            yield from pairs(f"{name} {key}".strip(), value, now.get(key, _MISSING), epochs)
     elif isinstance(then, list) and isinstance(now, list):
         if epochs is not None:
             then, now = then[:epochs], now[:epochs]
         if len(then) != len(now):
             yield f"{name}, length", len(then), len(now)
         for i, (one, other) in enumerate(zip(then, now, strict=False)):
-            yield from _pairs(f"{name}/{i}", one, other, None)
+            yield from pairs(f"{name}/{i}", one, other, None)
     else:
         yield name, then, now
 
