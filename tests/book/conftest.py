@@ -58,7 +58,7 @@ class Seen:
 def book() -> Path:
     """The folder of the built book."""
     done = subprocess.run(
-        [sys.executable, "-m", "lossbook.workflow", "build", "--profile", "smoke"],
+        [sys.executable, "-m", "lossbook.build", "all", "--profile", "smoke"],
         cwd=ROOT,
         env={k: v for k, v in os.environ.items() if k not in ("LOSSBOOK_BUILD", "LOSSBOOK_FILES")},
         stdout=subprocess.PIPE,

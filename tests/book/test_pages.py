@@ -144,3 +144,127 @@ def test_theme_switch_changes_the_figures(tab, book):
     figures = tab.evaluate("document.querySelectorAll('img.only-light').length")
     assert figures > 0
     assert shown == {"light": [figures, 0], "dark": [0, figures]}
+
+
+def _drawn(tab):
+    """What the slider of the atlas draws, and what its table has for the place it is at."""
+    return tab.evaluate(
+        """() => {
+            const box = document.querySelector(".lossbook-explorer");
+            const { charts, families } = JSON.parse(box.querySelector("script").textContent);
+            const family = families[Number(box.querySelector("input[type=radio]:checked").value)];
+            const row = family.rows[Number(box.querySelector("input[type=range]").value)];
+            const drawn = [...box.querySelectorAll(".moves")].map(path =>
+                path.getAttribute("d").match(/[0-9.-]+/g).map(Number));
+            const wanted = charts.map(({ x, y: [zero, one] }, i) =>
+                x.flatMap((at, k) => [at, zero + row[i][k] * (one - zero)]));
+            const said = [".slider label", ".said"].map(name => box.querySelector(name).textContent);
+            return { hidden: box.hidden, drawn: drawn.flat(), wanted: wanted.flat(), said };
+        }"""
+    )
+
+
+def test_slider_of_the_atlas_draws_its_table_and_moves_by_keyboard(tab, book):
+    tab.goto((book / "synthesis" / "atlas.html").as_uri(), wait_until="load")
+    first = _drawn(tab)
+    assert not first["hidden"]
+    assert first["said"][0] == "γ = 2"
+    assert first["drawn"] == pytest.approx(first["wanted"], abs=0.06)
+    tab.locator(".lossbook-explorer input[type=range]").focus()
+    tab.keyboard.press("ArrowRight")
+    moved = _drawn(tab)
+    assert moved["said"][0] == "γ = 2.25"
+    assert moved["said"][1].startswith("Focal with γ = 2.25")
+    assert moved["drawn"] != first["drawn"]
+    assert moved["drawn"] == pytest.approx(moved["wanted"], abs=0.06)
+    tab.locator(".lossbook-explorer input[type=radio]").first.focus()
+    tab.keyboard.press("ArrowLeft")  # to the last of them
+    assert _drawn(tab)["said"][0] == "q = 0.7"
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_without_scripts_the_atlas_has_its_figures_alone(browser, book, script):
+    page = browser.new_page(java_script_enabled=script)
+    page.goto((book / "synthesis" / "atlas.html").as_uri(), wait_until="load")
+    assert page.locator("figure#gap-losses").is_visible()
+    assert page.locator(".lossbook-explorer").is_visible() == script
+    page.close()
+
+
+def test_letters_of_the_atlas_are_legible_on_a_phone(tab, book):
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.goto((book / "synthesis" / "atlas.html").as_uri(), wait_until="load")
+    # Images are loaded when they are scrolled to.
+    tab.evaluate(
+        """async () => {
+            for (const image of document.querySelectorAll(".lossbook-figure img.only-light")) {
+                image.loading = "eager";
+                await image.decode();
+            }
+        }"""
+    )
+    # At its own width a figure has letters of 11 points (14.7 pixels); a panel, which keeps its width, of 9.
+    scales = tab.evaluate(
+        "[...document.querySelectorAll('.lossbook-figure img.only-light')].map(e => e.width / e.naturalWidth)"
+    )
+    assert len(scales) >= 6
+    assert min(scales) >= 0.7
+    letters = tab.evaluate(
+        """[...document.querySelectorAll(".lossbook-explorer svg")].map(
+            e => 12.5 * e.getBoundingClientRect().width / e.viewBox.baseVal.width)"""
+    )
+    assert min(letters) >= 12
+
+
+def test_a_check_opens_to_its_code(tab, book):
+    tab.goto((book / "dong2019" / "derivation.html").as_uri(), wait_until="load")
+    check = tab.locator(".tag_check details").first
+    assert check.locator("summary").inner_text().strip() == "✓ Eq. 1: the two forms are equal"
+    assert not check.locator("pre").first.is_visible()
+    check.locator("summary").focus()
+    tab.keyboard.press("Enter")
+    assert check.locator("pre").first.is_visible()
+    # No check is outside a fold, and no code of this page is.
+    assert tab.evaluate("document.querySelectorAll('.cell_output').length") < 20
+    assert tab.locator(".cell > .cell_input").count() == 0
+
+
+@pytest.mark.parametrize("page", ["yao2018", "li2020", "battash2021", "dong2019"])
+def test_contents_beside_a_derivation_fit(tab, book, page):
+    tab.set_viewport_size({"width": 1280, "height": 900})
+    tab.goto((book / page / "derivation.html").as_uri(), wait_until="load")
+    # Beside the section that is read, the list shows what is in it.
+    too_long = tab.evaluate(
+        """async () => {
+            const list = document.querySelector(".bd-sidebar-secondary");
+            const found = [];
+            for (const heading of document.querySelectorAll(".bd-article h2, .bd-article h3")) {
+                heading.scrollIntoView();
+                await new Promise(done => setTimeout(done, 100));
+                if (list.scrollHeight > list.clientHeight) found.push(heading.textContent);
+            }
+            return found;
+        }"""
+    )
+    assert too_long == []
+
+
+def test_every_control_has_a_name_and_the_page_one_search_box(tab, book):
+    tab.goto((book / "intro.html").as_uri(), wait_until="load")
+    unnamed = """[...document.querySelectorAll("button, summary, select, input")].filter(e =>
+        e.getClientRects().length && !e.getAttribute("aria-label") && !e.textContent.trim() &&
+        !e.labels?.length).map(e => e.outerHTML)"""
+    assert tab.evaluate(unnamed) == []
+    assert tab.locator(".bd-sidebar-primary summary").count() > 0
+    assert tab.get_by_role("button", name="Search").count() == 1
+
+
+@pytest.mark.parametrize("page", ["li2020/calibration", "synthesis/errata", "intro"])
+def test_nothing_is_cut_on_paper(tab, book, page):
+    tab.set_viewport_size({"width": 717, "height": 1000})  # A4 between margins of 1 cm
+    tab.emulate_media(media="print")
+    tab.goto((book / f"{page}.html").as_uri(), wait_until="load")
+    cut = """[...document.querySelectorAll(".bd-article :is(table, td, th, pre, img, dd)")].filter(e =>
+        e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1)
+        .map(e => e.outerHTML.slice(0, 100))"""
+    assert tab.evaluate(cut) == []

@@ -1,8 +1,12 @@
-"""One line for each thing a page checks."""
+"""One line with a tick for each thing a page checks."""
 
-import textwrap
+import inspect
+import sys
 
 from torch import Tensor
+
+#: Metadata of a tick line in a notebook: the line of the cell, counted from 1, at which the check began.
+LINE = "lossbook_check_line"
 
 
 class CheckFailed(AssertionError):
@@ -10,7 +14,10 @@ class CheckFailed(AssertionError):
 
 
 def check(statement: str, result: bool | float | Tensor, tolerance: float | None = None) -> None:
-    """Print that a statement holds, or stop the page.
+    """Say with a tick that a statement holds, or stop the page.
+
+    In a notebook the tick line carries the line of the cell that made it, so that the book can fold the code
+    behind it.
 
     Args:
         statement: What is claimed, in words.
@@ -34,15 +41,32 @@ def check(statement: str, result: bool | float | Tensor, tolerance: float | None
     if tolerance is None:
         if not all(values):
             raise CheckFailed(f"does not hold: {statement}")
-        _say(f"holds: {statement}")
+        _say(f"✓ {statement}")
         return
     sizes = [abs(float(value)) for value in values]
     # Written so that NaN, which compares false with everything, fails.
     if not all(size <= tolerance for size in sizes):
         raise CheckFailed(f"does not hold: {statement} (error {max(sizes):.3g}, allowed {tolerance:.0e})")
-    _say(f"holds: {statement} (largest error {max(sizes):.1e}, allowed {tolerance:.0e})")
+    _say(f"✓ {statement} (largest error {_short(max(sizes))}, allowed {_short(tolerance)})")
+
+
+def _short(number: float) -> str:
+    # With a minus, where a hyphen would let the line break.
+    return f"{number:.0e}".replace("e-0", "e-").replace("-", "−") if number else "0"
 
 
 def _say(line: str) -> None:
-    # As wide as a page's column of output.
-    print(textwrap.fill(line, 72, subsequent_indent="       "))
+    # Nobody needs IPython for a check; where a notebook runs, it is loaded.
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        print(line)
+        return
+    ipython.display.display({"text/plain": line}, raw=True, metadata={LINE: _line_of_cell()})
+
+
+def _line_of_cell() -> int:
+    """The line of the statement under way at the top level of the cell, through however many functions."""
+    frame = inspect.currentframe()
+    while frame is not None and frame.f_code.co_name != "<module>":
+        frame = frame.f_back
+    return frame.f_lineno if frame is not None else 1

@@ -6,7 +6,6 @@ import base64
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -17,8 +16,10 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
 from lossbook import paths
-from lossbook.report import style
-from lossbook.report.provenance import Provenance
+from lossbook.evidence.claims import Verdict, trust_text
+from lossbook.evidence.tables import Cell
+from lossbook.pages import replayed, style
+from lossbook.pages.provenance import Provenance
 from lossbook.results import Record
 
 # On a dark page the book's theme puts HTML and images on a light box and hides `.only-light`. These outputs
@@ -31,7 +32,15 @@ html[data-theme="dark"] img.only-dark, body[data-jp-theme-light="false"] img.onl
   display: inline !important; background: none !important; padding: 0 !important}
 body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .lossbook-figure {margin: 1.5em 0} .lossbook-figure img {max-width: 100%; height: auto}
-.lossbook-links {font-size: .85em}
+.lossbook-links {font-size: .85em} .lossbook summary {cursor: pointer}
+.lossbook-finding {border: 1px solid currentColor; border-left-width: .35em; border-radius: .3em;
+  margin: 1em 0; padding: .6em 1em} .lossbook-finding p {margin: .3em 0}
+.lossbook-finding .lossbook-claim {font-weight: 600}
+.lossbook-holds {border-color: #2a7f3f} .lossbook-holds-in-part {border-color: #b36b00}
+.lossbook-does-not-hold {border-color: #b3261e}
+.lossbook-not-settled, .lossbook-not-tested {border-color: #767676}
+.lossbook-chip {border: 1px solid; border-radius: 1em; display: inline-block; font-size: .85em;
+  font-weight: 600; padding: 0 .7em; white-space: nowrap}
 .table-wrapper {font-size: .88em} .table-wrapper caption {text-align: left}
 .table-wrapper td, .table-wrapper th {white-space: nowrap; padding: .35em .5em}
 .table-wrapper th {white-space: normal} .table-wrapper thead th {vertical-align: bottom}
@@ -41,33 +50,11 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
 
 # Numbers stay on one line, and a wide table scrolls; headings wrap, and cells longer than this.
 _PROSE = 36
-# Headings longer than this are not squeezed to a word a line.
+# Headings longer than this are not squeezed to one word per line.
 _WORDS = 16
 _CODE = re.compile(r"`([^`]+)`")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TITLES = {"note": "Note", "warning": "Warning"}
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One cell of a table that knows the numbers and the runs behind its text.
-
-    Attributes:
-        text: What the reader sees.
-        values: Numbers at full precision; each becomes a column ``"<column>: <name>"`` of the CSV.
-        runs: Keys of the runs behind the cell.
-        title: What a pointer held over the cell shows.
-        href: Where the text links to.
-    """
-
-    text: str
-    values: Mapping[str, float | int | str] = field(default_factory=dict)
-    runs: tuple[str, ...] = ()
-    title: str = ""
-    href: str = ""
-
-    def __str__(self) -> str:
-        return self.text
 
 
 class Page:
@@ -102,12 +89,12 @@ class Page:
 
     @property
     def command(self) -> str:
-        """The one command that runs this page again; 0 and ``auto`` are what a notebook has by itself."""
-        named = {k: v for k, v in self.parameters.items() if v not in (None, 0, "auto")}
+        """The one command that runs this page again, without what a notebook has by itself."""
+        named = {k: v for k, v in self.parameters.items() if v not in (None, 0, "auto", "recorded")}
         chosen = "".join(f" -p {key} {value}" for key, value in named.items())
         return f"lossbook notebook {self.name}{chosen}"
 
-    def figure(self, figure: Figure, name: str, *, alt: str, caption: str) -> None:
+    def figure(self, figure: Figure, name: str, *, alt: str, caption: str, folded: bool = False) -> None:
         """Save a figure as SVG and PDF, show it for light and dark pages, and close it.
 
         Args:
@@ -115,6 +102,7 @@ class Page:
             name: Name of the files, without an ending.
             alt: What the figure shows, for readers who do not see it.
             caption: The caption, plain text.
+            folded: Show the caption alone, which opens to the figure.
 
         Raises:
             ValueError: If the alt text is empty, or the name is malformed or already used on this page.
@@ -136,30 +124,41 @@ class Page:
             f'<img class="only-dark" style="display:none" src="{_data_uri(dark)}" alt="{escape(alt)}">'
             f"</div><figcaption>{escape(caption)} {links}</figcaption></figure>",
             f"[figure {name}: {alt}]",
+            fold=caption if folded else "",
         )
 
     def table(
-        self, frame: pd.DataFrame, name: str, *, caption: str, notes: Sequence[str] = (), headers: int = 1
+        self,
+        frame: pd.DataFrame,
+        name: str,
+        *,
+        caption: str,
+        notes: Sequence[str | Cell] = (),
+        headers: int = 1,
+        folded: bool = False,
     ) -> None:
         """Save a table as CSV and show it.
 
         Args:
-            frame: The table; its index is not shown. Cells are plain values or :class:`Cell`.
+            frame: The table; its index is not shown. Cells are plain values, :class:`Cell`, or a
+                :class:`Verdict`, shown as a chip.
             name: Name of the file, without an ending.
             caption: The caption, plain text.
-            notes: Sentences below the table.
+            notes: Sentences below the table; a cell may link to another page.
             headers: How many columns from the left name their row.
+            folded: Show the caption alone, which opens to the table.
 
         Raises:
             ValueError: If the name is malformed or already used on this page.
         """
         self._claim(name)
         paths.atomic_write(self.folder / f"{name}.csv", table_csv(frame))
-        below = "".join(f"<p>{escape(note)}</p>" for note in notes)
+        below = "".join(f"<p>{_inner(note)}</p>" for note in notes)
         links = self._links({"CSV": f"{name}.csv"})
         _show(
             f'{table_html(frame, caption, headers=headers)}<div class="lossbook-links">{below}{links}</div>',
             f"{caption}\n{frame.to_string(index=False)}",
+            fold=caption if folded else "",
         )
 
     def note(self, text: str, kind: Literal["note", "warning"] = "note") -> None:
@@ -181,6 +180,43 @@ class Page:
             f"{_TITLES[kind]}: {text}",
         )
 
+    def finding(
+        self,
+        verdict: Verdict,
+        number: str = "",
+        *,
+        condition: str = "",
+        follows: str = "",
+        heading: str = "",
+    ) -> None:
+        """Show the box that opens a page: what is claimed, what was found, how sure that is, what to do.
+
+        The evidence and the rule by which the finding follows are folded behind it.
+
+        Args:
+            verdict: The claim and its finding.
+            number: The number that shows it, with its interval; that of the verdict by default.
+            condition: What the finding depends on.
+            follows: What follows for a reader who chooses a loss.
+            heading: In front of the claim, such as its number.
+        """
+        parts = [
+            f'<p class="lossbook-claim">{escape(heading + verdict.title)}</p>',
+            f"<p>{chip(verdict)} {escape(number or verdict.number)}</p>",
+        ]
+        for title, text in (("It depends on", condition), ("What follows", follows)):
+            if text:
+                parts.append(f"<p><em>{title}:</em> {escape(text)}</p>")
+        if doubt := trust_text(verdict.records):
+            parts.append(f"<p>{escape(doubt)}</p>")
+        parts.append(_how(verdict))
+        kind = verdict.finding.replace(" ", "-")
+        _show(
+            f'<section class="lossbook-finding lossbook-{kind}" aria-label="Finding">'
+            f"{''.join(parts)}</section>",
+            f"{verdict.title} {verdict.short}. {number}",
+        )
+
     def text(self, *sentences: str) -> None:
         """Show a paragraph computed from the records, in Markdown."""
         display(Markdown(" ".join(sentences)))
@@ -193,10 +229,14 @@ class Page:
         """
         source = Provenance(list(records))
         command = f"<p>Run this page again: <code>{escape(self.command)}</code></p>"
+        item = self.name.partition("/")[2]
+        files = {"this notebook, executed": f"{item}.ipynb", "its source": f"{item}.md"}
         if not source.records:
-            _show(command, f"Run this page again: {self.command}")
+            _show(f"<div>{command}{self._links(files)}</div>", f"Run this page again: {self.command}")
             return
         self._claim("runs")
+        again = replayed.line(sorted({record.experiment for record in source.records}))
+        shown = f"<p>{escape(again)}</p>" if again else ""
         paths.atomic_write(self.folder / "runs.csv", source.frame().to_csv(index=False))
         rows = "".join(
             f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>'
@@ -204,11 +244,11 @@ class Page:
         )
         _show(
             f"<div><p><strong>Provenance.</strong> "
-            f"{escape(source.line())}</p>{command}<details><summary>Details of the runs</summary>"
+            f"{escape(source.line())}</p>{shown}{command}<details><summary>Details of the runs</summary>"
             f'<div class="table-wrapper" style="overflow-x:auto"><table class="table">'
             f"<caption>What the numbers of this page come from</caption><tbody>{rows}</tbody></table></div>"
-            f"</details>{self._links({'every run of this page (CSV)': 'runs.csv'})}</div>",
-            f"Provenance. {source.line()}\nRun this page again: {self.command}",
+            f"</details>{self._links({'every run of this page (CSV)': 'runs.csv', **files})}</div>",
+            f"Provenance. {source.line()}\n{again}\nRun this page again: {self.command}",
         )
 
     def _claim(self, name: str) -> None:
@@ -226,6 +266,30 @@ class Page:
         return f'<span class="lossbook-links">Download: {links}</span>'
 
 
+def _how(verdict: Verdict) -> str:
+    """The evidence of a finding and the rule by which it follows, folded."""
+    facts = [("In the paper", verdict.where), ("Tested on", verdict.basis)]
+    if len(set(verdict.readings.values())) > 1:
+        facts.append(
+            ("By reading", "; ".join(f"{name}: {found}" for name, found in verdict.readings.items()))
+        )
+    if verdict.open and verdict.count:
+        total = verdict.count[1] + verdict.open
+        facts.append(("Not run", f"{verdict.open} of the {total} comparisons that the claim is about"))
+    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.evidence)
+    return (
+        "<details><summary>Evidence and rule</summary>"
+        + "".join(f"<p><em>{title}:</em> {escape(text)}.</p>" for title, text in facts)
+        + f"<ul>{said}</ul><p><em>Rule:</em> {escape(verdict.rule)}</p></details>"
+    )
+
+
+def chip(verdict: Verdict) -> str:
+    """Return a finding with its count as HTML: a label that does not depend on its colour."""
+    kind = verdict.finding.replace(" ", "-")
+    return f'<span class="lossbook-chip lossbook-{kind}">{escape(verdict.short)}</span>'
+
+
 def table_csv(frame: pd.DataFrame) -> str:
     """Return a table as CSV: cells as read, their numbers at full precision, and the keys of the runs."""
     rows: list[dict[str, Any]] = []
@@ -233,7 +297,7 @@ def table_csv(frame: pd.DataFrame) -> str:
         row: dict[str, Any] = {}
         runs: dict[str, None] = {}
         for column, value in record.items():
-            row[str(column)] = str(value) if isinstance(value, Cell) else value
+            row[str(column)] = str(value) if isinstance(value, (Cell, Verdict)) else value
             if isinstance(value, Cell):
                 row.update({f"{column}: {key}": number for key, number in value.values.items()})
                 runs.update(dict.fromkeys(value.runs))
@@ -257,7 +321,7 @@ def table_html(frame: pd.DataFrame, caption: str, *, headers: int = 1) -> str:
         cells = []
         for position, value in enumerate(row):
             title = f' title="{escape(value.title)}"' if isinstance(value, Cell) and value.title else ""
-            length = len(str(value))
+            length = len(value.short if isinstance(value, Verdict) else str(value))
             name = "lossbook-prose" if length > _PROSE else "lossbook-words" if length > _WORDS else ""
             style = f' class="{name}"' if name else ""
             tag, scope = ("th", ' scope="row"') if position < headers else ("td", "")
@@ -271,6 +335,8 @@ def table_html(frame: pd.DataFrame, caption: str, *, headers: int = 1) -> str:
 
 
 def _inner(value: object) -> str:
+    if isinstance(value, Verdict):
+        return chip(value)
     if isinstance(value, Cell):
         text = escape(_held_together(value.text))
         return f'<a href="{escape(value.href)}">{text}</a>' if value.href else text
@@ -294,5 +360,7 @@ def _data_uri(svg: str) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
 
 
-def _show(html: str, plain: str) -> None:
+def _show(html: str, plain: str, fold: str = "") -> None:
+    if fold:
+        html = f"<details><summary>{escape(fold)}</summary>{html}</details>"
     display({"text/html": f'{_STYLE}<div class="lossbook">{html}</div>', "text/plain": plain}, raw=True)

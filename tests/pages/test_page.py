@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from lossbook.report import Cell, Page, page
+from lossbook.evidence import Cell
+from lossbook.evidence.claims import Verdict
+from lossbook.pages import Page, page
 
 
 class _Document(HTMLParser):
@@ -70,6 +72,16 @@ def test_a_figure_is_saved_and_shown_for_light_and_dark_pages(shown: list[str], 
     links = [a["href"] for a in document.all("a")]
     assert links == [f"../files/yao2018/table1/{n}" for n in ("fig1.svg", "fig1-dark.svg", "fig1.pdf")]
     assert "A &lt; B" in shown[0]
+
+
+def test_what_is_folded_shows_its_caption_alone(shown: list[str]) -> None:
+    made = Page("yao2018/table1")
+    made.figure(_plot(), "fig1", alt="a line", caption="A < B", folded=True)
+    made.table(pd.DataFrame({"a": [1]}), "table1", caption="Trial runs", folded=True)
+    made.table(pd.DataFrame({"a": [1]}), "table2", caption="Recorded runs")
+    assert [len(_Document(html).all("details")) for html in shown] == [1, 1, 0]
+    assert "<details><summary>A &lt; B</summary><figure" in shown[0]
+    assert "<summary>Trial runs</summary><div" in shown[1]
 
 
 def test_a_figure_needs_alt_text(shown: list[str]) -> None:
@@ -137,6 +149,27 @@ def test_notes(shown: list[str]) -> None:
     assert _Document(shown[0]).all("div")[1]["class"] == "admonition warning"
     with pytest.raises(ValueError, match="kind"):
         Page("yao2018/table1").note("x", kind="error")  # type: ignore[arg-type]
+
+
+def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
+    said = ("LGL-INR minus SML < 0.", "More.")
+    verdict = Verdict(
+        *("It is better.", "Table 3", "A rule.", "holds in part", "runs", said),
+        records=(make_record(0.9, trust="unattested"),),
+        count=(1, 6),
+    )
+    Page("yao2018/table1").finding(verdict, condition="the learning rate", follows="Keep CE.")
+    (html,) = shown
+    section = _Document(html).all("section")[0]
+    assert section["class"] == "lossbook-finding lossbook-holds-in-part"
+    assert 'lossbook-holds-in-part">holds in part, 1 of 6</span> LGL-INR minus SML &lt; 0.</p>' in html
+    assert "<em>It depends on:</em> the learning rate" in html
+    assert "<em>What follows:</em> Keep CE." in html
+    assert "1 of the 1 runs behind this are unattested" in html
+    details = html[html.index("<details") :]
+    assert "More." in details, "the other sentences are folded, with the rule"
+    assert "<em>Rule:</em> A rule." in details
+    assert "LGL-INR minus SML" in html[: html.index("<details")]
 
 
 def test_the_command_names_what_was_changed() -> None:

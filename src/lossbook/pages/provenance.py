@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lossbook.experiments.progress import duration
+from lossbook.experiments.costs import spent
+from lossbook.progress import duration
 from lossbook.results import Record
 
 _MOST_SETS = 6  # named in the one line; the details name all
@@ -84,7 +85,7 @@ class Provenance:
                 for p in source
                 if p.get("versions")
             ),
-            "Computing time": duration(sum(float(p.get("seconds") or 0) for p in source)) + " of computing",
+            "Computing time": duration(spent(self.records).seconds) + " of computing",
             "Finished": _span(str(p["finished"]) for p in source if p.get("finished")),
         }
         notes = _listed(str(note) for p in source for note in p.get("data_notes") or ())

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, SymmetricalLogLocator
 
-from lossbook.report import style
+from lossbook.pages import style
 from lossbook.results import Record
 
 
@@ -24,15 +24,19 @@ class Panel:
         title: Title of the panel.
         percent: Show a fraction in percent.
         scale: ``"linear"``, ``"log"``, or ``"symlog"``: linear between -1 and 1, logarithmic beyond.
+        losses: The losses drawn in it; all by default.
     """
 
     metric: str
     title: str
     percent: bool = False
     scale: str = "linear"
+    losses: tuple[str, ...] = ()
 
 
-def curves(groups: Mapping[str, Sequence[Record]], panels: Sequence[Panel], *, columns: int = 2) -> Figure:
+def curves(
+    groups: Mapping[str, Sequence[Record]], panels: Sequence[Panel], *, columns: int = 2, width: float = 6.0
+) -> Figure:
     """Draw learning curves: per loss the mean over seeds, and a band from the lowest to the highest seed.
 
     A run that broke down ends in a cross. From there on no mean is drawn: it would be one of other runs.
@@ -41,16 +45,18 @@ def curves(groups: Mapping[str, Sequence[Record]], panels: Sequence[Panel], *, c
         groups: Loss -> the records of its seeds.
         panels: What each panel shows.
         columns: Number of panels side by side.
+        width: In inches; on a phone the letters of a narrow figure are larger.
 
     Returns:
         The figure, drawn in the look of the book.
     """
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(6.0, 2.35 * rows + 0.5), layout="constrained")
+    figure = Figure(figsize=(width, 2.35 * rows + 0.5), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).flatten()
     for ax, panel in zip(axes, panels, strict=False):
         for position, (loss, records) in enumerate(groups.items()):
-            _draw(ax, style.loss_style(loss), records, panel, position)
+            if not panel.losses or loss in panel.losses:
+                _draw(ax, style.loss_style(loss), records, panel, position)
         ax.set_title(panel.title)
         _scale(ax, panel.scale)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
@@ -71,7 +77,12 @@ def add_legend(figure: Figure, losses: Iterable[str]) -> None:
         look = style.LOSS_STYLE[loss]
         (handle,) = figure.axes[0].plot([], [], **look.line(), marker=look.marker)
         handles.append(handle)
-    figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)), columnspacing=1.4)
+    figure.legend(
+        handles=handles,
+        loc="outside upper center",
+        ncols=min(4 if figure.get_figwidth() > 5.5 else 3, len(handles)),
+        columnspacing=1.4,
+    )
 
 
 def _scale(ax: Axes, scale: str) -> None:
@@ -83,11 +94,12 @@ def _scale(ax: Axes, scale: str) -> None:
         ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     if scale == "symlog" and max(-low, high) > 1e4:
         # A loss may run over thirty decades; its labels must not, nor those around zero meet.
-        locator = SymmetricalLogLocator(base=10, linthresh=1)
+        # Within a decade or two there are more of them.
+        few = low * high > 0 and max(low / high, high / low) < 1e2
+        locator = SymmetricalLogLocator(base=10, linthresh=1, subs=(1.0, 2.0, 5.0) if few else None)
         locator.set_params(numticks=6)
-        ax.yaxis.set_major_locator(
-            FixedLocator([tick for tick in locator.tick_values(low, high) if abs(tick) != 1])
-        )
+        ticks = locator.tick_values(low, high)
+        ax.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if abs(tick) != 1]))
     ax.yaxis.set_minor_locator(NullLocator())
     ax.yaxis.set_major_formatter(_plain)
 

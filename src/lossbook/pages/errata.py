@@ -1,4 +1,4 @@
-"""The papers' errata: read, checked for form, and shown on a page."""
+"""The papers' errata: read, checked for form, and shown on a page with a filter."""
 
 import re
 from collections.abc import Iterable
@@ -12,23 +12,39 @@ from IPython.display import HTML
 
 from lossbook import paths
 from lossbook.errors import LossbookError
-from lossbook.report.page import Cell
+from lossbook.pages.page import Cell
 
 MATTERS = {
     "result": "a formula or a conclusion changes",
     "design": "it bears on what the experiments can show",
     "wording": "the text may mislead",
-    "typo": "a slip of the pen",
+    "typo": "a typing error",
 }
 """How much an erratum matters, heaviest first, and what each word means."""
+
+KINDS = {
+    "formula": "an equation, a symbol, or a condition on it",
+    "argument": "what the text concludes or explains",
+    "experiment": "set-up, data, or the reading of results",
+    "text": "citations, names and spelling",
+}
+"""What an erratum is about, and what each word means."""
 
 _CHECKED_BY = re.compile(r"(?P<page>[a-z0-9-]+/[a-z0-9-]+)#(?P<label>[a-z0-9-]+)")
 
 _STYLE = """<style>
 .lossbook-erratum {border-top: 1px solid #8884; padding-top: .6em; margin-top: 1.2em; overflow-wrap: anywhere}
-.lossbook-erratum h3 {margin: 0 0 .4em; font-size: 1.1em}
-.lossbook-erratum dt {font-weight: 600; margin-top: .4em}
-.lossbook-erratum dd {margin-left: 1em; overflow-x: auto}
+.lossbook-erratum h4 {margin: 0 0 .3em; font-size: 1.1em}
+.lossbook-erratum p {margin: 0 0 .3em; font-size: .9em}
+.lossbook-erratum dl {margin: 0}
+.lossbook-erratum dt {font-weight: 600; margin-top: .3em}
+.lossbook-erratum dd {margin: 0; overflow-x: auto; overflow-y: hidden}
+@media (min-width: 600px) {
+  .lossbook-erratum dl {display: grid; grid-template-columns: 7em minmax(0, 1fr); gap: .25em .8em}
+  .lossbook-erratum dt {margin: 0}
+}
+.lossbook-errata > details > summary {margin-top: 1.5em}
+.lossbook-errata summary h3 {display: inline; font-size: 1.2em}
 </style>"""
 
 
@@ -49,6 +65,7 @@ class Erratum:
         right: What it should say.
         checked_by: Where the point is checked, ``<paper>/<item>#<label>``.
         matters: One of :data:`MATTERS`.
+        kind: One of :data:`KINDS`.
         explanation: Why, in a few sentences.
     """
 
@@ -60,6 +77,7 @@ class Erratum:
     right: str
     checked_by: str
     matters: str
+    kind: str
     explanation: str
 
     @property
@@ -129,6 +147,8 @@ def _erratum(entry: object, where: str) -> Erratum:
         raise ErrataError(f"{where}: the id must begin with the paper's key, {erratum.paper}-")
     if erratum.matters not in MATTERS:
         raise ErrataError(f"{where}: matters is {erratum.matters!r}; it must be one of {', '.join(MATTERS)}")
+    if erratum.kind not in KINDS:
+        raise ErrataError(f"{where}: kind is {erratum.kind!r}; it must be one of {', '.join(KINDS)}")
     if not _CHECKED_BY.fullmatch(erratum.checked_by):
         raise ErrataError(
             f"{where}: checked_by must be <paper>/<item>#<label>, for example "
@@ -165,26 +185,84 @@ def overview(errata: Iterable[Erratum]) -> pd.DataFrame:
     )
 
 
+def summary(errata: Iterable[Erratum]) -> pd.DataFrame:
+    """Return how many errata of each weight a paper has, linked to where they begin, for ``Page.table``."""
+    entries = list(errata)
+    rows = []
+    for paper in dict.fromkeys(entry.paper for entry in entries):
+        weights = [entry.matters for entry in entries if entry.paper == paper]
+        row = {"paper": Cell(paper, href=f"#{paper}-errata")}
+        for name in MATTERS:
+            count = weights.count(name)
+            row[name] = Cell(str(count), {"count": count}, href=f"#{_group_id(paper, name)}" if count else "")
+        rows.append({**row, "all": len(weights)})
+    return pd.DataFrame(rows)
+
+
+def filter_form(errata: Iterable[Erratum]) -> HTML:
+    """Return the form that narrows down what :func:`show` shows.
+
+    ``errata.js`` among the book's static files makes it work. Without JavaScript the form stays hidden, and
+    every erratum is shown.
+    """
+    papers = dict.fromkeys(entry.paper for entry in errata)
+    choices = {
+        "paper": ("Paper", {paper: paper for paper in papers}),
+        "matters": ("Weight", {name: f"{name}: {meaning}" for name, meaning in MATTERS.items()}),
+        "kind": ("About", {name: f"{name}: {meaning}" for name, meaning in KINDS.items()}),
+    }
+    fields = "".join(
+        f'<label>{label}<select name="{name}"><option value="">all</option>'
+        + "".join(f'<option value="{escape(key)}">{escape(text)}</option>' for key, text in options.items())
+        + "</select></label>"
+        for name, (label, options) in choices.items()
+    )
+    return HTML(
+        '<form class="lossbook-filter" id="errata-filter" role="search" aria-label="Filter the errata" '
+        "hidden>"
+        f'{fields}<label>Words<input type="search" name="words" autocomplete="off"></label>'
+        '<button type="button">Show all</button><output></output></form>'
+    )
+
+
 def show(errata: Iterable[Erratum]) -> HTML:
-    """Return the entries for display, heaviest first and slips folded, each linked to its check."""
+    """Return a paper's entries for display, heaviest first and linked to their checks; typos are folded."""
     entries = by_weight(errata)
-    body = "".join(_html(entry) for entry in entries if entry.matters != "typo")
-    typos = [entry for entry in entries if entry.matters == "typo"]
-    if typos:
-        heading = f"Slips of the pen ({len(typos)})"
-        body += f"<details><summary>{heading}</summary>{''.join(map(_html, typos))}</details>"
-    return HTML(f'{_STYLE}<div class="mathjax_process">{body}</div>')
+    body = ""
+    for name, meaning in MATTERS.items():
+        group = [entry for entry in entries if entry.matters == name]
+        if not group:
+            continue
+        title = meaning[0].upper() + meaning[1:] if name != "typo" else "Typing errors"
+        heading = (
+            f'<h3 id="{escape(_group_id(group[0].paper, name))}">'
+            f'{title} (<span class="lossbook-count">{len(group)}</span>)</h3>'
+        )
+        inner = "".join(map(_html, group))
+        if name == "typo":
+            body += f"<details><summary>{heading}</summary>{inner}</details>"
+        else:
+            body += f"<section>{heading}{inner}</section>"
+    return HTML(f'{_STYLE}<div class="lossbook-errata mathjax_process">{body}</div>')
+
+
+def _group_id(paper: str, matters: str) -> str:
+    return f"{paper}-errata-{matters}"
 
 
 def _html(erratum: Erratum) -> str:
     section = erratum.label.removeprefix(f"{erratum.paper}-")
     terms = {
-        "Where": f"{escape(erratum.location)} ({erratum.matters}: {MATTERS[erratum.matters]})",
         "Printed": "<em>nothing is said</em>" if erratum.printed == "missing" else escape(erratum.printed),
         "Should read": escape(erratum.right),
         "Why": escape(erratum.explanation),
         "Checked": f'<a href="{escape(erratum.href)}">{escape(erratum.page)}, section {escape(section)}</a>',
     }
     items = "".join(f"<dt>{term}</dt><dd>{text}</dd>" for term, text in terms.items())
-    body = f"<h3>{escape(erratum.title)}</h3><dl>{items}</dl>"
-    return f'<section class="lossbook-erratum" id="{escape(erratum.id)}">{body}</section>'
+    link = f'<a class="headerlink" href="#{escape(erratum.id)}" aria-label="Link to this erratum">#</a>'
+    return (
+        f'<section class="lossbook-erratum" data-paper="{escape(erratum.paper)}" '
+        f'data-matters="{erratum.matters}" data-kind="{erratum.kind}">'
+        f'<h4 id="{escape(erratum.id)}">{escape(erratum.title)}{link}</h4>'
+        f"<p>{escape(erratum.location)} · {erratum.kind} · {erratum.matters}</p><dl>{items}</dl></section>"
+    )

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from lossbook.errors import UnknownNameError
-from lossbook.report import LOSS_STYLE, loss_style, style, theme
+from lossbook.pages import LOSS_STYLE, loss_style, style, theme
 
 # Machado, Oliveira and Fernandes (2009), severity 1, on linear RGB.
 DEFICIENCIES = {
