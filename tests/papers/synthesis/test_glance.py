@@ -1,0 +1,294 @@
+"""Results at a glance: the differences that the papers print beside ours, and what has been run of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lossbook import experiments
+from lossbook.papers.synthesis import glance, glance_page
+from lossbook.papers.synthesis.glance import Group, Row
+from lossbook.papers.synthesis.ledger import reader
+from lossbook.results import Record, Store
+
+MakeRecord = Callable[..., Record]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(working=tmp_path / "working", published=tmp_path / "published")
+
+
+def _declared(
+    make: MakeRecord, experiment: str, profile: str, value: Callable[..., float], **only: Any
+) -> list[Record]:
+    """A record of every cell and seed of a profile with these labels."""
+    found = []
+    for cell, spec in experiments.get(experiment).profiles[profile].runs():
+        if any(cell.labels.get(name) != wanted for name, wanted in only.items()):
+            continue
+        record = replace(
+            make(value(cell.labels, spec.seed)),
+            key=spec.key,
+            experiment=experiment,
+            profile=profile,
+            labels=dict(cell.labels),
+            config=spec.config,
+            seed=spec.seed,
+        )
+        found.append(record)
+    return found
+
+
+def _groups(store: Store, paper: str) -> dict[str, Group]:
+    found = glance.groups(paper, reader(store), simulated=range(3))
+    return {f"{group.item}. {group.title}": group for group in found}
+
+
+def _rows(group: Group) -> dict[str, Row]:
+    return {row.what: row for row in group.rows}
+
+
+# --- differences ---
+
+
+def test_the_papers_differences_follow_from_their_tables(store: Store) -> None:
+    rows = _rows(_groups(store, "yao2018")["Table I. Minus CE, points"])
+    assert {what: round(row.paper, 2) for what, row in rows.items()} == {
+        "NLLR, MNIST": 0.0,
+        "NLLR, clipped, MNIST": 0.0,
+        "BCE, MNIST": -0.01,
+        "NLLR, CIFAR-10": 6.09,
+        "NLLR, clipped, CIFAR-10": 6.09,
+        "BCE, CIFAR-10": 0.09,
+    }
+    assert all(row.ours is None for row in rows.values())
+    assert glance.not_run(list(_groups(store, "yao2018").values())) == "Differences not run: Table I 6 of 6."
+
+
+def test_losses_have_the_books_names_and_each_reading_a_group(store: Store, make_record: MakeRecord) -> None:
+    levels = {"sml": 0.90, "lgl": 0.91, "lgl_mean": 0.88, "lgl_inr": 0.92}
+    for record in _declared(
+        make_record,
+        "li2020/table3",
+        "cnn2c",
+        lambda labels, seed: levels[labels["loss"]] + seed * (0.001 if labels["loss"] == "lgl_inr" else 0),
+        dataset="fashion_mnist",
+    ):
+        store.append(record)
+    found = _groups(store, "li2020")
+    ours = {
+        title: row.ours.mean
+        for title, group in found.items()
+        if title.startswith("Table 3") and (row := _rows(group)["CNN2C, Fashion-MNIST"]).ours
+    }
+    assert ours == {
+        "Table 3. LGL-INR minus CE, points": pytest.approx(2.2),
+        "Table 3. LGL-INR minus LR, points": pytest.approx(1.2),
+        "Table 3. LGL-INR minus LR, mean, points": pytest.approx(4.2),
+        "Table 3. LR minus CE, points": pytest.approx(1.0),
+        "Table 3. LR, mean minus CE, points": pytest.approx(-2.0),
+    }
+    row = _rows(found["Table 3. LGL-INR minus CE, points"])["CNN2C, Fashion-MNIST"]
+    # The profile cnn2c trains a part of the table at the paper's own protocol.
+    assert row.whole
+    assert row.text == "+2.20 ± 0.20"
+    assert row.sides == ("91.15, 91.15", "92.20, 90.00")
+    assert len(found["Table 3. LGL-INR minus CE, points"].shown) == 1
+    assert "Table 3 25 of 30; Table 4 6 of 6; Table 5 2 of 2" in glance.not_run(list(found.values()))
+
+
+def test_runs_of_another_protocol_are_marked(store: Store, make_record: MakeRecord) -> None:
+    for record in _declared(
+        make_record, "li2020/table5", "fashion", lambda labels, seed: 0.9 + labels["beta"] / 100, detach=False
+    ):
+        store.append(record)
+    rows = _groups(store, "li2020")["Table 5. LGL-INR minus that at β = 1, points"].rows
+    assert [row.what for row in rows] == [
+        "β = 2, Fashion-MNIST, not Kuzushiji",
+        "β = 4, Fashion-MNIST, not Kuzushiji",
+    ]
+    assert [row.ours.mean for row in rows if row.ours] == [pytest.approx(1.0), pytest.approx(3.0)]
+    assert not any(row.whole for row in rows)
+
+
+def test_published_epochs_come_before_equal_ones(store: Store, make_record: MakeRecord) -> None:
+    level = {"ce": 0.90, "bce": 0.90, "nllr": 0.70, "nllr_clipped": 0.91}
+    for record in _declared(
+        make_record, "yao2018/table1", "keras12", lambda labels, seed: level[labels["loss"]] + 0.001 * seed
+    ):
+        store.append(record)
+    rows = _rows(_groups(store, "yao2018")["Table I. Minus CE, points"])
+    assert rows["NLLR, MNIST"].ours is not None
+    assert rows["NLLR, MNIST"].ours.mean == pytest.approx(-20)
+    assert not rows["NLLR, MNIST"].whole
+    assert ", 12 epochs" in rows["NLLR, MNIST"].made
+    for record in _declared(
+        make_record, "yao2018/table1", "paper", lambda labels, seed: 0.99, dataset="mnist"
+    ):
+        curves = {name: [0.99] * record.labels["epochs"] for name in record.curves}
+        store.append(replace(record, curves=curves))
+    row = _rows(_groups(store, "yao2018")["Table I. Minus CE, points"])["NLLR, MNIST"]
+    assert row.whole
+    assert row.ours is not None
+    assert row.ours.mean == pytest.approx(0)
+
+
+def test_two_seeds_give_no_interval(store: Store, make_record: MakeRecord) -> None:
+    for record in _declared(
+        make_record,
+        "li2020/table3",
+        "cnn2c",
+        lambda labels, seed: 0.9 + 0.01 * seed * (labels["loss"] == "lgl"),
+        dataset="mnist",
+    ):
+        if record.seed < 2:
+            store.append(record)
+    row = _rows(_groups(store, "li2020")["Table 3. LR minus CE, points"])["CNN2C, MNIST"]
+    assert row.text == "+0.50"
+
+
+def test_trials_do_not_count(store: Store, make_record: MakeRecord) -> None:
+    for profile in ("smoke", "quick"):
+        for record in _declared(make_record, "yao2018/table1", profile, lambda labels, seed: 0.5):
+            store.append(record)
+    assert not any(group.shown for group in glance.groups("yao2018", reader(store)))
+
+
+def test_the_simulations_are_made(store: Store) -> None:
+    (group,) = (g for title, g in _groups(store, "li2020").items() if title.startswith("Table 1."))
+    assert [row.what for row in group.rows] == [
+        f"simulation {simulation}, right side {right}"
+        for simulation in (1, 2)
+        for right in ("10", "1", "0.5")
+    ]
+    assert [round(row.paper, 1) for row in group.rows] == [0.5, 0.0, 0.0, 1.2, 1.0, 0.0]
+    assert all(row.ours and abs(row.ours.mean) < 60 for row in group.rows)
+
+
+@pytest.mark.parametrize("profile", ["paper", "quick"])
+def test_the_tables_of_the_uci_repository(store: Store, make_record: MakeRecord, profile: str) -> None:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        return {"ce": 0.80, "el": 0.75, "focal": 0.79}.get(labels["loss"], 0.82)
+
+    for record in _declared(make_record, "battash2021/table4", profile, value, classifier="linear"):
+        accuracy = record.metrics["test_accuracy"]
+        extra = dict.fromkeys(
+            (
+                *("selected_validation_accuracy", "selected_test_accuracy", "selected_first_test_accuracy"),
+                *("by_batches_validation_batch_accuracy", "by_batches_test_batch_accuracy"),
+                *("validation_accuracy", "selected_epoch"),
+            ),
+            accuracy,
+        )
+        store.append(replace(record, metrics=record.metrics | extra))
+    gains, places = glance.groups("battash2021", reader(store))
+    assert [round(row.paper, 2) for row in gains.rows[:5]] == [0.09, 0.20, 0.30, -2.71, -0.56]
+    assert [round(row.paper, 2) for row in places.rows[:5]] == [-0.20, -0.29, -0.47, 0.66, 0.54]
+    if profile == "quick":
+        assert not gains.shown
+        return
+    assert len(gains.shown) == 5
+    assert [row.text for row in gains.shown] == [*["+2.00 ± 0.00"] * 3, "-5.00 ± 0.00", "-1.00 ± 0.00"]
+    # Three mixtures tie for the first place, rank 2; CE is fourth.
+    assert [row.ours.mean for row in places.shown if row.ours] == [-2, -2, -2, 2, 1]
+    assert gains.rows[0].made == "121 tables, 50 epochs, 2 seeds; interval over tables"
+
+
+# --- the figure and its words ---
+
+
+def _row(paper: float, mean: float, half: float, **changes: Any) -> Row:
+    from lossbook.evidence.stats import Interval
+
+    interval = Interval(mean, mean - half, mean + half, 5)
+    return Row("somewhere", "ce", paper, **{"ours": interval, "whole": True} | changes)
+
+
+def test_the_summary_counts() -> None:
+    rows = [
+        _row(0.5, 0.6, 0.2),  # inside, same sign
+        _row(-0.5, 0.6, 0.2),  # outside, other sign
+        _row(0.1, 0.0, 0.2),  # inside, open
+        _row(9.0, 9.0, 0.2, whole=False),
+    ]
+    text = glance.summary(rows)
+    assert text.startswith("3 differences have been measured")
+    assert "inside our 95% interval in 2 of them" in text
+    assert "In 2 our interval excludes zero; the sign is the paper's in 1 of these" in text
+    assert "No difference" in glance.summary(rows[3:])
+
+
+def test_a_value_far_from_the_others_does_not_hide_them() -> None:
+    low, high = glance_page.limits([_row(0.1, 0.2, 0.1), _row(-0.1, 0.1, 0.1), _row(0.0, -28.0, 6.0)])
+    assert -1 < low < 0 < high < 1
+    low, high = glance_page.limits([_row(0.0, -28.0, 6.0)])
+    assert low < -34
+    figure = glance_page.forest([Group("Table 1", "One", (_row(0.1, 0.2, 0.1), _row(0.0, -28.0, 6.0)))])
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["+0.20 ± 0.10", "-28.00 ± 6.00", "Table 1. One"]
+    assert "ours -28.00 ± 6.00" in glance_page.alt([Group("Table 1", "One", (_row(0.0, -28.0, 6.0),))])
+
+
+def test_the_table_has_what_the_figure_shows() -> None:
+    not_run = Row("elsewhere", "ce", 1.0)
+    frame, notes = glance.table([Group("Table 1", "One", (_row(0.1, 0.2, 0.1), not_run))])
+    assert frame["Of"].tolist() == ["somewhere"]
+    assert str(frame["Ours"][0]) == "+0.20 ± 0.10 (n = 5)"
+    assert notes == []
+
+
+# --- items ---
+
+
+def test_every_table_and_figure_of_every_paper_is_listed(store: Store) -> None:
+    found = {(item.paper, item.title) for item in glance.items(reader(store))}
+    wanted = {
+        "yao2018": ["Table I", "Fig. 1", "Fig. 2"],
+        "li2020": [*(f"Table {n}" for n in range(1, 6)), "Fig. 1", "Fig. 2"],
+        "battash2021": [*(f"Table {n}" for n in range(1, 7)), *(f"Fig. {n}" for n in range(1, 4))],
+        "dong2019": ["Table 1", "Table 2", *(f"Fig. {n}" for n in range(1, 8))],
+    }
+    assert found == {(paper, title) for paper, titles in wanted.items() for title in titles}
+
+
+def test_without_records_the_list_says_so(store: Store) -> None:
+    found = glance.items(reader(store))
+    run = {f"{item.paper} {item.title}" for item in found if item.run}
+    assert run == {
+        *("li2020 Table 1", "li2020 Table 2", "battash2021 Fig. 1"),  # simulated or drawn
+        "dong2019 Fig. 3",  # example images
+    }
+    text = " ".join(glance.open_items(found))
+    assert "**battash2021**: [Table 1](../battash2021/derivation.html#battash2021-table1)" in text
+    assert "[Table 3](../li2020/table3.html) (accuracy on MNIST" in text
+
+
+def test_an_item_says_how_much_of_it_has_been_run(store: Store, make_record: MakeRecord) -> None:
+    for dataset in ("mnist", "fashion_mnist"):
+        for record in _declared(
+            make_record, "li2020/table3", "cnn2c", lambda labels, seed: 0.9, dataset=dataset
+        ):
+            store.append(record)
+    for record in _declared(make_record, "yao2018/table1", "keras12", lambda labels, seed: 0.9):
+        store.append(record)
+    status = {f"{item.paper} {item.title}": item.status for item in glance.items(reader(store))}
+    assert status["li2020 Table 3"] == "8 of 24 cells at the paper's protocol, 5 seeds"
+    assert status["li2020 Fig. 2"].startswith("at the paper's protocol, 5 seeds; with CNN2C")
+    assert status["li2020 Fig. 1"].endswith("on Fashion-MNIST in place of Kuzushiji-MNIST")
+    assert status["yao2018 Table I"].startswith("not at the paper's protocol: ")
+    assert status["yao2018 Fig. 2"] == "not run yet"
+
+
+def test_what_is_open_has_a_cost(store: Store, make_record: MakeRecord) -> None:
+    for record in _declared(
+        make_record, "li2020/table3", "cnn2c", lambda labels, seed: 0.9, dataset="mnist", loss="sml"
+    ):
+        made = {**record.provenance, "train_size": 60_000, "test_size": 10_000, "seconds": 600.0}
+        store.append(replace(record, provenance=made))
+    rows = glance.open_runs(store=store).set_index(["Experiment", "What"])
+    row = rows.loc["li2020/table3", "CNN2C on MNIST"]
+    assert (row["Runs"], str(row["Cost"])) == (15, "about 2.5 h")
+    assert ("yao2018/table1", "MNIST") in rows.index

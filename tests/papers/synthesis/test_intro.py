@@ -1,0 +1,275 @@
+"""Every number that the book's first page quotes follows from the committed records, and its snippet runs."""
+
+import math
+import re
+from collections import Counter
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from lossbook.analysis import distraction
+from lossbook.evidence import Evidence, Runs, ranking, recorded, stats
+from lossbook.evidence.tables import difference, signed_band
+from lossbook.losses import hs_lr_loss, lr_loss
+from lossbook.papers.battash2021 import table4_tables as battash2021
+from lossbook.papers.battash2021.names import CE, CONSTANT, EL, GRADUAL, TWO_PHASE
+from lossbook.papers.li2020 import calibration, imbalance, scale, table3
+from lossbook.papers.li2020 import pixels as li2020_pixels
+from lossbook.papers.li2020.verdict import CLAIMS
+from lossbook.results import Record, Store, attestation
+
+INTRO = (Path(__file__).parents[3] / "book" / "intro.md").read_text(encoding="utf-8")
+FASHION = "fashion_mnist"
+#: Digits that are not results: names, and the 10:1 of a training set.
+NOT_NUMBERS = ("CIFAR-10", "Table 4", "K - 1", "to 1", "10:1")
+
+
+def _section(title: str) -> str:
+    found = re.search(rf"^## {re.escape(title)}$(.*?)^## ", INTRO, flags=re.MULTILINE | re.DOTALL)
+    assert found, f"there is no section {title!r}"
+    return found[1]
+
+
+def _rows(title: str) -> dict[str, str]:
+    """The rows of a section's table, by their first cell."""
+    lines = [line for line in _section(title).splitlines() if line.startswith("| ")][1:]
+    return {line.split("|")[1].strip(): line.partition("|")[2].partition("|")[2] for line in lines}
+
+
+def _numbers(text: str) -> list[str]:
+    """The numbers of a text in order, each with its sign, its interval and its unit."""
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    text = re.sub(r"\{cite[^`]*`[^`]*`|li2020|battash2021|yao2018|dong2019", "", text)
+    for name in NOT_NUMBERS:
+        text = text.replace(name, "")
+    return re.findall(r"[+-]?\d+(?:\.\d+)?(?: ± \d+\.\d+)?%?", text)
+
+
+@cache
+def _evidence(name: str) -> Evidence:
+    # Nothing is there: what lies in a build folder of this checkout does not count.
+    return recorded(name, "paper", store=Store(working=Path(__file__).parent / "no-such-folder"))
+
+
+def _runs(name: str, profile: str = "paper", **labels: Any) -> Runs:
+    return _evidence(name).runs(profile, **labels)
+
+
+def _difference(runs: Runs, base: Runs) -> stats.PairedDifference:
+    found = difference(runs, base, "test_accuracy")
+    assert found is not None
+    return found
+
+
+@cache
+def _findings() -> Counter[str]:
+    names = ("table3", "table4", "table5", "scale", "modality", "imbalance", "calibration", "pixels")
+    evidence = {f"li2020/{name}": _evidence(f"li2020/{name}") for name in names}
+    return Counter(claim.judge(evidence).finding for claim in CLAIMS)
+
+
+def _at_equal_steps() -> stats.PairedDifference:
+    sides = (_runs("li2020/calibration", rate="equal", loss=loss) for loss in ("lgl_inr", "sml"))
+    return _difference(*sides)
+
+
+def _li2020() -> list[str]:
+    leads = {}
+    for dataset in (FASHION, "mnist"):
+        mine, base = (
+            li2020_pixels.of_cell(
+                _evidence("li2020/table3"), _evidence("li2020/pixels"), "paper", dataset, loss
+            )
+            for loss in ("lgl_inr", "sml")
+        )
+        for scaling in ("unit", "standardised"):
+            leads[dataset, scaling] = signed_band(_difference(mine[scaling], base[scaling]))
+    found = _findings()
+    return [
+        leads[FASHION, "unit"],
+        signed_band(_at_equal_steps()),
+        leads[FASHION, "standardised"],
+        leads["mnist", "unit"],
+        leads["mnist", "standardised"],
+        *map(str, (found.total(), found["holds"], found["holds in part"], found["does not hold"])),
+    ]
+
+
+@cache
+def _uci() -> dict[str, Any]:
+    study, *_ = battash2021.studies(_evidence("battash2021/table4"))
+    return {found.classifier: found for found in study.read()}
+
+
+def _gain(classifier: str, method: int, base: int = CE) -> stats.Interval:
+    found = _uci()[classifier].mean
+    return stats.mean_interval(found[:, method] - found[:, base])
+
+
+def _band(d: stats.Interval) -> str:
+    return signed_band(d)  # type: ignore[arg-type]  # an interval has all that is read
+
+
+def _battash2021() -> list[str]:
+    paper = {battash2021.printed()[name, "ceel", "0-0.5"]["accuracy_gain_points"] for name in _uci()}
+    assert len(paper) == 1
+    first = []
+    for found in _uci().values():
+        ours = ranking.wins(found.mean), found.mean.mean(axis=0), -ranking.ranks(found.mean).mean(axis=0)
+        first += [bool(values[GRADUAL] >= values.max() - ranking.EQUAL) for values in ours]
+    return [
+        str(len(_uci()["linear"].datasets)),
+        _band(_gain("linear", GRADUAL)),
+        _band(_gain("hidden", GRADUAL)),
+        f"{float(paper.pop()):.2f}",
+        str(sum(first)),
+        str(len(first)),
+        _band(_gain("hidden", TWO_PHASE)),
+    ]
+
+
+def _mean(runs: Runs, metric: str) -> float:
+    return float(np.mean(list(runs.values(metric).values())))
+
+
+def _mnist(loss: str) -> Runs:
+    return _runs("yao2018/table1", "keras12", epochs=12, dataset="mnist", loss=loss)
+
+
+def _yao2018() -> list[str]:
+    (epochs,) = {record.labels["epochs"] for record in _mnist("nllr").records}
+    return [
+        f"{100 * _mean(_mnist('nllr'), 'test_accuracy'):.1f}%",
+        str(epochs),
+        f"{100 * _mean(_mnist('ce'), 'test_accuracy'):.1f}%",
+        signed_band(_difference(_mnist("nllr_clipped"), _mnist("ce"))),
+        f"{_mean(_mnist('nllr_clipped'), 'test_ce'):.3f}",
+        f"{_mean(_mnist('ce'), 'test_ce'):.3f}",
+    ]
+
+
+def _largest_gain() -> list[str]:
+    """The largest gain over CE where rates are chosen for each loss, or steps are equal."""
+    chosen = scale.at_best_rates("lgl_inr", "sml", FASHION).measure(_evidence("li2020/scale"))
+    assert chosen is not None
+    logistic = [_runs("li2020/calibration", rate="equal", loss=loss) for loss in ("lgl", "sml")]
+    gains = [_at_equal_steps(), _difference(*logistic), chosen.interval]
+    gains += [_gain(name, method) for name in _uci() for method in (CONSTANT, TWO_PHASE, GRADUAL, EL)]
+    return [_band(max(gains, key=lambda gain: gain.mean))]
+
+
+def _probabilities() -> list[str]:
+    return [
+        f"{_mean(_runs('li2020/calibration', rate=rate, loss=loss), 'ece'):.4f}"
+        for rate in ("paper", "equal")
+        for loss in ("lgl_inr", "sml")
+    ]
+
+
+def _rare() -> list[str]:
+    derived = imbalance.derived(_evidence("li2020/imbalance"))
+    found = []
+    for design in ("step", "long_tailed"):
+        sides = (imbalance.runs(derived, "subset", design, "sml", weight) for weight in ("inverse", "none"))
+        d = difference(*sides, "small_accuracy")
+        assert d is not None
+        found.append(signed_band(d))
+        seeds = d.n
+    return [*found, str(seeds)]
+
+
+def _wrong_labels() -> list[str]:
+    return [_band(_gain(name, CE, EL)).removeprefix("+") for name in ("linear", "hidden")]
+
+
+def _early() -> list[str]:
+    at_rate = table3.early_lead("sml", FASHION).at(_evidence("li2020/table3"), "paper")
+    equal = calibration.lead("lgl_inr", "sml", "equal", value=table3.early).at(
+        _evidence("li2020/calibration"), "paper"
+    )
+    assert at_rate is not None
+    assert equal is not None
+    return [signed_band(each.interval) for each in (at_rate, equal)]
+
+
+FOUND = {"li2020": _li2020, "battash2021": _battash2021, "dong2019": list, "yao2018": _yao2018}
+ADVICE = {
+    "nothing special": _largest_gain,
+    "the probabilities are used": _probabilities,
+    "an example can have several labels": list,
+    "one question per class, and many classes": list,
+    "some classes are rare": _rare,
+    "some labels are wrong": _wrong_labels,
+    "training should start faster": _early,
+}
+
+
+@pytest.mark.parametrize(
+    ("title", "row"),
+    [("What we found", row) for row in FOUND] + [("Which loss should I use?", row) for row in ADVICE],
+)
+def test_every_number_of_a_row_follows_from_the_records(title, row):
+    (text,) = [text for cell, text in _rows(title).items() if row in cell]
+    assert _numbers(text) == (FOUND | ADVICE)[row]()
+
+
+def test_every_row_is_tested():
+    for title, rows in (("What we found", FOUND), ("Which loss should I use?", ADVICE)):
+        assert all(sum(row in cell for row in rows) == 1 for cell in _rows(title))
+        assert len(_rows(title)) == len(rows)
+
+
+def test_the_numbers_of_seeds_are_those_of_the_records():
+    below = _section("What we found").rpartition("\n:::\n")[2]
+    compared = [
+        _runs("li2020/calibration", rate=rate, loss=loss).records
+        for rate in ("paper", "equal")
+        for loss in ("lgl_inr", "sml")
+    ]
+    compared += [
+        _runs("li2020/table3", dataset=d, network="cnn2c", loss="lgl_inr").records for d in (FASHION, "mnist")
+    ]
+    (li2020,) = {len(each) for each in compared}
+    (yao2018,) = {len(_mnist(loss).records) for loss in ("ce", "nllr", "nllr_clipped")}
+    assert f"{li2020} seeds for li2020, {yao2018} seeds for yao2018" in below
+
+
+def test_a_dagger_marks_what_todays_code_is_not_known_to_give():
+    def doubtful(found: tuple[Record, ...]) -> bool:
+        return any(
+            attestation.trust(r.experiment, r.config, r.provenance).state == "unattested" for r in found
+        )
+
+    rows = _rows("What we found")
+    for row, used in {
+        "yao2018": [_mnist(loss).records for loss in ("ce", "nllr", "nllr_clipped")],
+        "li2020": [
+            tuple(_evidence(f"li2020/{name}").by_profile["paper"])
+            for name in ("table3", "calibration", "pixels")
+        ],
+        "battash2021": [tuple(_evidence("battash2021/table4").records)],
+    }.items():
+        (text,) = [text for cell, text in rows.items() if row in cell]
+        assert ("†" in text) == any(map(doubtful, used)), row
+
+
+def test_the_ratios_at_the_start_of_training_are_as_said():
+    lr, hs = partial(lr_loss, reduction="none"), partial(hs_lr_loss, reduction="none")
+    zero, targets = torch.zeros(200, 200, dtype=torch.float64), torch.arange(200)
+    assert distraction(lr, zero, targets).batch_ratio == pytest.approx(1 / 199)
+    assert distraction(lr, zero - math.log(199), targets).batch_ratio == pytest.approx(1)
+    for share in (0.25, 0.5, 1.0):
+        selected = partial(hs, m=share, beta=10.0)
+        assert distraction(selected, zero, targets).batch_ratio == pytest.approx(1 / 10)
+
+
+def test_the_snippet_runs_and_gives_a_gradient():
+    (code,) = re.findall(r"```python\n(.*?)```", _section("Use a loss in five lines"), flags=re.DOTALL)
+    assert len([line for line in code.splitlines() if line.strip()]) == 5
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["logits"].grad.abs().sum() > 0
