@@ -1,6 +1,7 @@
 # The newcomer's door. Each target sets itself up; each can be repeated.
 PYTHON ?= python3
-PROFILE ?= quick
+PROFILE ?= recorded
+REPLAY ?= 90
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
@@ -8,7 +9,8 @@ RUN := .venv/bin/python
 
 help:
 	@echo 'make book   build the book and say where its first page is'
-	@echo '              PROFILE=smoke|quick|paper   how much to compute (now: $(PROFILE))'
+	@echo '              PROFILE=recorded|smoke|quick|paper   what to train: nothing, or runs of that size'
+	@echo '              REPLAY=90   seconds for which recorded runs are replayed, where their data are; 0 for none'
 	@echo '              LOSSBOOK_DATA=DIR           where the data sets are, or go'
 	@echo 'make test   check style and types, run all tests'
 	@echo 'make lock   pin the newest versions again, in requirements.lock'
@@ -18,8 +20,8 @@ help:
 
 # Before anything is installed or built.
 profile:
-	@case '$(PROFILE)' in smoke|quick|paper) ;; \
-	*) echo "unknown PROFILE '$(PROFILE)'; there are: smoke, quick, paper" >&2; exit 2;; esac
+	@case '$(PROFILE)' in recorded|smoke|quick|paper) ;; \
+	*) echo "unknown PROFILE '$(PROFILE)'; there are: recorded, smoke, quick, paper" >&2; exit 2;; esac
 
 setup:
 	@command -v '$(PYTHON)' > /dev/null || { echo "there is no '$(PYTHON)' here; install Python 3.11 or later," \
@@ -27,7 +29,7 @@ setup:
 	@'$(PYTHON)' workflow/setup.py
 
 book: profile setup
-	@$(RUN) -m lossbook.workflow build --profile '$(PROFILE)'
+	@exec $(RUN) -m lossbook.build all --profile '$(PROFILE)' --replay '$(REPLAY)'
 
 test: setup
 	$(RUN) -m ruff check .
@@ -40,7 +42,7 @@ lock: setup
 	    --extra book --extra dev --extra slurm pyproject.toml -o requirements.lock
 
 clean:
-	@rm -rf _build/smoke _build/quick _build/paper _build/cache _build/jupyter _build/files _build/notebooks-by-hand
+	@rm -rf _build/recorded _build/smoke _build/quick _build/paper _build/cache _build/jupyter _build/files _build/notebooks-by-hand
 	@echo 'Deleted what was built. Recorded runs stay in _build/results; make distclean deletes those too.'
 
 distclean:

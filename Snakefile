@@ -1,5 +1,5 @@
 # The workflow: experiments -> records -> executed notebooks -> book. `make book` runs it; by itself:
-#     snakemake --directory _build/quick --config profile=quick --cores all
+#     snakemake --directory _build/recorded --config profile=recorded --cores all
 # One experiment alone, its grid divided into 8 jobs, which any executor can run:
 #     snakemake experiments/<paper>/<item>.json --directory _build/paper --config profile=paper shards=8 --cores all
 # Paths are relative to that directory. What a step depends on besides the files of earlier steps enters as content
@@ -7,18 +7,22 @@
 
 import sys
 
-from lossbook import workflow as lossbook
+from lossbook import build
+from lossbook.build.locks import hold_workflow
 
-SETTINGS = lossbook.read_settings(config)
+SETTINGS = build.read_settings(config)
 PROFILE = SETTINGS.profile
-RUN = f'"{sys.executable}" -m lossbook.workflow'
-NOTEBOOKS = lossbook.notebook_names()
+# Without a shell in between, a step can tell that Snakemake is gone.
+RUN = f'exec "{sys.executable}" -m lossbook.build'
+GRAPH = build.Graph(PROFILE, SETTINGS.replay)
 # Those of this machine; a cluster's jobs have no such number.
 CORES = workflow.resource_settings.cores or 1
 
 # A job on a cluster reads this file too; it is not the one to judge.
 if workflow.is_main_process:
-    lossbook.drop_outdated_stamps(PROFILE)
+    build.end_group_with_parent()
+    LOCK = None if workflow.dryrun else hold_workflow(PROFILE)
+    build.drop_outdated_stamps(GRAPH)
 
 
 rule all:
@@ -32,7 +36,7 @@ rule shard:
     output:
         temp("shards/{paper}/{item}/{part}.json"),
     params:
-        inputs=lambda w: lossbook.experiment_inputs(f"{w.paper}/{w.item}"),
+        inputs=lambda w: GRAPH.experiment_inputs(f"{w.paper}/{w.item}"),
         options=lambda w, resources: SETTINGS.options(resources.get("runtime")),
     threads: SETTINGS.threads
     shell:
@@ -46,7 +50,7 @@ rule experiment:
     output:
         "experiments/{paper}/{item}.json",
     params:
-        inputs=lambda w: lossbook.experiment_inputs(f"{w.paper}/{w.item}"),
+        inputs=lambda w: GRAPH.experiment_inputs(f"{w.paper}/{w.item}"),
         options=SETTINGS.options(),
     threads: CORES if SETTINGS.shards == 1 else 1
     shell:
@@ -54,14 +58,28 @@ rule experiment:
         " {params.options} 2>&1"
 
 
+# One recorded run, trained again where its data are: what this machine gives beside the record.
+rule replay:
+    output:
+        "replays/{paper}/{item}.json",
+    params:
+        inputs=lambda w: GRAPH.replay_inputs(f"{w.paper}/{w.item}"),
+    priority: 1
+    threads: 1
+    shell:
+        "{RUN} replay {wildcards.paper}/{wildcards.item} --profile {PROFILE} --replay {SETTINGS.replay}"
+        " --stamp {output:q} 2>&1"
+
+
 rule notebook:
     input:
-        lambda w: [f"experiments/{name}.json" for name in lossbook.experiments_of(f"{w.paper}/{w.item}")],
+        lambda w: [f"replays/{name}.json" for name in GRAPH.replayed_for(f"{w.paper}/{w.item}")],
+        lambda w: [f"experiments/{name}.json" for name in GRAPH.trained_for(f"{w.paper}/{w.item}")],
     output:
         "notebooks/{paper}/{item}.ipynb",
         directory("files/{paper}/{item}"),
     params:
-        inputs=lambda w: lossbook.notebook_inputs(f"{w.paper}/{w.item}", PROFILE),
+        inputs=lambda w: GRAPH.notebook_inputs(f"{w.paper}/{w.item}"),
     threads: 1
     shell:
         "{RUN} notebook {wildcards.paper}/{wildcards.item} --profile {PROFILE} 2>&1"
@@ -69,11 +87,11 @@ rule notebook:
 
 rule book:
     input:
-        expand("notebooks/{name}.ipynb", name=NOTEBOOKS),
+        expand("notebooks/{name}.ipynb", name=GRAPH.notebooks),
     output:
         "book.json",
     params:
-        inputs=lossbook.book_inputs(),
+        inputs=GRAPH.book_inputs(),
     threads: CORES
     shell:
         "{RUN} book --profile {PROFILE} 2>&1"

@@ -17,6 +17,9 @@ BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 PYTHON = str(BIN / "python")
 UV = str(BIN / "uv")
 DONE = VENV / "installed"
+# Where it was made: its programs name that place, so it does not survive a move, and in a copy they would run
+# the original's Python.
+PLACE = VENV / "made-for"
 
 
 def main():
@@ -44,7 +47,7 @@ def main():
 
 
 def state():
-    """What the environment is made from, and where: it does not survive a move."""
+    """What the environment is made from, and where."""
     made_from = [Path("requirements.lock"), Path("pyproject.toml"), Path(__file__)]
     return "\n".join(
         [str(Path.cwd()), *(hashlib.sha256(path.read_bytes()).hexdigest() for path in made_from)]
@@ -52,8 +55,10 @@ def state():
 
 
 def make_venv():
-    """Make the virtual environment, unless there is one that works."""
-    if works([PYTHON, "-c", f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"]):
+    """Make the virtual environment, unless there is one that was made here and works."""
+    here = str(Path.cwd())
+    made_here = PLACE.exists() and PLACE.read_text() == here
+    if made_here and works([PYTHON, "-c", f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"]):
         return
     if subprocess.call([sys.executable, "-m", "venv", "--clear", str(VENV)]):
         sys.exit(
@@ -61,6 +66,7 @@ def make_venv():
             "On Debian or Ubuntu: apt install python3-venv. Elsewhere, name a Python that has the modules\n"
             "venv and ensurepip: make book PYTHON=/path/to/python"
         )
+    PLACE.write_text(here)
 
 
 def install_uv(environment):

@@ -1,8 +1,9 @@
-"""A small checkout: two notebooks, an experiment that trains nothing, and this package's workflow."""
+"""A small checkout: two notebooks, an experiment that trains nothing, and this package's build."""
 
 import contextlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,10 @@ ROOT = Path(__file__).parents[2]
 _NOTEBOOK = """\
 ---
 jupytext:
+  notebook_metadata_filter: lossbook
   text_representation: {{extension: .md, format_name: myst}}
 kernelspec: {{display_name: Python 3, language: python, name: python3}}
+lossbook: {{experiments: {experiments}}}
 ---
 
 # {title}
@@ -26,6 +29,7 @@ kernelspec: {{display_name: Python 3, language: python, name: python3}}
 :tags: [parameters]
 profile = "quick"
 seeds = 2  # how many
+device = "auto"
 rate = 0.5
 verbose = False
 sizes = [1, 2]
@@ -70,9 +74,10 @@ class Checkout:
         path.write_text(text)
         return path
 
-    def notebook(self, name: str, code: str) -> Path:
-        """Write a notebook with one cell after its parameters."""
-        return self.write(f"notebooks/{name}.md", _NOTEBOOK.format(title=name, code=code))
+    def notebook(self, name: str, code: str, experiments: str = "[]") -> Path:
+        """Write a notebook with one cell after its parameters, and what it declares in YAML."""
+        text = _NOTEBOOK.format(title=name, code=code, experiments=experiments)
+        return self.write(f"notebooks/{name}.md", text)
 
     @contextlib.contextmanager
     def changed(self, name: str, old: str, new: str) -> Iterator[None]:
@@ -84,14 +89,23 @@ class Checkout:
         yield
         path.unlink() if before is None else path.write_text(before)
 
+    def environment(self) -> dict[str, str]:
+        """The environment of a command run in the checkout."""
+        known = {k: v for k, v in os.environ.items() if not k.startswith(("LOSSBOOK_", "MAKE"))}
+        return known | {"PYTHONPATH": str(self.top / "src"), "LOSSBOOK_DATA": str(self.top / "datasets")}
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start ``python -m <arguments>`` of the checkout as make does, below a shell."""
+        command = " ".join(shlex.quote(each) for each in (sys.executable, "-m", *arguments))
+        environment = self.environment() | {"MAKELEVEL": "1"}
+        return subprocess.Popen(["sh", "-c", f"{command}; exit $?"], env=environment, cwd=self.top)
+
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run ``python -m lossbook.<arguments>`` of the checkout; stdout and stderr together."""
-        known = {k: v for k, v in os.environ.items() if not k.startswith("LOSSBOOK_")}
-        known |= {"PYTHONPATH": str(self.top / "src"), "LOSSBOOK_DATA": str(self.top / "datasets")}
+        """Run ``python -m <arguments>`` of the checkout; stdout and stderr together."""
         command = [sys.executable, "-m", *arguments]
         return subprocess.run(
             command,
-            env=known | environment,
+            env=self.environment() | environment,
             cwd=self.top,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -101,16 +115,16 @@ class Checkout:
 
     def build(self, profile: str = "smoke") -> subprocess.CompletedProcess[str]:
         """Build the book of the checkout."""
-        return self.run("lossbook.workflow", "build", "--profile", profile)
+        return self.run("lossbook.build", "all", "--profile", profile)
 
-    def plan(self) -> set[str]:
+    def plan(self, profile: str = "smoke") -> set[str]:
         """What a build would do, from Snakemake's dry run."""
-        folder = str(self.top / "_build" / "smoke")
+        folder = str(self.top / "_build" / profile)
         options = [
             "--directory",
             folder,
             "--config",
-            "profile=smoke",
+            f"profile={profile}",
             "--dry-run",
             "--nolock",
             "--cores",
@@ -128,9 +142,10 @@ def checkout(tmp_path: Path) -> Checkout:
     made = Checkout(tmp_path / "a checkout")
     package = made.top / "src" / "lossbook"
     package.mkdir(parents=True)
-    for name in ("__init__.py", "errors.py", "paths.py", "workflow.py"):
+    for name in ("__init__.py", "errors.py", "paths.py"):
         shutil.copy(ROOT / "src" / "lossbook" / name, package)
-    shutil.copytree(ROOT / "src" / "lossbook" / "results", package / "results")
+    for name in ("build", "results"):
+        shutil.copytree(ROOT / "src" / "lossbook" / name, package / name)
     shutil.copytree(ROOT / "workflow", made.top / "workflow")
     for name in ("Makefile", "Snakefile", "_config.yml", "pyproject.toml"):
         shutil.copy(ROOT / name, made.top)
@@ -140,9 +155,10 @@ def checkout(tmp_path: Path) -> Checkout:
     made.write("src/lossbook/toy/used.py", '"""Used by the first page."""\n\nVALUE = 1\n')
     made.write("src/lossbook/toy/table.py", '"""The experiment\'s code."""\n\nNAME, VALUE = "table/one", 1\n')
     made.write("src/lossbook/experiments/__init__.py", _EXPERIMENTS)
+    made.write("src/lossbook/papers/table/__init__.py", 'EXPERIMENTS = ("one",)\n')
     made.write(
-        "src/lossbook/experiments/table.py",
-        '"""Declares."""\n\nfrom lossbook.toy import table\nNAME = "table/one"\n',
+        "src/lossbook/papers/table/one.py",
+        '"""Declares."""\n\nfrom lossbook.toy import table\n\nNAME = table.NAME\n',
     )
     made.write("book/intro.md", "# Introduction\n\nWords, and $x^2$.\n")
     made.write("book/references.bib", "")
@@ -151,5 +167,5 @@ def checkout(tmp_path: Path) -> Checkout:
     chapters = "".join(f"  - file: {page}\n" for page in [*pages, *rooms])
     made.write("_toc.yml", f"format: jb-book\nroot: intro\nchapters:\n{chapters}")
     made.notebook("paper/first", "from lossbook.toy import used\n\nprint('value', used.VALUE, profile)")
-    made.notebook("paper/second", "experiment = 'table/one'\nprint('second')")
+    made.notebook("paper/second", "print('second')", "[table/one]")
     return made

@@ -1,7 +1,12 @@
 """Whole builds of a small checkout: what runs again after which change, and what a failure leaves."""
 
+import os
 import re
+import signal
+import time
+from pathlib import Path
 
+import filelock
 import jupytext
 import nbformat
 import pytest
@@ -42,7 +47,8 @@ def test_build_runs_what_changed_and_nothing_else(checkout):
         ),  # its source is on no page
         ("src/lossbook/toy/used.py", "VALUE = 1", "VALUE = 2", {"notebooks/paper/first", "book"}),
         ("src/lossbook/toy/table.py", ", 1", ", 2", {"experiments/table/one", *second}),
-        ("notebooks/paper/second.md", "second", "edited", second),
+        ("notebooks/paper/second.md", "print('second')", "print('edited')", second),
+        ("notebooks/paper/second.md", "# paper/second", "# A new title", {"book"}),
         ("book/intro.md", "Words", "Other words", {"book"}),
         ("data/published/paper/table.csv", "1", "2", {"notebooks/paper/first", *second}),
         ("data/results/table/one/paper.jsonl", "", "{}", second),
@@ -61,6 +67,12 @@ def test_build_runs_what_changed_and_nothing_else(checkout):
         assert checkout.plan() == {"experiments/table/one", *second}
 
 
+def test_book_of_recorded_runs_trains_nothing(checkout):
+    made = {"replays/table/one", "notebooks/paper/first", "notebooks/paper/second", "book"}
+    assert checkout.plan("recorded") == made
+    assert "experiments/table/one" in checkout.plan("smoke")
+
+
 def test_data_that_arrive_are_used(checkout):
     """Digits stood in for a set; now it may be there."""
     assert checkout.build().returncode == 0
@@ -71,7 +83,7 @@ def test_data_that_arrive_are_used(checkout):
 
 
 def test_failed_notebook_stops_the_build_and_a_resumed_one_goes_on(checkout):
-    source = checkout.notebook("paper/second", "1 / 0")
+    source = checkout.notebook("paper/second", "1 / 0", "[table/one]")
     failed = checkout.build()
     assert failed.returncode == 1
     assert "notebook paper/second failed in code cell 2 of 2: ZeroDivisionError" in failed.stdout
@@ -109,7 +121,7 @@ def test_warning_stops_the_book_every_time(checkout):
     _pretend_executed(checkout)
     checkout.write("book/intro.md", "# Introduction\n\n[there](nowhere.md)\n")
     for _ in range(2):  # Sphinx alone would forget a warning about a page it has read.
-        failed = checkout.run("lossbook.workflow", "book", "--profile", "smoke")
+        failed = checkout.run("lossbook.build", "book", "--profile", "smoke")
         assert failed.returncode == 2
         assert "nowhere.md" in failed.stdout
         assert not (checkout.top / "_build" / "smoke" / "book").exists()
@@ -129,7 +141,7 @@ def test_warning_stops_the_book_every_time(checkout):
 def test_pages_and_contents_must_agree(checkout, name, text, complaint):
     _pretend_executed(checkout)
     checkout.write(name, text)
-    failed = checkout.run("lossbook.workflow", "book", "--profile", "smoke")
+    failed = checkout.run("lossbook.build", "book", "--profile", "smoke")
     assert failed.returncode == 2
     assert complaint in failed.stdout
 
@@ -137,17 +149,15 @@ def test_pages_and_contents_must_agree(checkout, name, text, complaint):
 def test_links_to_notebook_sources_lead_to_their_pages(checkout):
     _pretend_executed(checkout)
     checkout.write("book/intro.md", "[a](paper/first.md#top) [b](other.md) [c](paper/first.md)\n")
-    checkout.run("lossbook.workflow", "book", "--profile", "smoke")
+    checkout.run("lossbook.build", "book", "--profile", "smoke")
     staged = (checkout.top / "_build" / "smoke" / "stage" / "intro.md").read_text()
     assert staged == "[a](paper/first.ipynb#top) [b](other.md) [c](paper/first.ipynb)\n"
 
 
 def test_build_under_way_is_left_alone(checkout):
-    fcntl = pytest.importorskip("fcntl")
     folder = checkout.top / "_build" / "smoke"
     folder.mkdir(parents=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with filelock.FileLock(folder / ".lock"):
         refused = checkout.build()
     assert refused.returncode == 2
     assert "another build is under way" in refused.stdout
@@ -163,4 +173,53 @@ def test_mistake_in_the_package_is_named(checkout):
 def test_unknown_profile_is_refused(checkout):
     refused = checkout.build("smok")
     assert refused.returncode == 2
-    assert "unknown PROFILE 'smok'; did you mean 'smoke'? There are: smoke, quick, paper" in refused.stdout
+    there = "There are: recorded, smoke, quick, paper"
+    assert f"unknown PROFILE 'smok'; did you mean 'smoke'? {there}" in refused.stdout
+
+
+NOTEBOOK_THAT_WAITS = """
+import os, pathlib, time
+pathlib.Path('kernel.txt').write_text(f'{os.getpid()} {os.getppid()}')
+time.sleep(600)
+"""
+
+
+def _running(number):
+    status = Path(f"/proc/{number}/status")
+    return status.exists() and "State:\tZ" not in status.read_text()
+
+
+def _descendants(number):
+    found = [
+        int(n) for path in Path(f"/proc/{number}/task").glob("*/children") for n in path.read_text().split()
+    ]
+    return found + [each for child in found for each in _descendants(child)]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks at /proc")
+@pytest.mark.parametrize(
+    ("victim", "kind"), [("make", "SIGKILL"), ("build", "SIGTERM"), ("build", "SIGKILL")]
+)
+def test_killed_build_leaves_nothing_running(checkout, victim, kind):
+    """make is a shell that waits, as make does; a kernel is in a process group of its own."""
+    checkout.notebook("paper/second", NOTEBOOK_THAT_WAITS)
+    make = checkout.start("lossbook.build", "all", "--profile", "recorded")
+    written = checkout.top / "kernel.txt"
+    try:
+        deadline = time.monotonic() + 240
+        while not (written.is_file() and written.read_text()):
+            assert make.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        started = _descendants(make.pid)
+        assert int(written.read_text().split()[0]) in started
+        assert len(started) >= 4  # build, Snakemake, step, kernel
+        os.kill(make.pid if victim == "make" else started[0], getattr(signal, kind))
+        deadline = time.monotonic() + 60
+        while left := [number for number in started if _running(number)]:
+            assert time.monotonic() < deadline, left
+            time.sleep(0.1)
+        assert not (checkout.top / "_build" / "recorded" / "notebooks" / "paper" / "second.ipynb").exists()
+    finally:
+        make.kill()
+        make.wait()

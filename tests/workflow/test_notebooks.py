@@ -1,11 +1,19 @@
 """Parameters of notebooks, and running one."""
 
+import ast
+import errno
 import json
+import os
 
+import filelock
+import jupytext
 import nbformat
 import pytest
 
-from lossbook import paths, workflow
+from lossbook import build, experiments, paths
+from lossbook.build import execute, graph, locks, parameters, places, stage
+from lossbook.build.errors import StepFailedError
+from lossbook.build.source import ALL, read_source
 from lossbook.errors import LossbookError, UnknownNameError
 
 
@@ -22,9 +30,8 @@ def here(checkout, monkeypatch):
     ("key", "text", "value"),
     [
         ("profile", "smoke", "smoke"),
-        ("profile", "1", "1"),
         ("seeds", "3", 3),
-        ("seeds", "-1", -1),
+        ("device", "cpu", "cpu"),
         ("rate", "3", 3.0),
         ("rate", "1e-3", 1e-3),
         ("verbose", "True", True),
@@ -36,7 +43,7 @@ def here(checkout, monkeypatch):
     ],
 )
 def test_value_gets_the_type_of_the_default(here, key, text, value):
-    given = workflow.check_parameters("paper/first", [(key, text)])[key]
+    given = parameters.check_parameters("paper/first", [(key, text)])[key]
     assert given == value
     assert type(given) is type(value)
 
@@ -56,36 +63,73 @@ def test_value_gets_the_type_of_the_default(here, key, text, value):
 )
 def test_value_of_another_type_is_refused(here, key, text):
     with pytest.raises(LossbookError, match=f"parameter '{key}' must be .*, for example "):
-        workflow.check_parameters("paper/first", [(key, text)])
+        parameters.check_parameters("paper/first", [(key, text)])
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "complaint"),
+    [
+        (
+            "li2020/pixels",
+            {"profile": "smok"},
+            "of li2020/pixels 'smok'; did you mean 'smoke'",
+        ),
+        ("li2020/pixels", {"profile": "cnn2c"}, "There are: recorded, paper, quick, smoke"),
+        (
+            "li2020/table3",
+            {"profile": "cnn2c", "seeds": "-1"},
+            "'seeds' must be 0 .* or 1 or more; got -1",
+        ),
+        ("li2020/table1", {"runs": "1"}, "parameter 'runs' must be 0 .* or 2 or more; got 1"),
+        ("li2020/table1", {"profile": "full"}, "There are: recorded, smoke, quick, paper"),
+        ("li2020/table3", {"profile": "quick", "device": "gpu"}, "unknown device 'gpu'"),
+        (
+            "li2020/table3",
+            {"seeds": "3"},
+            "'recorded' nothing is trained, so seeds = 3 has",
+        ),
+        ("li2020/table3", {"device": "cpu"}, "so device = 'cpu' has no effect"),
+    ],
+)
+def test_value_that_cannot_be_right_is_refused(name, given, complaint):
+    with pytest.raises(LossbookError, match=complaint):
+        parameters.check_parameters(name, given.items())
+
+
+def test_profile_that_every_experiment_of_the_page_has_is_taken():
+    assert parameters.check_parameters("li2020/table3", [("profile", "cnn2c"), ("seeds", "2")])["seeds"] == 2
+    assert parameters.check_parameters("li2020/verdict", [("profile", "quick")])
 
 
 def test_unknown_parameter_is_refused_with_those_there_are(here):
-    with pytest.raises(LossbookError, match=r"did you mean 'seeds'.*profile = 'quick', seeds = 2, rate"):
-        workflow.check_parameters("paper/first", [("seed", "1")])
+    with pytest.raises(
+        LossbookError, match=r"did you mean 'seeds'.*profile = 'quick', seeds = 2, device = 'auto', rate"
+    ):
+        parameters.check_parameters("paper/first", [("seed", "1")])
 
 
 def test_unknown_notebook_is_refused_with_the_nearest(here):
     with pytest.raises(UnknownNameError, match="did you mean 'paper/first'"):
-        workflow.check_parameters("paper/firts", [])
+        parameters.check_parameters("paper/firts", [])
 
 
 def test_default_that_is_no_plain_value_is_reported(here):
     source = here.top / "notebooks" / "paper" / "first.md"
     source.write_text(source.read_text().replace("rate = 0.5", "rate = 1 / 2"))
     with pytest.raises(LossbookError, match="default of parameter 'rate' is not a plain value"):
-        workflow.notebook_parameters("paper/first")
+        parameters.notebook_parameters("paper/first")
 
 
 def test_installed_package_has_no_notebooks(monkeypatch):
     monkeypatch.setattr(paths, "root", lambda: None)
     with pytest.raises(LossbookError, match="clone the repository"):
-        workflow.notebook_names()
+        places.notebook_names()
 
 
 def test_notebook_runs_with_parameters(here, tmp_path):
     here.notebook("paper/first", "import os\nprint(seeds, rate, os.environ['LOSSBOOK_FILES'])")
     output = tmp_path / "out" / "run.ipynb"
-    workflow.run_notebook("paper/first", {"seeds": 7, "rate": 0.5}, output, files=tmp_path / "files")
+    execute.run_notebook("paper/first", {"seeds": 7, "rate": 0.5}, output, files=tmp_path / "files")
     executed = nbformat.read(output, as_version=4)
     assert executed.cells[-1].outputs[0].text == f"7 0.5 {tmp_path / 'files'}\n"
     # What has its default value is not repeated; nothing of this machine is left; nothing else lies there.
@@ -99,8 +143,8 @@ def test_notebook_runs_with_parameters(here, tmp_path):
 def test_failing_cell_leaves_the_executed_part_and_no_output(here, tmp_path, capsys):
     here.notebook("paper/first", "print('before')\nraise ValueError('a bad day')")
     output = tmp_path / "run.ipynb"
-    with pytest.raises(workflow.StepFailedError) as error:
-        workflow.run_notebook("paper/first", {}, output, files=tmp_path)
+    with pytest.raises(StepFailedError) as error:
+        execute.run_notebook("paper/first", {}, output, files=tmp_path)
     said = str(error.value)
     assert "notebook paper/first failed in code cell 2 of 2: ValueError: a bad day" in said
     assert "    raise ValueError('a bad day')" in said
@@ -113,42 +157,106 @@ def test_failing_cell_leaves_the_executed_part_and_no_output(here, tmp_path, cap
 
 def test_dead_kernel_is_reported(here, tmp_path):
     here.notebook("paper/first", "import os\nos._exit(1)")
-    with pytest.raises(workflow.StepFailedError, match="failed in code cell 2 of 2: its Python process died"):
-        workflow.run_notebook("paper/first", {}, tmp_path / "run.ipynb", files=tmp_path)
+    with pytest.raises(StepFailedError, match="failed in code cell 2 of 2: its Python process died"):
+        execute.run_notebook("paper/first", {}, tmp_path / "run.ipynb", files=tmp_path)
 
 
 def test_output_that_cannot_be_written_is_reported(here, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(LossbookError, match=r"cannot write .*file/run\.ipynb"):
-        workflow.run_notebook("paper/first", {}, tmp_path / "file" / "run.ipynb", files=tmp_path)
+        execute.run_notebook("paper/first", {}, tmp_path / "file" / "run.ipynb", files=tmp_path)
 
 
-def test_experiments_are_found_in_the_code(here):
-    here.write("src/lossbook/experiments/table.py", 'NAME = "table/one"\nOTHER = "table/two"\n')
-    assert workflow.experiments_of("paper/first") == []
-    assert workflow.experiments_of("paper/second") == ["table/one"]
+def test_full_disk_is_reported(here, tmp_path, monkeypatch):
+    def write(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(execute, "_execute", write)
+    with pytest.raises(LossbookError, match=r"cannot write .*run\.ipynb: No space left on device"):
+        execute.run_notebook("paper/first", {}, tmp_path / "run.ipynb", files=tmp_path)
+    assert not (tmp_path / "run.ipynb").exists()
+
+
+def test_snakemake_waits_for_what_a_killed_build_has_left(here, monkeypatch):
+    folder = here.top / "_build" / "smoke"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(locks, "_LEFT_OVER", 0.1)
+    with (
+        filelock.FileLock(folder / ".workflow.lock", is_singleton=False),
+        pytest.raises(LossbookError, match="another Snakemake works in .*smoke; wait for it or stop it"),
+    ):
+        locks.hold_workflow("smoke")
+    locks.hold_workflow("smoke").release()
+
+
+def test_a_notebook_shows_the_experiments_it_declares(here):
+    here.write("src/lossbook/papers/table/__init__.py", 'EXPERIMENTS = ("one", "two")\n')
+    here.notebook("paper/third", "print()", "all")
+    graph = build.Graph("smoke")
+    assert graph.shown_by("paper/first") == []
+    assert graph.shown_by("paper/second") == graph.trained_for("paper/second") == ["table/one"]
+    assert graph.shown_by("paper/third") == ["table/one", "table/two"]
+    assert build.Graph("recorded").trained_for("paper/second") == []
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        (
+            "[table/onne]",
+            "unknown experiment in the front matter of paper/second 'table/onne'; did you mean 'table/one'",
+        ),
+        ("table/one", r"in its front matter, lossbook must be .*got \{'experiments': 'table/one'\}"),
+        ("[1]", "in its front matter, lossbook must be "),
+    ],
+)
+def test_a_wrong_declaration_is_refused(here, declared, message):
+    here.notebook("paper/second", "print()", declared)
+    with pytest.raises(LossbookError, match=message):
+        build.Graph("smoke").shown_by("paper/second")
+
+
+def test_a_declaration_survives_jupytext(here):
+    notebook = jupytext.read(here.top / "notebooks" / "paper" / "second.md")
+    again = jupytext.reads(jupytext.writes(notebook, fmt="md:myst"), fmt="md:myst")
+    assert again.metadata["lossbook"] == {"experiments": ["table/one"]}
+
+
+@pytest.mark.parametrize("name", places.notebook_names())
+def test_a_notebook_declares_the_experiments_that_its_code_names(name):
+    """A page that uses the glance shows every experiment."""
+    source = read_source(name)
+    texts = {n.value for tree in source.code for n in ast.walk(tree) if isinstance(n, ast.Constant)}
+    named = sorted(set(experiments.names()) & {text for text in texts if isinstance(text, str)})
+    everything = "lossbook.papers.synthesis.glance" in source.modules
+    assert source.experiments == (ALL if everything else named)
 
 
 def test_every_experiment_is_found_wherever_it_is_declared():
-    from lossbook import experiments
-
-    assert workflow.experiment_names() == experiments.names()
-
-
-def test_an_experiment_may_be_declared_in_a_module_of_another_name(here):
-    here.write("src/lossbook/experiments/more.py", 'NAME = "paper/one"\nWRONG = "nowhere/one"\n')
-    assert workflow.experiment_names() == ["paper/one", "table/one"]
+    assert build.Graph("smoke").experiments == experiments.names()
 
 
 def test_the_code_of_an_experiment_is_that_of_its_own_module(monkeypatch):
     seen = []
-    monkeypatch.setattr(workflow, "code_hash", lambda modules: seen.append(modules) or "")
-    workflow.experiment_inputs("li2020/imbalance")
-    workflow.experiment_inputs("li2020/table3")
-    assert seen == [["lossbook.experiments.li2020_balance"], ["lossbook.experiments.li2020"]]
+    monkeypatch.setattr(graph, "code_hash", lambda modules: seen.append(modules) or "")
+    made = build.Graph("smoke")
+    made.experiment_inputs("li2020/imbalance")
+    made.experiment_inputs("li2020/table3")
+    assert seen == [["lossbook.papers.li2020.imbalance"], ["lossbook.papers.li2020.table3"]]
 
 
-def test_a_page_of_results_at_a_glance_shows_every_experiment(here, monkeypatch):
-    glance = ["lossbook", "lossbook.report", "lossbook.report.glance"]
-    monkeypatch.setattr(workflow, "module_closure", lambda modules: glance)
-    assert workflow.experiments_of("paper/first") == ["table/one"]
+def test_text_of_a_page_is_that_of_its_source_whenever_it_was_executed(here):
+    output = here.top / "_build" / "smoke" / "notebooks" / "paper" / "first.ipynb"
+    source = here.notebook("paper/first", "print('hello')")
+    execute.run_notebook("paper/first", {"seeds": 7}, output, files=here.top / "files")
+    source.write_text(source.read_text().replace("# paper/first", "# New\n\nMore text.\n\n+++\n\nAnd more."))
+    shown = stage.with_current_text("paper/first", "smoke")
+    assert [cell["source"] for cell in shown["cells"] if cell["cell_type"] == "markdown"] == [
+        "# New\n\nMore text.",
+        "And more.",
+    ]
+    code = [cell for cell in shown["cells"] if cell["cell_type"] == "code"]
+    assert "seeds = 7\n" in code[1]["source"]
+    assert code[2]["outputs"][0]["text"] == ["hello\n"]
+    assert len({cell["id"] for cell in shown["cells"]}) == 5
+    nbformat.validate(nbformat.reads(json.dumps(shown), as_version=4))

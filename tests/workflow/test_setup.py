@@ -1,6 +1,7 @@
 """The set-up behind `make`, and `make` itself, as far as no installation is needed."""
 
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,27 @@ def test_changed_lock_or_place_asks_for_set_up(setup, tmp_path, monkeypatch):
     assert setup["state"]() != changed
 
 
+def test_environment_of_another_place_is_made_anew(setup, tmp_path, monkeypatch):
+    """In a copied clone the programs of .venv would run the original's Python."""
+    made = []
+
+    def make(command):
+        made.append(command[1:4])
+        Path(setup["VENV"]).mkdir(exist_ok=True)
+        return 0
+
+    monkeypatch.setattr(subprocess, "call", make)
+    monkeypatch.setitem(setup["make_venv"].__globals__, "works", lambda _: True)
+    setup["make_venv"]()
+    setup["make_venv"]()
+    assert made == [["-m", "venv", "--clear"]]
+    shutil.copytree(tmp_path / ".venv", tmp_path / "copy" / ".venv")
+    monkeypatch.chdir(tmp_path / "copy")
+    setup["make_venv"]()
+    setup["make_venv"]()
+    assert made == [["-m", "venv", "--clear"]] * 2
+
+
 def test_old_python_is_refused(setup, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 10, 4))
     with pytest.raises(SystemExit, match=r"Python 3\.11 or later is needed; .* is 3\.10"):
@@ -77,7 +99,7 @@ def test_make_refuses_an_unknown_profile_before_anything_else(tmp_path):
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text())
     refused = _make(tmp_path, "book", "PROFILE=smok")
     assert refused.returncode == 2
-    assert "unknown PROFILE 'smok'; there are: smoke, quick, paper" in refused.stderr
+    assert "unknown PROFILE 'smok'; there are: recorded, smoke, quick, paper" in refused.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]
 
 

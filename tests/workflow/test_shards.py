@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lossbook import experiments, workflow
+from lossbook import experiments
+from lossbook.build.__main__ import main
+from lossbook.build.errors import UNFINISHED
+from lossbook.build.settings import read_settings
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.experiments import runner
 from lossbook.results import Store
@@ -85,16 +88,16 @@ def test_shards_train_what_an_undivided_run_trains(tmp_path, plain):
     planned = _python(tmp_path, *again).stdout
     assert all(f"output: {name}" in planned for name in (TARGET, f"shards/{EXPERIMENT}/1-of-2.json"))
     # The whole is trained where its parts are.
-    steps = re.findall(r"-m lossbook\.workflow (\w+) .*--device cpu", planned)
+    steps = re.findall(r"-m lossbook\.build (\w+) .*--device cpu", planned)
     assert sorted(steps) == ["experiment", "shard", "shard"]
 
 
 def test_shard_out_of_time_says_so_and_goes_on(tmp_path, plain):
     stamp = tmp_path / "stamps" / "1-of-2.json"
-    step = ("lossbook.workflow", "shard", EXPERIMENT, "1-of-2", "--profile", "smoke", "--device", "cpu")
+    step = ("lossbook.build", "shard", EXPERIMENT, "1-of-2", "--profile", "smoke", "--device", "cpu")
     step += ("--stamp", str(stamp))
     stopped = _python(tmp_path, *step, "--budget", "0.0001")
-    assert stopped.returncode == workflow.UNFINISHED == 75
+    assert stopped.returncode == UNFINISHED == 75
     assert "3 runs of shard 1-of-2 of li2020/table5 are left; the same command goes on" in stopped.stdout
     assert not stamp.exists()
     done = _python(tmp_path, *step)
@@ -113,23 +116,23 @@ def test_an_experiment_of_which_another_process_has_a_run_in_hand_is_not_done(tm
     chosen = experiments.get(EXPERIMENT)
     runs, _ = runner.plan_experiment(chosen, chosen.profile("smoke"))
     with runner.claimed(runs[1]):
-        assert workflow.main(step) == workflow.UNFINISHED
+        assert main(step) == UNFINISHED
     assert not stamp.exists()
     said = (tmp_path / "failures" / "experiment-li2020-table5.txt").read_text()
     assert f"1 runs of {EXPERIMENT} are left; the same command goes on with them; in hand: " in said
     assert f"process {os.getpid()} on " in said
     assert runner.holders(runs) == []
-    assert workflow.main(step) == 0
+    assert main(step) == 0
     assert stamp.is_file()
 
 
 def test_settings_say_what_a_shard_is_to_do():
-    settings = workflow.read_settings({"profile": "paper", "shards": 3, "refresh": False, "device": "cuda"})
+    settings = read_settings({"profile": "paper", "shards": 3, "refresh": False, "device": "cuda"})
     assert settings.stamps("a/b") == [f"shards/a/b/{i}-of-3.json" for i in (1, 2, 3)]
     assert settings.options(240) == "--device cuda --no-refresh --budget 230"
     assert settings.options(4) == "--device cuda --no-refresh --budget 2"
-    assert workflow.read_settings({}).stamps("a/b") == []
-    assert workflow.read_settings({}).options(None) == "--device auto"
+    assert read_settings({}).stamps("a/b") == []
+    assert read_settings({}).options(None) == "--device auto"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,7 @@ def test_settings_say_what_a_shard_is_to_do():
 )
 def test_wrong_settings_are_refused(config, error, message):
     with pytest.raises(error, match=message):
-        workflow.read_settings(config)
+        read_settings(config)
 
 
 def test_slurm_profile_gives_every_rule_what_it_needs():

@@ -43,7 +43,7 @@ def cell(loss, epochs):
     return Cell({"dataset": "digits", "loss": loss, "epochs": epochs}, spec)
 
 cells = (cell("ce", 60), cell("nllr", 2))
-EXPERIMENTS = (Experiment("toy/killed", "A toy", {"smoke": Profile("smoke", "two runs", cells, 1)}),)
+EXPERIMENT = Experiment("toy/killed", "A toy", {"smoke": Profile("smoke", "two runs", cells, 1)})
 """
 
 CONFIGURATION = """
@@ -198,9 +198,10 @@ def checkout(tmp_path):
     for name in ("Snakefile", "pyproject.toml", "_toc.yml", "data/datasets.yaml"):
         shutil.copy(ROOT / name, top / name)
     package = top / "src" / "lossbook"
-    (package / "experiments" / "toy.py").write_text(DECLARED)
-    _change(package / "experiments" / "__init__.py", "import battash2021,", "import toy, battash2021,")
-    _change(package / "experiments" / "__init__.py", "*yao2018.EXPERIMENTS,", "*toy.EXPERIMENTS,")
+    toy = package / "papers" / "toy"
+    toy.mkdir()
+    (toy / "__init__.py").write_text('EXPERIMENTS = ("killed",)\n')
+    (toy / "killed.py").write_text(DECLARED)
     _change(package / "training" / "engine.py", "_CHECKPOINT_SECONDS = 20.0", "_CHECKPOINT_SECONDS = 0.0")
     return top
 

@@ -1,0 +1,48 @@
+"""Hashes of files and texts, and what else tells whether something has changed."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from lossbook import paths
+from lossbook.build.places import checkout
+
+
+def files_in(places: Iterable[Path]) -> Iterator[Path]:
+    """The files that are given, and those in the folders that are given, without Python's caches."""
+    for place in places:
+        found = sorted(place.rglob("*")) if place.is_dir() else [place]
+        yield from (p for p in found if p.is_file() and "__pycache__" not in p.parts)
+
+
+def hash_files(places: Iterable[Path]) -> str:
+    """A hash of the names and contents of files and folders."""
+    digest = hashlib.sha256()
+    for path in files_in(places):
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest.update(f"{os.path.relpath(path, checkout())}\0{content}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def hash_text(*texts: str) -> str:
+    """A hash of some texts."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds; None where there is none, or none that is whole."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def data_sets_there() -> list[str]:
+    """The folders of the data root."""
+    try:
+        return sorted(path.name for path in paths.data_root().iterdir())
+    except OSError:
+        return []

@@ -1,0 +1,44 @@
+"""Leaving out of the built pages what no page needs."""
+
+from pathlib import Path
+
+from lossbook.build.hashing import files_in
+
+#: Read by tools alone, or fallbacks for browsers older than the theme's own scripts allow.
+_NEVER = {".map", ".ttf", ".eot", ".po", ".mo", ".doctree"}
+_TEXT = {".html", ".css", ".js"}
+
+
+def slim(site: Path) -> None:
+    """Delete source maps, fonts in old formats, and files that come with the theme but that nothing names.
+
+    Args:
+        site: The built pages. Only what lies in folders for static files is deleted.
+    """
+    for path in _static(site):
+        if path.suffix in _NEVER:
+            path.unlink()
+    while unused := _unused(site):
+        for path in unused:
+            path.unlink()
+
+
+def _static(site: Path) -> list[Path]:
+    """What lies in the folders for static files, whose names begin with an underscore."""
+    return list(files_in(folder for folder in sorted(site.glob("_*")) if folder.name != "_sources"))
+
+
+def _unused(site: Path) -> list[Path]:
+    static = _static(site)
+    texts = {
+        path: path.read_text(encoding="utf-8", errors="replace") for path in static if path.suffix in _TEXT
+    }
+    pages = [path for path in site.rglob("*.html") if path not in texts]
+    pages += site.glob("*.js")
+    said = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in pages)
+    return [
+        path
+        for path in static
+        if path.name not in said
+        and not any(path.name in text for other, text in texts.items() if other != path)
+    ]

@@ -1,0 +1,58 @@
+"""What is left out of the built pages."""
+
+import base64
+import json
+
+import pytest
+
+from lossbook.build import stage
+from lossbook.build.slim import slim
+
+
+@pytest.fixture
+def site(tmp_path):
+    """A page, and static files that are named by it, by one another, by themselves alone, or by nothing."""
+    files = {
+        "paper/page.html": '<script src="../_static/used.js"></script><link href="../_static/used.css?v=1">',
+        "_static/used.js": 'load("chain.js")\n//# sourceMappingURL=used.js.map',
+        "_static/chain.js": "",
+        "_static/used.css": "src: url(fonts/a.woff2), url(fonts/a.ttf)",
+        "_static/used.js.map": "",
+        "_static/fonts/a.woff2": "",
+        "_static/fonts/a.ttf": "",
+        "_static/unused.js": "unused.js loads idle.js",
+        "_static/idle.js": "",
+        "_more/unused.css": "",
+        "files/paper/page/table.csv": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_what_no_page_needs_is_left_out(site):
+    slim(site)
+    assert {path.relative_to(site).as_posix() for path in site.rglob("*") if path.is_file()} == {
+        "paper/page.html",
+        "_static/used.js",
+        "_static/chain.js",
+        "_static/used.css",
+        "_static/fonts/a.woff2",
+        "files/paper/page/table.csv",
+    }
+
+
+def test_figures_of_a_page_are_files_and_are_not_embedded_again(tmp_path):
+    (tmp_path / "a.svg").write_bytes(b"<svg>a</svg>")
+    embedded = [
+        f'<img src="data:image/svg+xml;base64,{base64.b64encode(text).decode()}" alt="x">'
+        for text in (b"<svg>a</svg>", b"<svg>b</svg>")
+    ]
+    html = {"data": {"text/html": ["".join(embedded)], "text/plain": "x"}}
+    outputs = [html, {"name": "stdout", "text": "x"}]
+    notebook = {"cells": [{"cell_type": "code", "outputs": outputs}, {"cell_type": "markdown", "source": ""}]}
+    stage._link_figures(notebook, "../files/paper/page", tmp_path)
+    shown = notebook["cells"][0]["outputs"][0]["data"]["text/html"]
+    assert shown == f'<img src="../files/paper/page/a.svg" loading="lazy" alt="x">{embedded[1]}'
+    json.dumps(notebook)
