@@ -13,7 +13,10 @@ import torch
 import typer
 import yaml
 
-from lossbook import __version__, datasets, experiments, paths, workflow
+from lossbook import __version__, build, datasets, experiments, paths
+from lossbook.build.parameters import check_parameters, notebook_parameters, parameters_of
+from lossbook.build.places import notebook_names
+from lossbook.build.source import Source
 from lossbook.cli import app, notebook
 from lossbook.experiments import distributed
 
@@ -90,20 +93,24 @@ def parse(words: list[str]) -> None:
         check_notebook(words)
         return
     given = command.make_context(name, words, parent=context).params
-    experiment = given.get("experiment")
-    if experiment and not is_placeholder(experiment):
+    experiment = given.get("experiment") or given.get("what")
+    if experiment and not re.fullmatch("[0-9a-f]+", experiment) and not is_placeholder(experiment):
         assert experiment in experiments.names()
     profile = given.get("profile")
     if profile and not is_placeholder(profile):
         assert profile in {p for each in experiments.names() for p in experiments.get(each).profiles}
-    if name in ("get", "verify") and given.get("name") and not is_placeholder(given["name"]):
+    if (
+        name in ("get", "verify")
+        and given.get("name") not in (None, "all")
+        and not is_placeholder(given["name"])
+    ):
         datasets.info(given["name"])
 
 
 def check_notebook(words: list[str]) -> None:
     name, parameters, _ = notebook._split(words)
     if not is_placeholder(name):
-        workflow.check_parameters(name, parameters)
+        check_parameters(name, parameters)
 
 
 @each(PAGES)
@@ -153,7 +160,7 @@ def test_make_targets_and_variables_exist(page):
                 continue
             assert name in makefile, word
             if name == "PROFILE":
-                assert set(value.split("|")) <= set(workflow.PROFILES), word
+                assert set(value.split("|")) <= set(build.PROFILES), word
 
 
 @each(PAGES)
@@ -161,16 +168,15 @@ def test_papermill_gets_parameters_that_the_notebook_has(page):
     for line in "\n".join(blocks(page, *SHELL)).splitlines():
         if "| papermill" in line:
             (source,) = re.findall(r"notebooks/(\S+)\.md", line)
-            workflow.check_parameters(source, re.findall(r"-p (\S+) (\S+)", line))
+            check_parameters(source, re.findall(r"-p (\S+) (\S+)", line))
 
 
 @each(PAGES)
 def test_workflow_commands_name_a_step(page):
     for words in commands(page):
-        if words[:3] == ["python", "-m", "lossbook.workflow"]:
-            assert words[3] == "build"
-            assert words[4] == "--profile"
-            assert words[5] in workflow.PROFILES
+        if words[:3] == ["python", "-m", "lossbook.build"]:
+            assert words[3] == "all"
+            assert words[4:] in ([], *(["--profile", name] for name in build.PROFILES))
 
 
 @each(PAGES)
@@ -178,7 +184,7 @@ def test_snakemake_gets_settings_experiments_and_folders_that_are_there(page):
     for words in commands(page):
         if words[0] == "snakemake":
             config = dict(word.split("=") for word in words if re.fullmatch(r"[a-z]+=\w+", word))
-            given = workflow.read_settings({name: yaml.safe_load(value) for name, value in config.items()})
+            given = build.read_settings({name: yaml.safe_load(value) for name, value in config.items()})
             if "--directory" in words:
                 assert words[words.index("--directory") + 1] == f"_build/{given.profile}"
             for word in words:
@@ -229,7 +235,7 @@ def test_the_notebook_that_extend_shows_runs(tmp_path, monkeypatch):
     monkeypatch.setenv("LOSSBOOK_FILES", str(tmp_path))
     (source,) = blocks(ROOT / "book" / "extend.md", "markdown")
     read = jupytext.reads(source, fmt="md:myst")
-    assert [p.name for p in workflow._parameters("example", read).values()] == ["classes"]
+    assert [p.name for p in parameters_of(Source("example", read)).values()] == ["classes"]
     names: dict[str, object] = {"__name__": "example"}
     for cell in read.cells:
         if cell.cell_type == "code":
@@ -360,11 +366,11 @@ def test_the_notebooks_and_their_parameters_are_listed():
     said = {
         name.strip("`"): re.findall(r"`(\w+)`", text) for name, text in rows("book/reproduce.md", "Notebook")
     }
-    assert said == {name: list(workflow.notebook_parameters(name)) for name in workflow.notebook_names()}
+    assert said == {name: list(notebook_parameters(name)) for name in notebook_names()}
 
 
 def test_the_profiles_of_the_build_are_listed():
-    assert [row[0].strip("`") for row in rows("book/reproduce.md", "Profile")] == list(workflow.PROFILES)
+    assert [row[0].strip("`") for row in rows("book/reproduce.md", "Profile")] == list(build.PROFILES)
 
 
 def test_the_files_to_put_by_hand_are_those_of_the_registry():
@@ -408,7 +414,7 @@ def test_the_rooms_are_listed_in_order():
     listed = re.findall(r"`lossbook\.(\w+)`", " ".join(row[0] for row in rows("book/extend.md", "Room")))
     there = (ROOT / "src" / "lossbook").iterdir()
     packages = {p.stem for p in there if not p.name.startswith("_") and p.name != "py.typed"}
-    assert set(listed) | {"errors", "paths"} == packages
+    assert set(listed) | {"errors", "paths", "progress"} == packages
 
 
 def test_keys_of_the_registry_are_listed():

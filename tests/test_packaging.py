@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from lossbook import experiments
+
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "lossbook"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -22,6 +24,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 # Each room imports only from those before it.
 ROOMS = [
     "errors",
+    "progress",
     "paths",
     "results",
     "losses",
@@ -30,8 +33,10 @@ ROOMS = [
     "models",
     "training",
     "experiments",
-    "report",
-    "workflow",
+    "evidence",
+    "pages",
+    "papers",
+    "build",
     "cli",
 ]
 # What training needs; a bare GPU machine has no more.
@@ -46,6 +51,7 @@ TRAINING_PATH = {
     "typer",
     "rich",
     "tqdm",
+    "filelock",  # torch brings it
     "PIL",  # torchvision brings it
 }
 
@@ -160,6 +166,20 @@ def _imports(path: Path) -> Iterator[str]:
             yield from (f"{source}.{alias.name}" for alias in node.names)
 
 
+def _is_item(paper: str, name: str = "__init__") -> bool:
+    """Whether a module of a paper declares an experiment, so that machines without plots import it."""
+    return f"{paper}/{name}" in experiments.names()
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
+def test_no_paper_imports_another(path):
+    room, *rest = path.relative_to(PACKAGE).parts
+    if room != "papers" or len(rest) < 2 or rest[0] == "synthesis":
+        pytest.skip("not a paper's; the synthesis reads all")
+    used = {name.split(".")[2] for name in _imports(path) if name.startswith("lossbook.papers.")}
+    assert used <= {rest[0], "Equation"}
+
+
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_rooms_import_only_from_rooms_before_them(path):
     own = path.relative_to(PACKAGE).with_suffix("").parts[0]
@@ -173,8 +193,9 @@ def test_rooms_import_only_from_rooms_before_them(path):
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_training_path_needs_no_notebook_or_plotting_library(path):
-    if path.relative_to(PACKAGE).parts[0] in ("report", "workflow.py"):
-        pytest.skip("pages may use any library")
+    room, *rest = path.relative_to(PACKAGE).with_suffix("").parts
+    if room in ("pages", "build") or (room == "papers" and not _is_item(*rest)):
+        pytest.skip("what is shown may use any library")
     used = {name.partition(".")[0] for name in _imports(path)} - set(sys.stdlib_module_names) - {"lossbook"}
     allowed = {"torch"} if path.parent.name == "losses" else TRAINING_PATH
     assert used <= allowed, sorted(used - allowed)

@@ -5,7 +5,10 @@ from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
-_ROOMS = ("analysis", "datasets", "experiments", "losses", "models", "report", "results", "training")
+_ROOMS = (
+    *("analysis", "datasets", "evidence", "experiments", "losses"),
+    *("models", "pages", "papers", "results", "training"),
+)
 
 if not TYPE_CHECKING:
 
