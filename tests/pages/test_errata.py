@@ -1,6 +1,4 @@
-import os
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -188,26 +186,9 @@ def filter_page(tmp_path_factory):
     return page
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("no browser to try the filter in: neither chromium nor google-chrome is on the PATH")
-        pytest.skip("no browser to try the filter in")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=["--headless", "--no-sandbox", "--disable-gpu"]
-        )
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def tab(chromium, filter_page):
-    with chromium.new_context() as context:
+def tab(browser, filter_page):
+    with browser.new_context() as context:
         page = context.new_page()
         page.goto(filter_page.as_uri())
         yield page
@@ -236,8 +217,8 @@ def test_the_filter_shows_what_matches_and_says_how_many(tab, label, choice, lef
     assert tab.evaluate(VISIBLE) == ["yao2018-a", "li2020-c"]  # typing errors are folded again
 
 
-def test_a_link_to_a_folded_entry_shows_it(chromium, filter_page):
-    with chromium.new_context() as context:
+def test_a_link_to_a_folded_entry_shows_it(browser, filter_page):
+    with browser.new_context() as context:
         page = context.new_page()
         page.goto(filter_page.as_uri() + "#li2020-d")
         assert "li2020-d" in page.evaluate(VISIBLE)
@@ -247,8 +228,8 @@ def test_a_link_to_a_folded_entry_shows_it(chromium, filter_page):
         assert "yao2018-b" in page.evaluate(VISIBLE)
 
 
-def test_without_javascript_the_list_is_whole_and_has_no_form(chromium, filter_page):
-    with chromium.new_context(java_script_enabled=False) as context:
+def test_without_javascript_the_list_is_whole_and_has_no_form(browser, filter_page):
+    with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(filter_page.as_uri())
         assert not page.locator("form").is_visible()

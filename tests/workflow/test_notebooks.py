@@ -97,7 +97,9 @@ def test_value_that_cannot_be_right_is_refused(name, given, complaint):
 
 
 def test_profile_that_every_experiment_of_the_page_has_is_taken():
-    assert parameters.check_parameters("li2020/table3", [("profile", "cnn2c"), ("seeds", "2")])["seeds"] == 2
+    assert (
+        parameters.check_parameters("li2020/table5", [("profile", "fashion"), ("seeds", "2")])["seeds"] == 2
+    )
     assert parameters.check_parameters("li2020/verdict", [("profile", "quick")])
 
 
