@@ -52,7 +52,9 @@ def test_the_rates_are_those_that_the_published_records_choose() -> None:
     if not path.is_file():
         pytest.skip("no records of the rates are published")
     published = Store(working=path.parent / "none").records(NAME)
-    assert choose(r for r in published if r.profile == "rates") == RATE
+    chosen = choose(r for r in published if r.profile == "rates")
+    assert chosen, "no loss has all of its rates"
+    assert chosen.items() <= RATE.items()
 
 
 def test_the_rate_with_the_highest_last_accuracy_is_chosen(made: Callable[..., list[Record]]) -> None:

@@ -25,9 +25,10 @@ RATES: dict[str, tuple[float, ...]] = {
     "CE+EL": (0.1, 0.3, 1.0),
     "LR": (0.1, 0.3, 1.0),
     "SS-LR": (0.1, 0.3, 1.0, 3.0),
-    "LGL-INR": (0.01, 0.03, 0.1, 0.3),
+    "LGL-INR": (0.01, 0.03, 0.1, 0.3, 1.0),
 }
-#: The learning rate of each loss on both data sets: what :func:`choose` makes of the records of ``rates``.
+#: The learning rate of each loss on both data sets: what :func:`choose` makes of the records of ``rates``; a
+#: rate in the middle for a loss whose rates have not all been run.
 RATE: dict[str, float] = {
     "CE": 0.3,
     "NLLR (clipped)": 0.1,
