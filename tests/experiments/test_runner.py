@@ -364,7 +364,7 @@ def test_losses_see_the_same_weights_and_the_same_order(store):
 
 def test_embedded_data_stands_in_only_where_a_profile_allows_it(store, monkeypatch):
     def unobtainable(name, **_):
-        raise datasets.DataUnavailableError(f"{name} is not to be had")
+        raise datasets.DataUnavailableError(f"{name} is unavailable")
 
     monkeypatch.setattr(runner.datasets, "present", lambda name: name == "digits")
     monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)
@@ -377,12 +377,12 @@ def test_embedded_data_stands_in_only_where_a_profile_allows_it(store, monkeypat
     assert outcome.records[0].config["dataset"] == "digits"
     assert outcome.records[0].labels == {"dataset": "mnist"}
     assert "stand in for it" in outcome.notes[0]
-    assert "mnist is not to be had" in outcome.notes[0]
+    assert "mnist is unavailable" in outcome.notes[0]
 
 
 def test_a_run_that_stands_in_for_two_sets_is_trained_once_and_shown_for_both(store, monkeypatch):
     def unobtainable(name, **_):
-        raise datasets.DataUnavailableError(f"{name} is not to be had")
+        raise datasets.DataUnavailableError(f"{name} is unavailable")
 
     monkeypatch.setattr(runner.datasets, "present", lambda name: name == "digits")
     monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)
@@ -415,7 +415,7 @@ def test_every_cell_of_an_experiment_has_records_where_no_data_can_be_had(store,
     from lossbook.evidence import recorded
 
     def unobtainable(name, **_):
-        raise datasets.DataUnavailableError(f"{name} is not to be had")
+        raise datasets.DataUnavailableError(f"{name} is unavailable")
 
     monkeypatch.setattr(runner.datasets, "present", lambda name: name == "digits")
     monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)
@@ -569,7 +569,7 @@ def test_a_key_names_one_run_of_the_profile(store):
 
 def test_embedded_cells_are_chosen_by_their_own_labels(store, monkeypatch):
     def unobtainable(name, **_):
-        raise datasets.DataUnavailableError(f"{name} is not to be had")
+        raise datasets.DataUnavailableError(f"{name} is unavailable")
 
     monkeypatch.setattr(runner.datasets, "present", lambda name: name == "digits")
     monkeypatch.setattr(runner.datasets, "get", unobtainable, raising=False)

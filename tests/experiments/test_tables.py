@@ -289,7 +289,7 @@ def test_a_table_that_must_not_be_read_is_passed_over(store, monkeypatch, tmp_pa
 
 
 def test_if_nothing_can_be_had_it_is_an_error(store, no_collection):
-    with pytest.raises(datasets.DataUnavailableError, match="abalone is not to be had"):
+    with pytest.raises(datasets.DataUnavailableError, match="abalone is unavailable"):
         run(experiment(cell("uci121/abalone")), store)
 
 
@@ -297,7 +297,7 @@ def test_embedded_tables_are_run_instead_where_the_profile_has_some(store, no_co
     chosen = experiment(cell("uci121/abalone"), seeds=1, embedded_cells=(CELLS[0], CELLS[4]))
     outcome = run(chosen, store)
     assert [record.labels["dataset"] for record in outcome.records] == ["sklearn/iris", "sklearn/wine"]
-    assert "uci121/abalone could not be had" in outcome.notes[0]
+    assert "uci121/abalone: unavailable" in outcome.notes[0]
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])

@@ -53,7 +53,7 @@ def read_settings(config: Mapping[str, Any]) -> Settings:
     """Check what was given to ``--config``.
 
     Raises:
-        UnknownNameError: A setting or a profile there is not.
+        UnknownNameError: An unknown setting or profile.
         LossbookError: A value of the wrong type.
     """
     known = [field.name for field in dataclasses.fields(Settings)]

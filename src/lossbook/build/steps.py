@@ -28,7 +28,7 @@ def step_shard(
 ) -> None:
     """Train what a part of an experiment misses, and write the stamp of that part.
 
-    A run whose data cannot be had holds nothing up: whether that is an error is for the whole experiment.
+    A run whose data are unavailable stops nothing: whether that is an error is for the whole experiment.
 
     Raises:
         UnfinishedError: The budget is used up, or another process has some of the runs in hand.

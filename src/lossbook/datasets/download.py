@@ -142,7 +142,7 @@ def _download(info: DatasetInfo, root: Path, place: Path, missing: list[FileInfo
                 reasons.append(f"{mirror} {error}")
         else:
             raise DataUnavailableError(
-                f"{info.title} could not be downloaded: {file.name} was not to be had "
+                f"{info.title} could not be downloaded: no mirror gave {file.name} "
                 f"({'; '.join(reasons)}). Try again later. {by_hand(info, root)}"
             )
         transfer.settle(part, place / file.name)

@@ -43,7 +43,7 @@ def get_table(dataset: str) -> None:
     """Download the collection a table belongs to, if the table is not there.
 
     Raises:
-        DataUnavailableError: It could not be had, or must not be read.
+        DataUnavailableError: It could not be downloaded, or cannot be read.
         UnknownNameError: There is no such table.
     """
     try:
@@ -84,7 +84,7 @@ def _download(dataset: str) -> None:
     try:
         get(find(COLLECTION))
     except LossbookError as error:
-        raise DataUnavailableError(f"The table {dataset} is not to be had. {error}") from error
+        raise DataUnavailableError(f"The table {dataset} is unavailable. {error}") from error
 
 
 def _parts(dataset: str) -> tuple[str, str]:

@@ -39,7 +39,7 @@ class RunOutcome:
         left: The runs that have no record yet.
         unattested: Records that today's code is not known to give.
         notes: What a reader must know, for example that embedded data stood in for a data set.
-        unavailable: Data sets that could not be had, so that their runs are left.
+        unavailable: Data sets that are unavailable, so that their runs are left.
         again: What was trained again by force: the record that there was, and the new one.
     """
 
@@ -119,7 +119,7 @@ def plan_experiment(
     notes: list[str] = []
     if reasons and profile.embedded_cells:
         notes.append(
-            f"{', '.join(reasons)} could not be had, so sets that come with scikit-learn were run instead. "
+            f"{', '.join(reasons)}: unavailable, so sets that come with scikit-learn were run instead. "
             f"{next(iter(reasons.values()))}"
         )
         profile = replace(profile, cells=cells(profile.embedded_cells))
@@ -131,7 +131,7 @@ def plan_experiment(
     for cell, spec in profile.runs(seeds):
         if reason := reasons.get(spec.dataset):
             notes.append(
-                f"{datasets.info(spec.dataset).title} could not be had, so scikit-learn's digits stand in "
+                f"{datasets.info(spec.dataset).title} is unavailable, so scikit-learn's digits stand in "
                 f"for it: the numbers labelled {spec.dataset} say nothing about {spec.dataset}. {reason}"
             )
             spec = stand_in(spec)
@@ -223,7 +223,7 @@ def run_experiment(
         refresh: Train again what is unattested: made by code that has since changed, without a sample of its
             kind trained again with today's.
         shard: Which part of how many to train, ``(i, n)`` with i from 1. Runs that are trained together
-            stay together. What is said of other parts' runs is then nothing. A part's records go to a file
+            stay together. The outcome covers this part's runs only. A part's records go to a file
             of its own; see :meth:`lossbook.results.Store.merge`.
         where: Only the cells whose labels have these values.
         key: Only the run whose key begins so.

@@ -124,7 +124,7 @@ def get(name: str, **options: object) -> nn.Module:
         **options: Arguments of the module, for example ``reduction="sum"``.
 
     Raises:
-        UnknownNameError: A name or an option there is not; the message names the nearest.
+        UnknownNameError: An unknown name or option; the message names the nearest.
         ValueError: An option out of its range, or one that the loss cannot do without.
     """
     name = "ce" if name == "cross_entropy" else name

@@ -229,8 +229,8 @@ class CEELLoss(SmoothedLoss):
                 :meth:`set_epoch` is called, the mix is that of the first phase.
 
         Raises:
-            TypeError: A schedule that is none, or a factor that is no number.
-            ValueError: A factor out of its range, factors beside a schedule, a schedule there is not, or an
+            TypeError: Neither a schedule nor the text of one, or a factor that is not a number.
+            ValueError: A factor out of its range, factors beside a schedule, an unknown schedule, or an
                 unknown reduction.
         """
         super().__init__(

@@ -212,7 +212,7 @@ def phi(name: str, **options: float | None) -> Phi:
         **options: The loss's own options, for example ``gamma=1.0``.
 
     Raises:
-        UnknownNameError: A name or an option there is not; the message names the nearest.
+        UnknownNameError: An unknown name or option; the message names the nearest.
         TypeError: An option that is no number.
         ValueError: An option out of its range, or one that the loss cannot do without.
     """

@@ -34,7 +34,7 @@ REPLICA_CURVES = (
 )
 Ties = Literal["first", "last"]
 
-# Always so many, as rounding may depend on the number; and whole vectors.
+# Always this many, as rounding may depend on the number; and whole vectors.
 _EVALUATION_ROWS = 4 * WHOLE
 _INDEX_ELEMENTS = 2**22
 # Matrix products round otherwise from another alignment, on some processors; 16 numbers are 64 bytes or more,
@@ -195,7 +195,7 @@ def train_replicas(
     Raises:
         OutOfTimeError: The deadline came first.
         TypeError: Inputs or labels of a wrong type.
-        ValueError: A wrong shape, a value out of its range, or a name or an option there is not (then an
+        ValueError: A wrong shape, a value out of its range, or an unknown name or option (then an
             :class:`~lossbook.errors.UnknownNameError`).
     """
     _check(replicas, arrays, hidden, batch_size, momentum)

@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from lossbook.pages.style import INK, MUTED, loss_style
 from lossbook.papers.synthesis.glance import Group, Row
 
-#: A value so many times farther out than the middle of its panel is an arrow at the edge, with its number.
+#: A value this many times farther out than the middle of its panel is an arrow at the edge, with its number.
 FAR = 6.0
 
 
