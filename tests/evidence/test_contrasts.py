@@ -18,7 +18,7 @@ from lossbook.evidence.contrasts import (
     interval_in_words,
 )
 from lossbook.evidence.grids import Column, Table
-from lossbook.evidence.rules import Above, AtMostInPart, Gain, NoLoss, Same, Tendency, every
+from lossbook.evidence.rules import Above, AtMostInPart, Gain, NoGain, NoLoss, Same, Tendency, every
 from lossbook.evidence.tables import Runs
 
 EXPERIMENT = "yao2018/table1"
@@ -130,6 +130,11 @@ def test_differences_in_words() -> None:
         (NoLoss(), [(-0.005, 0.5), (-0.1, 0.2)], "holds in part"),
         (NoLoss(), [(-0.5, -0.2), (-0.3, -0.02)], "does not hold"),
         (NoLoss(), [(-0.5, -0.2), (-0.3, -0.005)], "not settled"),
+        (NoGain(), [(-0.1, 0.005), (-0.2, 0.0)], "holds"),
+        (NoGain(), [(-0.1, 0.005)], "holds in part"),  # one of two was not run
+        (NoGain(), [(-0.1, 0.005), (0.02, 0.03)], "holds in part"),
+        (NoGain(), [(0.02, 0.03), (0.02, 0.04)], "does not hold"),
+        (NoGain(), [(-0.1, 0.005), (-0.1, 0.03)], "not settled"),
         (AtMostInPart(Gain(), "one network is no rule"), [(0.1, 0.2), (0.1, 0.3)], "holds in part"),
     ],
 )
