@@ -152,7 +152,7 @@ def test_notes(shown: list[str]) -> None:
 
 
 def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
-    said = ("LGL-INR minus SML < 0.", "More.")
+    said = ("**As printed:** LGL-INR minus SML < 0.", "**Clipped:** More.")
     verdict = Verdict(
         *("It is better.", "Table 3", "A rule.", "holds in part", "runs", said),
         records=(make_record(0.9, trust="unattested"),),
@@ -162,12 +162,15 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
     (html,) = shown
     section = _Document(html).all("section")[0]
     assert section["class"] == "lossbook-finding lossbook-holds-in-part"
-    assert 'lossbook-holds-in-part">holds in part, 1 of 6</span> LGL-INR minus SML &lt; 0.</p>' in html
+    assert (
+        'lossbook-holds-in-part">holds in part, 1 of 6</span> <strong>As printed:</strong> LGL-INR minus SML &lt; 0.</p>'
+        in html
+    )
     assert "<em>It depends on:</em> the learning rate" in html
     assert "<em>What follows:</em> Keep CE." in html
     assert "1 of the 1 runs behind this are unattested" in html
     details = html[html.index("<details") :]
-    assert "More." in details, "the other sentences are folded, with the rule"
+    assert "<strong>Clipped:</strong> More." in details, "the other sentences are folded, with the rule"
     assert "<em>Rule:</em> A rule." in details
     assert "LGL-INR minus SML" in html[: html.index("<details")]
 

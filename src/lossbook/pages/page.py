@@ -53,6 +53,7 @@ _PROSE = 36
 # Headings longer than this are not squeezed to one word per line.
 _WORDS = 16
 _CODE = re.compile(r"`([^`]+)`")
+_STRONG = re.compile(r"\*\*([^*]+)\*\*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _TITLES = {"note": "Note", "warning": "Warning"}
 
@@ -202,7 +203,7 @@ class Page:
         """
         parts = [
             f'<p class="lossbook-claim">{escape(heading + verdict.title)}</p>',
-            f"<p>{chip(verdict)} {escape(number or verdict.number)}</p>",
+            f"<p>{chip(verdict)} {_strong(number or verdict.number)}</p>",
         ]
         for title, text in (("It depends on", condition), ("What follows", follows)):
             if text:
@@ -276,7 +277,7 @@ def _how(verdict: Verdict) -> str:
     if verdict.open and verdict.count:
         total = verdict.count[1] + verdict.open
         facts.append(("Not run", f"{verdict.open} of the {total} comparisons that the claim is about"))
-    said = "".join(f"<li>{escape(sentence)}</li>" for sentence in verdict.evidence)
+    said = "".join(f"<li>{_strong(sentence)}</li>" for sentence in verdict.evidence)
     return (
         "<details><summary>Evidence and rule</summary>"
         + "".join(f"<p><em>{title}:</em> {escape(text)}.</p>" for title, text in facts)
@@ -288,6 +289,11 @@ def chip(verdict: Verdict) -> str:
     """Return a finding with its count as HTML: a label that does not depend on its colour."""
     kind = verdict.finding.replace(" ", "-")
     return f'<span class="lossbook-chip lossbook-{kind}">{escape(verdict.short)}</span>'
+
+
+def _strong(text: str) -> str:
+    """Text as HTML; what stands between two pairs of asterisks is strong, as in Markdown."""
+    return _STRONG.sub(r"<strong>\1</strong>", escape(text))
 
 
 def table_csv(frame: pd.DataFrame) -> str:

@@ -24,7 +24,6 @@ from lossbook.papers.synthesis.head_to_head import (
     DATASETS,
     EXPERIMENT,
     LOSSES,
-    RATE,
     RATES,
     RECIPE,
     SEEDS,
@@ -367,8 +366,10 @@ def rates_alt(evidence: Evidence) -> str:
 def rates_text(evidence: Evidence) -> str:
     """Which rates the comparison has, and for which losses the records chose them."""
     best = choose(evidence.by_profile.get(CHOSEN, ()))
-    rates = ", ".join(f"{look(loss).name} {rate:g}" for loss, rate in RATE.items())
-    text = f"The rates of the comparison: {rates}."
+    if not best:
+        return "No loss has been run at all of its rates yet."
+    rates = ", ".join(f"{look(loss).name} {best[loss]:g}" for loss in LOSSES if loss in best)
+    text = f"The rates chosen: {rates}."
     ends = [look(loss).name for loss, rate in best.items() if rate in (min(RATES[loss]), max(RATES[loss]))]
     if ends:
         text += (
@@ -376,5 +377,5 @@ def rates_text(evidence: Evidence) -> str:
         )
     undecided = [look(loss).name for loss in LOSSES if loss not in best]
     if undecided:
-        text += f" Not all rates have been run for {', '.join(undecided)}."
+        text += f" Not all rates have been run for {', '.join(undecided)}, whose rates may still change."
     return text
