@@ -172,7 +172,7 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
     details = html[html.index("<details") :]
     assert "<strong>Clipped:</strong> More." in details, "the other sentences are folded, with the rule"
     assert "<em>Rule:</em> A rule." in details
-    assert "LGL-INR minus SML" in html[: html.index("<details")]
+    assert "LGL-INR minus SML &lt; 0.</p>" in html[: html.index("<details")]
 
 
 def test_the_command_names_what_was_changed() -> None:
