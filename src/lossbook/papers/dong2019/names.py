@@ -1,0 +1,56 @@
+"""The names of dong2019: its losses, starts, readings, networks and experiments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+TABLE1, TABLE2, TABLE3 = "dong2019/table1", "dong2019/table2", "dong2019/table3"
+CLASSES, SELECTION = "dong2019/classes", "dong2019/selection"
+
+#: The paper's own protocol, and the one of the reference network.
+PAPER, REFERENCE = "paper", "reference"
+#: Profiles that decide. Runs of the reference network answer the paper's questions; they are not its
+#: experiments.
+DECISIVE = (PAPER, REFERENCE)
+
+#: The paper's losses. Its SR is the book's CE.
+LOSSES = ("ce", "lr", "hs_lr", "ss_lr")
+BASELINE = "ce"
+#: The one-vs-rest losses, which distraction concerns.
+LOGISTIC = ("lr", "hs_lr", "ss_lr")
+#: On pages.
+NAMES = {"ce": "CE", "lr": "LR", "hs_lr": "HS-LR", "ss_lr": "SS-LR", "asymmetric": "ASL"}
+#: The paper's settings: m = 25% and r = 2 in its main experiments, beta = 10 in all.
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "ce": {},
+    "lr": {},
+    "hs_lr": {"m": 0.25, "beta": 10.0},
+    "ss_lr": {"r": 2.0, "beta": 10.0},
+}
+
+#: Where the biases of the output start: as the network has them, near 0, or at -log(K - 1), where every
+#: sigmoid is 1/K. The paper does not try the second.
+USUAL, FREQUENCIES = "usual", "frequencies"
+STARTS = {USUAL: "biases at 0", FREQUENCIES: "biases at −log(K − 1)"}
+
+#: How learning rates are set: one for all losses, as in the paper, or each loss's own, chosen on validation
+#: images.
+ONE, OWN = "one", "own"
+RATES = {ONE: "one rate for all", OWN: "each at its own rate"}
+
+#: Networks by their name in records.
+NETWORK_NAMES = {
+    "reference_small": "reference network",
+    "cifar_resnet32": "ResNet-32",
+    "mlp": "one hidden layer",
+    "resnet32": "ResNet-32",
+    "wrn28_10": "WideResNet-28-10",
+    "resnet50": "ResNet-50",
+    "mobilenet": "MobileNet",
+}
+
+
+def named(loss: str, start: str = USUAL) -> str:
+    """The printed name of a loss, with its start where that is not the usual one."""
+    return NAMES[loss] if start == USUAL else f"{NAMES[loss]}, {STARTS[start]}"
