@@ -30,12 +30,12 @@ RATES: dict[str, tuple[float, ...]] = {
 #: The learning rate of each loss on both data sets: what :func:`choose` makes of the records of ``rates``; a
 #: rate in the middle for a loss whose rates have not all been run.
 RATE: dict[str, float] = {
-    "CE": 0.3,
+    "CE": 1.0,
     "NLLR (clipped)": 0.1,
     "CE+EL": 0.3,
     "LR": 0.3,
-    "SS-LR": 0.3,
-    "LGL-INR": 0.1,
+    "SS-LR": 1.0,
+    "LGL-INR": 0.3,
 }
 #: The data sets, and the seeds of each loss on each.
 DATASETS = ("cifar10", "cifar100")
