@@ -35,7 +35,7 @@ test: setup
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist loadfile
 
 lock: setup
 	.venv/bin/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \

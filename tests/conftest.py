@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+# Workers share the processor, and one's waiting threads would take it from the others. Before torch is there.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from lossbook.results import Record, Store
 from lossbook.results.attestation import Trust
 
