@@ -161,3 +161,30 @@ def test_the_experiment_names_no_loss_that_the_book_does_not() -> None:
         *("CE", "NLLR, clipped", "CE+EL", "LR", "SS-LR", "LGL-INR")
     ]
     assert head_to_head.EXPERIMENT.name == NAME
+
+
+def test_a_network_is_shown_with_all_its_seeds_or_not_at_all(
+    made: Callable[..., list[Record]], store: Store
+) -> None:
+    large = [
+        r for r in made("large", lambda labels, seed: 0.9 + seed / 100) if r.labels["dataset"] == "cifar10"
+    ]
+    timed = [
+        replace(
+            r, provenance={**r.provenance, "seconds": 60.0 * (1 + r.seed), "threads": 1, "device_name": "a"}
+        )
+        for r in large
+    ]
+    assert head_to_head_page.networks_table(evidence(store, timed[:2])).empty
+    frame = head_to_head_page.networks_table(evidence(store, timed[2:]))
+    assert frame.drop(columns=["Accuracy, %"]).astype(str).to_dict("records") == [
+        {
+            "Network": "large",
+            "Data": "CIFAR-10",
+            "Epochs": "12",
+            "Time per run, min": "2.0",
+            "Threads": "1",
+            "Processor": "a",
+        }
+    ]
+    assert frame["Accuracy, %"][0].values["mean"] == pytest.approx(91)

@@ -107,6 +107,15 @@ EXPERIMENT = Experiment(
                 seeds=SEEDS,
             ),
             Profile(
+                "large",
+                "CE alone on the large reference network: CIFAR-10 for 12 epochs, CIFAR-100 for 20",
+                tuple(
+                    _cell("CE", RATE["CE"], {"dataset": name, "model": "reference_large", "epochs": epochs})
+                    for name, epochs in (("cifar10", 12), ("cifar100", 20))
+                ),
+                seeds=SEEDS,
+            ),
+            Profile(
                 "rates",
                 "6 epochs on 45,000 training images of CIFAR-10, measured on the 5,000 others",
                 _rates(epochs=6, validation_size=5000),

@@ -33,8 +33,8 @@ from lossbook.progress import duration
 from lossbook.results import Record
 
 NAME = EXPERIMENT.name
-#: The profile that compares the losses, and the one that chose their learning rates.
-COMPARED, CHOSEN = "reference", "rates"
+#: The profile that compares the losses, the one that chose their learning rates, and the large network's.
+COMPARED, CHOSEN, LARGE = "reference", "rates", "large"
 BASELINE = "CE"
 OTHERS = tuple(loss for loss in LOSSES if loss != BASELINE)
 #: An adjusted p-value below this is a difference.
@@ -217,6 +217,30 @@ def _mean(mine: Runs) -> Cell:
     return tables.mean_cell(mine, "test_accuracy", percent=True)
 
 
+def networks_table(evidence: Evidence) -> pd.DataFrame:
+    """Accuracy and time per run of both sizes of the network with CE, where all seeds are there."""
+    rows = []
+    for profile, size in ((COMPARED, "small"), (LARGE, "large")):
+        for dataset in DATASETS:
+            mine = evidence.runs(profile, dataset=dataset, loss=BASELINE)
+            if len(mine.values("test_accuracy")) < SEEDS:
+                continue
+            made = spent(mine.records)
+            seconds = made.seconds / made.runs
+            rows.append(
+                {
+                    "Network": size,
+                    "Data": title(dataset),
+                    "Epochs": str(mine.records[0].labels["epochs"]),
+                    "Accuracy, %": tables.mean_cell(mine, "test_accuracy", percent=True),
+                    "Time per run, min": Cell(f"{seconds / 60:.1f}", {"seconds": seconds}, mine.keys),
+                    "Threads": ", ".join(sorted({str(r.provenance["threads"]) for r in mine.records})),
+                    "Processor": ", ".join(sorted({str(r.provenance["device_name"]) for r in mine.records})),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def rates_table(evidence: Evidence) -> pd.DataFrame:
     """Validation accuracy by loss and learning rate, of the runs made so far."""
     tried = _tried(evidence)
@@ -252,7 +276,7 @@ def _tried(evidence: Evidence) -> dict[str, dict[float, Record]]:
 def cost_table(evidence: Evidence) -> pd.DataFrame:
     """What the runs of either profile took, and what those not made yet would take."""
     rows = []
-    for profile in (COMPARED, CHOSEN):
+    for profile in (COMPARED, CHOSEN, LARGE):
         made = spent(evidence.by_profile.get(profile, ()))
         left = experiments.pending(profile, NAME)
         count, seconds = sum(each.count for each in left), sum(each.seconds for each in left)
