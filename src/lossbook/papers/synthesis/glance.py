@@ -180,7 +180,7 @@ def _row(
     loss: str,
     base: str,
 ) -> Row:
-    # The paper has one LGL; ours has two readings of it.
+    # The paper has one LR; ours has two readings of it.
     sides = [
         float(printed[network, dataset, each.removesuffix("_mean")]["accuracy_percent"])
         for each in (loss, base)
