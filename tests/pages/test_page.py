@@ -165,7 +165,7 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
     assert 'lossbook-holds-in-part">holds in part, 1 of 6</span> <strong>As printed:</strong>' in html
     assert "<em>It depends on:</em> the learning rate" in html
     assert "<em>What follows:</em> Keep CE." in html
-    assert "1 of the 1 runs behind this are unattested" in html
+    assert "The run behind this is unattested" in html
     details = html[html.index("<details") :]
     assert "<strong>Clipped:</strong> More." in details, "the other sentences are folded, with the rule"
     assert "<em>Rule:</em> A rule." in details

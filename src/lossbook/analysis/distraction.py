@@ -72,7 +72,7 @@ def distraction(loss: Loss, logits: Tensor, target: Tensor) -> Distraction:
         The four parts, detached, each of shape ``[B]``.
 
     Raises:
-        ValueError: Logits of another shape or type or not finite, a loss that does not give one value an
+        ValueError: Logits of another shape or type or not finite, a loss that does not give one value per
             example, or a loss that is not the sum of the two parts, such as softmax cross-entropy.
 
     References:

@@ -201,7 +201,9 @@ def test_what_weights_do_to_the_small_and_to_the_large_classes() -> None:
 
 def test_trained_networks_by_hand() -> None:
     claim = imbalance.trained(evidence(fits))
-    assert claim.evidence[0].startswith("The factor is 1.10 on training images and 1.50 on test images")
+    assert claim.evidence[0].startswith(
+        "The sides of Eq. 9 differ by a factor of 1.10 on training images and 1.50 on test images"
+    )
     assert claim.evidence[1] == "On training images it was 1.21 before the learning rate fell."
     assert (claim.finding, claim.count) == ("holds in part", (1, 2))
 

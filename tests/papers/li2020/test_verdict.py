@@ -286,9 +286,9 @@ def test_lgl_in_two_readings() -> None:
     assert found("lgl", *base, *worse).finding == "not settled"  # the sum is not tested
     claim = found("lgl", *base, *worse, *better)
     assert claim.finding == "holds in part"
-    assert claim.verdict == "holds in part (LR: does not hold; LR, mean: holds in part)"
+    assert claim.verdict == "holds in part (LR: does not hold; LR (mean): holds in part)"
     # The paper has one number for LR: 99.09 - 99.15.
-    assert "CE minus LR, mean, CNN2C on MNIST" in claim.evidence[2]
+    assert "CE minus LR (mean), CNN2C on MNIST" in claim.evidence[2]
     assert all("the paper has -0.06" in claim.evidence[i] for i in (0, 2))
     agreeing = table3({"lgl": 0.8}, spread=apart)
     assert found("lgl", *base, *worse, *agreeing).verdict == "holds in part"
@@ -597,15 +597,15 @@ def test_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = li2020_claims.missing(evidence(*made("li2020/table3", "cnn2c", 0.9, dataset="mnist")))
     rows = frame.set_index(["Experiment", "What"])
     assert ("li2020/table3", "CNN2C on MNIST") not in rows.index
-    row = rows.loc["li2020/table3", "CNN2C on Kuzushiji-MNIST"]
+    row = rows.loc["li2020/table3", "CNN2C on KMNIST"]
     # Four losses, two seeds each.
     assert row.tolist() == [8, "about 2.0 h", "not there"]
     assert rows.loc["li2020/table4", "ResNet-18 on CIFAR-10"].tolist() == [6, "about 1.5 h", "there"]
-    assert ("li2020/table5", "CNN2C on Kuzushiji-MNIST") in rows.index
+    assert ("li2020/table5", "CNN2C on KMNIST") in rows.index
     some = [
         r for loss in ("sml", "lgl") for r in made("li2020/table3", "cnn2c", 0.9, dataset="mnist", loss=loss)
     ]
-    assert li2020_claims.missing(evidence(*some))["What"][0] == "CNN2C on MNIST (LR, mean and LGL-INR alone)"
+    assert li2020_claims.missing(evidence(*some))["What"][0] == "CNN2C on MNIST (LR (mean) and LGL-INR alone)"
 
 
 # --- derivations ---

@@ -34,7 +34,7 @@ DRAWN = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr_mean", "lgl_inr": "lgl_inr"}
 NAMES = {
     "sml": "CE",
     "lgl": "LR",
-    "lgl_mean": "LR, mean",
+    "lgl_mean": "LR (mean)",
     "lgl_inr": "LGL-INR",
     FIRST_LEVEL: "LGL-INR, β = 0",
 }

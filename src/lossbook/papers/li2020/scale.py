@@ -85,7 +85,7 @@ EXPERIMENT = Experiment(
     profiles=by_name(
         Profile(
             "paper",
-            "the paper's protocol at six learning rates a loss; 10,000 training images held out to choose",
+            "the paper's protocol at six learning rates per loss; 10,000 training images held out to choose",
             _cells(("mnist", "fashion_mnist", "kmnist"), STEPS, 10_000),
             seeds=5,
         ),
