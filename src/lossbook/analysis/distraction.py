@@ -49,7 +49,7 @@ class Distraction:
     def batch_ratio(self) -> Tensor:
         """The same for the batch as a whole, a scalar: the sum of the one gradient over that of the other.
 
-        It is not the mean of :attr:`ratio`, which a few well-learnt examples can dominate.
+        It is not the mean of :attr:`ratio`, which a few well-learned examples can dominate.
         """
         return self.positive_gradient.sum() / self.negative_gradient.sum()
 

@@ -33,8 +33,8 @@ class LossStyle:
 #: One style per loss for the whole book, in the order of tables and legends. All colours keep a contrast of
 #: 3:1 on white and on the dark page; the first four are Okabe and Ito's (one darkened to do so), the others
 #: as far from them and from each other as can be, for every kind of colour vision. LGL-INR and the last five
-#: losses share a colour with one that is not drawn beside them. Dash and marker tell all of them apart without
-#: colour.
+#: losses share a colour with one that is not drawn beside them. Dash and marker tell all of them apart
+#: without colour.
 LOSS_STYLE: dict[str, LossStyle] = {
     "ce": LossStyle("CE", "#0072b2", "o", "-"),
     "bce": LossStyle("BCE", "#009e73", "s", (0, (5, 1.6))),

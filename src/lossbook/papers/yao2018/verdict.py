@@ -97,8 +97,8 @@ def _yardstick(name: str, d: Difference) -> list[str]:
     else:
         what = "here its outputs are no worse as probabilities"
     return [
-        f"The test cross-entropy of the networks, in the mean over seeds, is {number(nllr, 3)} with {name} and "
-        f"{number(ce, 3)} with CE: {what}."
+        f"The test cross-entropy of the networks, in the mean over seeds, is {number(nllr, 3)} with {name} "
+        f"and {number(ce, 3)} with CE: {what}."
     ]
 
 
