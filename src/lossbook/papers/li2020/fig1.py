@@ -245,9 +245,9 @@ def classes(evidence: Evidence) -> Verdict:
         f"Images that are right, class by class, CNN2C. (1) LGL-INR is ahead of LR on at least {NEARLY_ALL} "
         f"of ten classes, mean over seeds; (2) the same against CE; (3) on LR's {WEAKEST} weakest classes "
         "together its gain over LR has a 95% interval above zero. The paper's figure is on KMNIST; where "
-        "that was not run, another data set stands for it. It holds if all three are true on KMNIST, holds in "
-        "part if some are, there or elsewhere, does not hold if none is on KMNIST and the gain lies below zero, and "
-        "is not settled otherwise. Only runs at the paper's protocol with several seeds decide.",
+        "that was not run, another data set stands for it. It holds if all three are true on KMNIST, holds "
+        "in part if some are, there or elsewhere, does not hold if none is on KMNIST and the gain lies below "
+        "zero, and is not settled otherwise. Only runs at the paper's protocol with several seeds decide.",
         finding,
         basis(records),
         found,
