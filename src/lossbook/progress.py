@@ -86,7 +86,7 @@ class Bar:
         self._shown, self._bars, self._task = shown, bars, task
 
     def __enter__(self) -> "Bar":
-        """Nothing is to be done."""
+        """Nothing is left to do."""
         return self
 
     def __exit__(

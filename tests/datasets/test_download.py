@@ -270,7 +270,7 @@ def test_progress_is_told_in_lines_where_there_is_no_terminal(root, offered, ser
     lines = told.err.splitlines()
     assert any(IMAGES in line and server.url in line for line in lines)
     assert any("of" in line and "kB/s" in line for line in lines)
-    assert lines[-1] == f"Kuzushiji-MNIST: verified, in {root / 'KMNIST/raw'}"
+    assert lines[-1] == f"KMNIST: verified, in {root / 'KMNIST/raw'}"
     datasets.get(offered.info, progress=False)
     assert capsys.readouterr().err == ""
 

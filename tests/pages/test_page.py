@@ -152,7 +152,7 @@ def test_notes(shown: list[str]) -> None:
 
 
 def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
-    said = ("**As printed:** LGL-INR minus SML < 0.", "**Clipped:** More.")
+    said = ("**As printed:** LGL-INR minus CE < 0.", "**Clipped:** More.")
     verdict = Verdict(
         *("It is better.", "Table 3", "A rule.", "holds in part", "runs", said),
         records=(make_record(0.9, trust="unattested"),),
@@ -165,11 +165,11 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
     assert 'lossbook-holds-in-part">holds in part, 1 of 6</span> <strong>As printed:</strong>' in html
     assert "<em>It depends on:</em> the learning rate" in html
     assert "<em>What follows:</em> Keep CE." in html
-    assert "1 of the 1 runs behind this are unattested" in html
+    assert "The run behind this is unattested" in html
     details = html[html.index("<details") :]
     assert "<strong>Clipped:</strong> More." in details, "the other sentences are folded, with the rule"
     assert "<em>Rule:</em> A rule." in details
-    assert "LGL-INR minus SML &lt; 0.</p>" in html[: html.index("<details")]
+    assert "LGL-INR minus CE &lt; 0.</p>" in html[: html.index("<details")]
 
 
 def test_the_command_names_what_was_changed() -> None:

@@ -49,7 +49,7 @@ class Distraction:
     def batch_ratio(self) -> Tensor:
         """The same for the batch as a whole, a scalar: the sum of the one gradient over that of the other.
 
-        It is not the mean of :attr:`ratio`, which a few well-learnt examples can dominate.
+        It is not the mean of :attr:`ratio`, which a few well-learned examples can dominate.
         """
         return self.positive_gradient.sum() / self.negative_gradient.sum()
 
@@ -72,7 +72,7 @@ def distraction(loss: Loss, logits: Tensor, target: Tensor) -> Distraction:
         The four parts, detached, each of shape ``[B]``.
 
     Raises:
-        ValueError: Logits of another shape or type or not finite, a loss that does not give one value an
+        ValueError: Logits of another shape or type or not finite, a loss that does not give one value per
             example, or a loss that is not the sum of the two parts, such as softmax cross-entropy.
 
     References:

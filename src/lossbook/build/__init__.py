@@ -4,7 +4,7 @@ The graph is in the ``Snakefile``; its rules call this package as ``python -m lo
 Everything made at a profile lies under ``_build/<profile>/``:
 
 - ``shards/``: stamps of the parts of an experiment that are done, until the whole is;
-- ``experiments/``: one stamp per experiment, saying which runs were there and what is to be noted about them;
+- ``experiments/``: one stamp per experiment, saying which runs were there and what readers must know;
 - ``notebooks/``: executed notebooks; a failed one stays as ``*.partial.ipynb``;
 - ``files/``: the CSV, SVG and PDF files of the pages;
 - ``stage/``: what Jupyter Book reads;

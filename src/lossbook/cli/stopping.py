@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what is kept is said, and the exit status is the conventional one."""
+"""Ctrl-C and SIGTERM: the last line says what is kept, and the exit status is the conventional one."""
 
 import contextlib
 import signal

@@ -4,7 +4,7 @@ from lossbook.errors import LossbookError
 
 
 class DataUnavailableError(LossbookError):
-    """A data set is neither in the data root nor to be had from its servers."""
+    """A data set is neither in the data root nor available from its servers."""
 
 
 class DataDamagedError(LossbookError):

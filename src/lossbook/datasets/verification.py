@@ -21,7 +21,7 @@ class VerifyReport:
         name: The set's name.
         verified: The files, or parts of another package, that are what they should be.
         problems: What is wrong, in sentences: the file, the checksum expected and found, the remedy.
-        notes: In what the set at hand departs from the published one.
+        notes: How the set found here differs from the published one.
     """
 
     name: str

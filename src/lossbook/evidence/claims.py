@@ -17,7 +17,9 @@ from lossbook.evidence.select import RECORDED, Evidence, recorded
 from lossbook.evidence.tables import Cell
 from lossbook.results import Record, canonical
 
-NO_RUNS = "The record store has no runs on the data itself that could tell."
+NO_RUNS = "No recorded run on the data itself can tell."
+#: The basis of a finding that rests on nothing.
+NOTHING = "no runs"
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,11 @@ class Verdict:
         decided = self.differences[: self.count[1]] if self.count else ()
         if not decided:
             return " ".join(self.evidence[:1])
-        return f"{'; '.join(f'{d.what}: {d.short()} {d.contrast.unit.name}'.rstrip() for d in decided)}."
+        # "A minus B, here" and "A minus B, there" say once what is compared.
+        groups: dict[str, list[Difference]] = defaultdict(list)
+        for each in decided:
+            groups[each.what.partition(", ")[0]].append(each)
+        return " ".join(_in_a_sentence(compared, each) for compared, each in groups.items())
 
     def __str__(self) -> str:
         """As in a table."""
@@ -172,6 +178,14 @@ class Computed:
         return self.compute(*(evidence[name] for name in self.experiments))
 
 
+def _in_a_sentence(compared: str, found: Sequence[Difference]) -> str:
+    unit = found[0].contrast.unit.name
+    if len(found) == 1:
+        return f"{found[0].what}: {found[0].short()} {unit}".rstrip() + "."
+    places = "; ".join(f"{each.what.partition(', ')[2]} {each.short()}".lstrip() for each in found)
+    return f"{compared}{f', in {unit}' if unit else ''}: {places}."
+
+
 def judge(claims: Iterable[Claim | Computed], key: str, *given: Evidence, profile: str = RECORDED) -> Verdict:
     """Judge one of a paper's claims without working out the others.
 
@@ -230,7 +244,7 @@ def unique(groups: Iterable[Iterable[Record]]) -> tuple[Record, ...]:
 def basis(records: Sequence[Record], *, paper_profile: str = "paper") -> str:
     """Return on what runs a finding rests, and how far that is from the paper's protocol."""
     if not records:
-        return "no runs"
+        return NOTHING
     if {r.profile for r in records} == {paper_profile}:
         return f"the paper's protocol ({seeds_text(records)})"
     if any(r.provenance["train_size"] < datasets.info(r.config["dataset"]).train_size for r in records):
@@ -283,10 +297,10 @@ def trust_text(records: Sequence[Record]) -> str:
     doubtful = [record for record in records if record.trust.state == "unattested"]
     if not doubtful:
         return ""
-    return (
-        f"{len(doubtful)} of the {len(records)} runs behind this are unattested: today's code may give other "
-        f"numbers ({doubtful[0].trust.why})."
-    )
+    many = f"{len(doubtful)} of the {len(records)} runs behind this are"
+    if len(doubtful) == len(records):
+        many = f"All {len(records)} runs behind this are" if len(records) > 1 else "The run behind this is"
+    return f"{many} unattested: today's code may give other numbers ({doubtful[0].trust.why})."
 
 
 def _trust(records: Sequence[Record]) -> str:

@@ -68,7 +68,7 @@ class Contrast:
     """Two selections of one experiment's runs that differ in one thing.
 
     Attributes:
-        what: What is compared, for example ``"LGL-INR minus SML, CNN2C on MNIST"``. Labels of the runs of
+        what: What is compared, for example ``"LGL-INR minus CE, CNN2C on MNIST"``. Labels of the runs of
             either side can stand in it, as in ``"β = 2 minus β = 1 on {left[dataset]}"``; a data set is
             named by its title.
         left: One side.

@@ -184,7 +184,7 @@ class Tendency:
 
 @dataclass(frozen=True)
 class AtMostInPart:
-    """Another rule, for a general claim that the data at hand cannot prove.
+    """Another rule, for a general claim that the data cannot prove.
 
     Attributes:
         rule: The other rule.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lossbook import datasets, experiments
+from lossbook.datasets.tables import COLLECTION
 from lossbook.errors import UnknownNameError
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.runner import EMBEDDED, data_notes, run_experiment, stored
@@ -206,7 +207,9 @@ def is_trial(profile: str) -> bool:
 
 def substituted(record: Record) -> bool:
     """Whether the run was made on other data than its label says."""
-    return record.labels.get("dataset") not in (None, record.config.get("dataset"))
+    made_on = str(record.config.get("dataset"))
+    # The label of a table is its name within the collection.
+    return record.labels.get("dataset") not in (None, made_on, made_on.removeprefix(f"{COLLECTION}/"))
 
 
 def dataset_name(dataset: str, records: Sequence[Record] = ()) -> str:

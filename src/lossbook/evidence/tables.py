@@ -53,7 +53,7 @@ class Runs:
     epochs: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what must not share a cell.
+        """Refuse runs that cannot share a cell.
 
         Raises:
             ValueError: If profiles are mixed, or a seed occurs twice.

@@ -126,7 +126,7 @@ def attest(
 
 
 def _tasks(names: Sequence[str], store: Store) -> tuple[list[_Task], int, list[str]]:
-    """What is to be trained again, the cheapest kinds first; how many were before; and what cannot be."""
+    """What to train again, the cheapest kinds first; how many were trained before; and what cannot be."""
     records = [record for record in store.records() if record.origin == "published"]
     there = sorted({record.experiment for record in records})
     for name in names:

@@ -16,7 +16,7 @@ from IPython.display import Markdown, display
 from matplotlib.figure import Figure
 
 from lossbook import paths
-from lossbook.evidence.claims import Verdict, trust_text
+from lossbook.evidence.claims import NOTHING, Verdict, trust_text
 from lossbook.evidence.tables import Cell
 from lossbook.pages import replayed, style
 from lossbook.pages.provenance import Provenance
@@ -42,6 +42,8 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
 .lossbook-chip {border: 1px solid; border-radius: 1em; display: inline-block; font-size: .85em;
   font-weight: 600; padding: 0 .7em; white-space: nowrap}
 .table-wrapper {font-size: .88em} .table-wrapper caption {text-align: left}
+.lossbook > details .table-wrapper caption {clip-path: inset(50%); height: 1px; overflow: hidden;
+  position: absolute; width: 1px}
 .table-wrapper td, .table-wrapper th {white-space: nowrap; padding: .35em .5em}
 .table-wrapper th {white-space: normal} .table-wrapper thead th {vertical-align: bottom}
 .table-wrapper th.lossbook-words {min-width: 9em}
@@ -123,7 +125,7 @@ class Page:
             f'<figure class="lossbook-figure" id="{name}"><div>'
             f'<img class="only-light" src="{_data_uri(light)}" alt="{escape(alt)}">'
             f'<img class="only-dark" style="display:none" src="{_data_uri(dark)}" alt="{escape(alt)}">'
-            f"</div><figcaption>{escape(caption)} {links}</figcaption></figure>",
+            f"</div><figcaption>{'' if folded else escape(caption)} {links}</figcaption></figure>",
             f"[figure {name}: {alt}]",
             fold=caption if folded else "",
         )
@@ -190,7 +192,7 @@ class Page:
         follows: str = "",
         heading: str = "",
     ) -> None:
-        """Show the box that opens a page: what is claimed, what was found, how sure that is, what to do.
+        """Show the box that opens a page: what is claimed, what was found and on what, and what to do.
 
         The evidence and the rule by which the finding follows are folded behind it.
 
@@ -205,12 +207,14 @@ class Page:
             f'<p class="lossbook-claim">{escape(heading + verdict.title)}</p>',
             f"<p>{chip(verdict)} {_strong(number or verdict.number)}</p>",
         ]
+        if verdict.basis != NOTHING:
+            parts.append(f"<p><em>Tested on:</em> {escape(verdict.basis)}.</p>")
         for title, text in (("It depends on", condition), ("What follows", follows)):
             if text:
                 parts.append(f"<p><em>{title}:</em> {escape(text)}</p>")
         if doubt := trust_text(verdict.records):
             parts.append(f"<p>{escape(doubt)}</p>")
-        parts.append(_how(verdict))
+        parts.append(_how(verdict, number or verdict.number))
         kind = verdict.finding.replace(" ", "-")
         _show(
             f'<section class="lossbook-finding lossbook-{kind}" aria-label="Finding">'
@@ -267,21 +271,23 @@ class Page:
         return f'<span class="lossbook-links">Download: {links}</span>'
 
 
-def _how(verdict: Verdict) -> str:
-    """The evidence of a finding and the rule by which it follows, folded."""
-    facts = [("In the paper", verdict.where), ("Tested on", verdict.basis)]
+def _how(verdict: Verdict, shown: str) -> str:
+    """The evidence of a finding that is not shown yet, and the rule by which it follows, folded."""
+    facts = [("In the paper", verdict.where)]
     if len(set(verdict.readings.values())) > 1:
         facts.append(
             ("By reading", "; ".join(f"{name}: {found}" for name, found in verdict.readings.items()))
         )
     if verdict.open and verdict.count:
         total = verdict.count[1] + verdict.open
-        facts.append(("Not run", f"{verdict.open} of the {total} comparisons that the claim is about"))
-    said = "".join(f"<li>{_strong(sentence)}</li>" for sentence in verdict.evidence)
+        many = f"all {total}" if verdict.open == total else f"{verdict.open} of the {total}"
+        facts.append(("Not run", f"{many} comparisons that the claim is about"))
+    said = "".join(f"<li>{_strong(sentence)}</li>" for sentence in verdict.evidence if sentence != shown)
     return (
         "<details><summary>Evidence and rule</summary>"
         + "".join(f"<p><em>{title}:</em> {escape(text)}.</p>" for title, text in facts)
-        + f"<ul>{said}</ul><p><em>Rule:</em> {escape(verdict.rule)}</p></details>"
+        + (f"<ul>{said}</ul>" if said else "")
+        + f"<p><em>Rule:</em> {escape(verdict.rule)}</p></details>"
     )
 
 

@@ -14,6 +14,8 @@ def line(experiments: Iterable[str]) -> str:
     if len(found) < 3:
         return " ".join(dict.fromkeys(each["text"] for each in found))
     states = [each["state"] for each in found]
+    if set(states) == {"none"}:
+        return f"No run of the {len(found)} experiments behind this page was replayed on this machine."
     counts = {
         "gave the same numbers": states.count("same"),
         "gave nearly the same": states.count("close"),

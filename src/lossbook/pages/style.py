@@ -32,9 +32,9 @@ class LossStyle:
 
 #: One style per loss for the whole book, in the order of tables and legends. All colours keep a contrast of
 #: 3:1 on white and on the dark page; the first four are Okabe and Ito's (one darkened to do so), the others
-#: as far from them and from each other as can be, for every kind of colour vision. There is room for twelve:
-#: the last five losses share a colour with one that is not drawn beside them. Dash and marker tell all of
-#: them apart without colour.
+#: as far from them and from each other as can be, for every kind of colour vision. LGL-INR and the last five
+#: losses share a colour with one that is not drawn beside them. Dash and marker tell all of them apart
+#: without colour.
 LOSS_STYLE: dict[str, LossStyle] = {
     "ce": LossStyle("CE", "#0072b2", "o", "-"),
     "bce": LossStyle("BCE", "#009e73", "s", (0, (5, 1.6))),
@@ -47,12 +47,12 @@ LOSS_STYLE: dict[str, LossStyle] = {
     "lr": LossStyle("LR", "#5454fc", ">", (0, (2, 1))),
     "hs_lr": LossStyle("HS-LR", "#a84818", "p", (0, (7, 1.2, 2, 1.2))),
     "ss_lr": LossStyle("SS-LR", "#9084e4", "h", (0, (2.5, 2.5))),
-    "lgl_inr": LossStyle("LGL-INR", "#8454d8", "*", (0, (10, 2, 2, 2))),
+    "lgl_inr": LossStyle("LGL-INR", "#009e73", "*", (0, (10, 2, 2, 2))),
     "mae": LossStyle("MAE", "#606c6c", "d", (0, (1, 2))),
     "tamed_ce": LossStyle("Tamed CE", "#9084e4", "8", (0, (6, 3))),
     "mpce": LossStyle("MPCE", "#906048", "H", (0, (1.5, 3))),
     "complement_entropy": LossStyle("Complement entropy", "#c76fa0", "x", (0, (4, 4))),
-    "lr_mean": LossStyle("LR, mean", "#d55e00", "+", (0, (5, 3, 1.5, 3))),
+    "lr_mean": LossStyle("LR (mean)", "#d55e00", "+", (0, (5, 3, 1.5, 3))),
 }
 
 # Everything in a figure that is not data has one of these colours, used by nothing else: the dark variant is

@@ -488,7 +488,7 @@ def test_seeds_table_by_hand() -> None:
         return 0.5, 0.5 if method == CE else 0.1
 
     row = battash2021.seeds_table(_study(accuracies, 2)).iloc[0]
-    assert row["Sign turns, %"].values["value"] == 50
+    assert row["Sign flips, %"].values["value"] == 50
     assert row["Same winners, %"].values["value"] == 50
     assert row["No common winner, %"].values["value"] == 50
     assert row["CE moves by"].values["value"] == 0
@@ -672,7 +672,7 @@ def test_claims_count_what_shows_them() -> None:
     assert half["mixtures"].short == "holds in part, 4 of 8"
     assert verdict.claims(None)["gradual"].count is None
     assert claims["gradual"].number.startswith(
-        "In points, p by Wilcoxon's test: CE+EL 0-0.5 minus CE, linear +3.00 ± 0.00 (p < 0.001); "
+        "CE+EL 0-0.5 minus CE, in points: linear +3.00 ± 0.00 (p < 0.001); one hidden layer "
     )
 
 

@@ -86,13 +86,13 @@ def test_what_is_expected_inverts_the_correction():
 
 def test_the_table_by_hand():
     frame, _ = calibration.table(evidence(known), PROFILE)
-    assert list(frame["Loss"]) == ["SML", "LGL", "LGL-INR", "LGL-INR, corrected"] * 2
+    assert list(frame["Loss"]) == ["CE", "LR", "LGL-INR", "LGL-INR, corrected"] * 2
     assert frame["Confidence minus accuracy"][2].values["mean"] == pytest.approx(0.051)
     assert frame["ECE"][1].values["mean"] == pytest.approx(0.019)
     # Corrected rows have their own measures, and are compared as well.
     assert frame["ECE"][3].values["mean"] == pytest.approx(0.01)
-    assert frame["ECE minus SML's"][0].text == "–"
-    assert frame["ECE minus SML's"][3].values["mean"] == pytest.approx(0.009)
+    assert frame["ECE minus CE's"][0].text == "–"
+    assert frame["ECE minus CE's"][3].values["mean"] == pytest.approx(0.009)
     # All in one bin: the mean absolute deviation of a binomial share.
     floor = np.sqrt(2 / np.pi * 0.9 * 0.1 / SIZE)
     assert frame["Of chance"][0].values["mean"] == pytest.approx(floor)

@@ -126,8 +126,8 @@ def lead(loss: str, rate: str, seed: int) -> float:
 def test_the_outcome_compares_with_lgl_at_each_rate() -> None:
     frame, notes = modality.outcome_table(evidence(lead), "subset")
     assert frame["Compared at"].tolist() == ["the paper's learning rate"] * 3 + ["equal steps"] * 3
-    assert frame["Loss"].tolist() == ["SML", "LGL", "LGL-INR"] * 2
-    difference = [str(cell) for cell in frame["Area, similar, minus LGL"]]
+    assert frame["Loss"].tolist() == ["CE", "LR", "LGL-INR"] * 2
+    difference = [str(cell) for cell in frame["Area, similar, minus LR"]]
     assert difference[1] == difference[4] == "–"
     assert difference[2].startswith("+0.0401")
     assert difference[5].startswith("+0.0101")
@@ -166,10 +166,10 @@ def test_the_lead_at_each_rate_and_who_fills_the_balance() -> None:
     found = evidence(lead)
     assert modality.lead("lgl_inr", "paper").in_words(found).startswith("+0.0401 (95% interval +0.0399")
     claim = modality.NEGLECT.judge({MODALITY: found})
-    # SML's seeds are those of LGL, a little wider apart.
+    # CE's seeds are those of LR, a little wider apart.
     assert (claim.finding, claim.count) == ("holds in part", (2, 4))
     said = modality.share(found, "subset")
-    assert "account for: LGL 83% at the paper's learning rate and 83% at equal steps; SML 83% at" in said
+    assert "account for: LR 83% at the paper's learning rate and 83% at equal steps; CE 83% at" in said
     assert "If all nine classes were alike, it would be 33%." in said
 
 
@@ -179,12 +179,12 @@ def test_easy_classes_that_fill_the_balance() -> None:
         replace(r, curves=r.curves | curves(0.9, similar=0.01, other=0.1)) for r in found.by_profile["subset"]
     ]
     said = modality.share(modality.derived(replace(found, by_profile={"subset": easy})), "subset")
-    assert "account for: LGL 5% at the paper's learning rate" in said
+    assert "account for: LR 5% at the paper's learning rate" in said
 
 
 def test_without_some_runs_the_page_stands() -> None:
     only = evidence(same, losses=("sml",), seeds=1)
-    assert "SML 83%" in modality.share(only, "subset")
+    assert "CE 83%" in modality.share(only, "subset")
     assert len(modality.outcome_table(only, "subset")[0]) == 2
     assert len(modality_figures.hardest_figure(only, "subset", "paper").axes) == 4
 
@@ -201,7 +201,7 @@ def test_figures_have_their_panels_and_words() -> None:
         "p(Shirt) on the six others",
         "Area under ROC, similar",
     ]
-    assert "LGL 0.200 and 0.0100" in modality_figures.hardest_alt(found, "subset", "equal")
+    assert "LR 0.200 and 0.0100" in modality_figures.hardest_alt(found, "subset", "equal")
     assert (
         "LGL-INR: T-shirt/top 0.10, Pullover 0.10, Coat 0.10, Shirt 0.60, others 0.010; area 0.901"
         in modality_figures.target_alt(found, "subset", "paper")

@@ -115,13 +115,13 @@ def test_table_three_beside_the_papers() -> None:
         for seed in range(2)
     ]
     frame, notes = table3.TABLE.frame(evidence(TABLE3, runs), "paper")
-    assert column(frame, "Loss") == ["SML", "LGL", "LGL, mean", "LGL-INR"]
-    assert column(frame, "Data") == ["Kuzushiji-MNIST"] * 4
+    assert column(frame, "Loss") == ["CE", "LR", "LR (mean)", "LGL-INR"]
+    assert column(frame, "Data") == ["KMNIST"] * 4
     # Both readings of the logistic loss have the paper's one number.
     assert column(frame, "Paper") == ["95.13", "94.37", "94.37", "96.43"]
-    assert column(frame, "Paper minus SML") == ["–", "-0.76", "-0.76", "+1.30"]
+    assert column(frame, "Paper minus CE") == ["–", "-0.76", "-0.76", "+1.30"]
     assert str(frame["Ours, %"][0]).startswith("89.10 ± ")
-    assert column(frame, "Ours minus SML")[3] == "+1.00 (n = 2, all equal)"
+    assert column(frame, "Ours minus CE")[3] == "+1.00 (n = 2, all equal)"
     assert str(notes[-1]) == "20 of 24 cells of this table have not been run."
     assert table3.TABLE.frame(evidence(TABLE3, []), "paper")[0].empty
 
@@ -209,13 +209,13 @@ def test_fig_1_counts_and_compares_classes() -> None:
     assert li2020_confusion.wins(ahead)[2] == {"lgl": 0, "sml": 10}
     assert any("On 10 it is significantly behind" in note for note in li2020_confusion.class_table(ahead)[1])
     frame, notes = li2020_confusion.class_table(shown)
-    assert str(frame["LGL-INR minus LGL"][0]).startswith("+51.0 ± ")
-    assert any("SML on 0 of 10 classes" in note for note in notes)
+    assert str(frame["LGL-INR minus LR"][0]).startswith("+51.0 ± ")
+    assert any("CE on 0 of 10 classes" in note for note in notes)
     assert any(
-        "LGL on 10 of 10 classes" in note and "On none it is significantly behind" in note for note in notes
+        "LR on 10 of 10 classes" in note and "On none it is significantly behind" in note for note in notes
     )
     pairs = li2020_confusion.pairs_table(shown)
-    assert str(pairs["SML"][0]).startswith("100.0")
+    assert str(pairs["CE"][0]).startswith("100.0")
     assert len(fig1_figures.confusion_figure(shown).axes) == 4
     probabilities, _ = li2020_confusion.probability_table(shown)
     assert str(probabilities["Calibration error"][0]).startswith("0.0200")
@@ -268,17 +268,17 @@ def test_equal_steps_compare_equal_steps() -> None:
         assert len(rows) == 3
         if way.startswith("steps of"):
             assert {f"steps of {s}" for s in rows["Step"]} == {way}
-            assert {str(c) for c in rows["Minus SML, points"]} == {"–", "+0.00 (n = 2, all equal)"}
+            assert {str(c) for c in rows["Minus CE, points"]} == {"–", "+0.00 (n = 2, all equal)"}
     same = frame[frame["Compared at"] == "the paper's learning rate"]
     assert same["Learning rate"].tolist() == ["0.01"] * 3
-    assert str(same["Minus SML, points"].iloc[2]).startswith("+0.05")
+    assert str(same["Minus CE, points"].iloc[2]).startswith("+0.05")
     assert any("at the end of those" in note for note in notes)
     assert len(scale_figures.rate_curves(found, "subset", "fashion_mnist").axes) == 2
-    assert "SML: 90.1% at 0.01" in scale_figures.rate_curves_alt(found, "subset", "fashion_mnist")
+    assert "CE: 90.1% at 0.01" in scale_figures.rate_curves_alt(found, "subset", "fashion_mnist")
 
 
 def test_runs_compared_in_two_rows_count_once() -> None:
-    # The paper's rate is SML's and LGL's for steps of 0.01 too, and 0.1 the best of both.
+    # The paper's rate is CE's and LR's for steps of 0.01 too, and 0.1 the best of both.
     def accuracy(lr: float, loss: str, **_: Any) -> float:
         return 0.9 - abs(np.log10(scale.step(loss, lr)) + 1) / 10
 
@@ -290,8 +290,8 @@ def test_runs_compared_in_two_rows_count_once() -> None:
         for r in found.records
     ]
     frame, _ = scale.three_ways(evidence(SCALE, [moved]), "subset")
-    cells = frame[frame["Loss"] == "LGL"]
-    ours, p_values = cells["Minus SML, points"].tolist(), cells["p (Holm)"].tolist()
+    cells = frame[frame["Loss"] == "LR"]
+    ours, p_values = cells["Minus CE, points"].tolist(), cells["p (Holm)"].tolist()
     assert len(ours) == 7
     assert ours[0] is ours[1]
     assert ours[6] is ours[3]
@@ -328,7 +328,7 @@ def test_leads_at_best_and_at_equal_rates_name_their_rates() -> None:
     found = scale_runs(accuracy)
     lead = scale.at_best_rates("lgl_inr", "sml", "fashion_mnist").measure(found)
     assert lead is not None
-    assert lead.what == "LGL-INR at 0.01 minus SML at 0.3, CNN2C on Fashion-MNIST"
+    assert lead.what == "LGL-INR at 0.01 minus CE at 0.3, CNN2C on Fashion-MNIST"
     assert lead.interval.mean == pytest.approx(0.02)
     # MNIST is not among the sets of this profile.
     assert scale.at_best_rates("lgl_inr", "sml", "mnist").measure(found) is None
@@ -362,7 +362,7 @@ def test_a_diverged_run_is_not_the_best() -> None:
 def test_table_4_has_the_papers_numbers() -> None:
     frame = table4.paper_table()
     assert frame["Paper"].tolist() == ["91.11", "92.40", "93.34", "91.32", "91.55", "93.68"]
-    assert frame["Paper minus SML"].tolist() == ["–", "+1.29", "+2.23", "–", "+0.23", "+2.36"]
+    assert frame["Paper minus CE"].tolist() == ["–", "+1.29", "+2.23", "–", "+0.23", "+2.36"]
     found = evidence(TABLE4, [made(TABLE4, "quick", 0.25)])
     frame, _ = table4.TABLE.frame(found, "quick")
     assert set(column(frame, "Ours, %")) == {"25.00 (1 run)"}

@@ -272,7 +272,7 @@ def test_one_run_at_the_papers_protocol_comes_before_several_short_ones() -> Non
 
 def test_the_papers_lead_stands_beside_ours() -> None:
     claim = found("inr-sml", *table3({"sml": 0.9, "lgl_inr": 0.91}, dataset="mnist"))
-    assert "LGL-INR minus SML, CNN2C on MNIST: +1.00 points" in claim.evidence[0]
+    assert "LGL-INR minus CE, CNN2C on MNIST: +1.00 points" in claim.evidence[0]
     # Table 3 of the paper: 99.29 and 99.09.
     assert "the paper has +0.20" in claim.evidence[0]
 
@@ -286,9 +286,9 @@ def test_lgl_in_two_readings() -> None:
     assert found("lgl", *base, *worse).finding == "not settled"  # the sum is not tested
     claim = found("lgl", *base, *worse, *better)
     assert claim.finding == "holds in part"
-    assert claim.verdict == "holds in part (LGL: does not hold; LGL, mean: holds in part)"
-    # The paper has one number for LGL: 99.09 - 99.15.
-    assert "SML minus LGL, mean, CNN2C on MNIST" in claim.evidence[2]
+    assert claim.verdict == "holds in part (LR: does not hold; LR (mean): holds in part)"
+    # The paper has one number for LR: 99.09 - 99.15.
+    assert "CE minus LR (mean), CNN2C on MNIST" in claim.evidence[2]
     assert all("the paper has -0.06" in claim.evidence[i] for i in (0, 2))
     agreeing = table3({"lgl": 0.8}, spread=apart)
     assert found("lgl", *base, *worse, *agreeing).verdict == "holds in part"
@@ -368,7 +368,7 @@ def test_fast_at_one_rate_and_at_equal_steps() -> None:
     # A tie at equal steps on all images takes that back.
     claim = found("fast", *at_rate, *base, *faster, *at_equal_steps(slow, slow))
     assert claim.finding == "holds in part"
-    assert "LGL-INR minus LGL early on, equal steps, all training images" in claim.evidence[-1]
+    assert "LGL-INR minus LR early on, equal steps, all training images" in claim.evidence[-1]
     how = [part.partition(": ")[2] for part in claim.basis.split("; ")]
     assert how[0] == "the paper's protocol (3 seeds)"
     assert how[2] == "as many images and epochs as in the paper (3 seeds)"
@@ -432,7 +432,7 @@ def test_what_is_said_of_classes() -> None:
     lgl[3], lgl[6] = 700.0, 600.0
     mine = on_class_6(confusion("lgl_inr", [value + 20 for value in lgl]), 20)
     claim = found("classes", *confusion("lgl", lgl), *confusion("sml", lgl), *mine)
-    assert "ahead of LGL on 10 and of SML on 10 of 10 classes" in claim.evidence[0]
+    assert "ahead of LR on 10 and of CE on 10 of 10 classes" in claim.evidence[0]
     assert "Shirt and Dress" in claim.evidence[1]
     # 20 on class 3; 40, 43 and 46 on class 6.
     assert "+63.0 images (95% interval +55.5 to +70.5, 3 seeds)" in claim.evidence[1]
@@ -520,7 +520,7 @@ def test_the_first_level_of_weights_alone() -> None:
     base = at("lgl", 0.85, (0.0, 0.0, 0.0))
     claim = found("one-vs-rest", *base, *at("lgl_inr_0", 0.9))
     assert claim.finding == "holds in part"
-    assert "LGL-INR at β = 0 minus LGL, equal steps, CNN2C on Fashion-MNIST: +4.98" in claim.evidence[0]
+    assert "LGL-INR at β = 0 minus LR, equal steps, CNN2C on Fashion-MNIST: +4.98" in claim.evidence[0]
     # At equal steps: 0.018 of the one, 0.1 of the other.
     assert {r.labels["lr"] for r in claim.records} == {0.018, 0.1}
     assert found("one-vs-rest", *base, *at("lgl_inr_0", 0.84)).finding == "not settled"
@@ -574,7 +574,7 @@ def test_reweighting() -> None:
     base = small("none", 0.5)
     claim = found("reweighting", *base, *small("inverse", 0.6))
     assert claim.finding == "holds"
-    assert "SML with weights minus without" in claim.evidence[0]
+    assert "CE with weights minus without" in claim.evidence[0]
     assert found("reweighting", *base, *small("inverse", 0.4)).finding == "does not hold"
     mixed = [*small("inverse", 0.6, loss="sml"), *small("inverse", 0.4, loss="lgl")]
     assert found("reweighting", *base, *mixed).finding == "holds in part"
@@ -597,15 +597,15 @@ def test_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = li2020_claims.missing(evidence(*made("li2020/table3", "cnn2c", 0.9, dataset="mnist")))
     rows = frame.set_index(["Experiment", "What"])
     assert ("li2020/table3", "CNN2C on MNIST") not in rows.index
-    row = rows.loc["li2020/table3", "CNN2C on Kuzushiji-MNIST"]
+    row = rows.loc["li2020/table3", "CNN2C on KMNIST"]
     # Four losses, two seeds each.
     assert row.tolist() == [8, "about 2.0 h", "not there"]
     assert rows.loc["li2020/table4", "ResNet-18 on CIFAR-10"].tolist() == [6, "about 1.5 h", "there"]
-    assert ("li2020/table5", "CNN2C on Kuzushiji-MNIST") in rows.index
+    assert ("li2020/table5", "CNN2C on KMNIST") in rows.index
     some = [
         r for loss in ("sml", "lgl") for r in made("li2020/table3", "cnn2c", 0.9, dataset="mnist", loss=loss)
     ]
-    assert li2020_claims.missing(evidence(*some))["What"][0] == "CNN2C on MNIST (LGL, mean and LGL-INR alone)"
+    assert li2020_claims.missing(evidence(*some))["What"][0] == "CNN2C on MNIST (LR (mean) and LGL-INR alone)"
 
 
 # --- derivations ---
@@ -655,6 +655,6 @@ def test_what_the_derivations_say() -> None:
     assert "7 of 13 minority points right with equal weights and 6" in li2020_theory.guarantee().evidence[0]
     assert "2 to 7 classes: 1, 4, 9, 16, 25, 36" in li2020_theory.multiclass().evidence[0]
     assert "ahead in 11 of 12" in li2020_theory.capacity().evidence[0]
-    assert "LGL on CIFAR-10: ResNet-18 is 0.85 points behind" in li2020_theory.capacity().evidence[1]
+    assert "LR on CIFAR-10: ResNet-18 is 0.85 points behind" in li2020_theory.capacity().evidence[1]
     assert "0.111 at β = 0" in li2020_theory.focus().evidence[0]
     assert "10: each class against its hardest" in li2020_theory.limits().evidence[1]

@@ -87,9 +87,9 @@ def test_losses_have_the_books_names_and_each_reading_a_group(store: Store, make
     assert ours == {
         "Table 3. LGL-INR minus CE, points": pytest.approx(2.2),
         "Table 3. LGL-INR minus LR, points": pytest.approx(1.2),
-        "Table 3. LGL-INR minus LR, mean, points": pytest.approx(4.2),
+        "Table 3. LGL-INR minus LR (mean), points": pytest.approx(4.2),
         "Table 3. LR minus CE, points": pytest.approx(1.0),
-        "Table 3. LR, mean minus CE, points": pytest.approx(-2.0),
+        "Table 3. LR (mean) minus CE, points": pytest.approx(-2.0),
     }
     row = _rows(found["Table 3. LGL-INR minus CE, points"])["CNN2C, Fashion-MNIST"]
     # The profile cnn2c trains a part of the table at the paper's own protocol.
@@ -107,8 +107,8 @@ def test_runs_of_another_protocol_are_marked(store: Store, make_record: MakeReco
         store.append(record)
     rows = _groups(store, "li2020")["Table 5. LGL-INR minus that at β = 1, points"].rows
     assert [row.what for row in rows] == [
-        "β = 2, Fashion-MNIST, not Kuzushiji",
-        "β = 4, Fashion-MNIST, not Kuzushiji",
+        "β = 2, Fashion-MNIST, not KMNIST",
+        "β = 4, Fashion-MNIST, not KMNIST",
     ]
     assert [row.ours.mean for row in rows if row.ours] == [pytest.approx(1.0), pytest.approx(3.0)]
     assert not any(row.whole for row in rows)
@@ -274,10 +274,15 @@ def test_an_item_says_how_much_of_it_has_been_run(store: Store, make_record: Mak
             store.append(record)
     for record in _declared(make_record, "yao2018/table1", "keras12", lambda labels, seed: 0.9):
         store.append(record)
+    for record in _declared(
+        make_record, "battash2021/table4", "paper", lambda labels, seed: 0.9, dataset="iris"
+    ):
+        store.append(record)
     status = {f"{item.paper} {item.title}": item.status for item in glance.items(reader(store))}
+    assert status["battash2021 Fig. 3"] == "36 of 4356 cells at the paper's protocol, 2 seeds"
     assert status["li2020 Table 3"] == "8 of 24 cells at the paper's protocol, 5 seeds"
     assert status["li2020 Fig. 2"].startswith("at the paper's protocol, 5 seeds; with CNN2C")
-    assert status["li2020 Fig. 1"].endswith("on Fashion-MNIST in place of Kuzushiji-MNIST")
+    assert status["li2020 Fig. 1"].endswith("on Fashion-MNIST in place of KMNIST")
     assert status["yao2018 Table I"].startswith("not at the paper's protocol: ")
     assert status["yao2018 Fig. 2"] == "not run yet"
 

@@ -63,7 +63,7 @@ READINGS = (
     replace(POOLED, title="Learning rate chosen for each seed by itself", per_seed=True),
     replace(POOLED, title="Of tied learning rates the smaller", smaller=True),
     replace(POOLED, title="Every method at the learning rate chosen for CE", rate_of=CE),
-    replace(POOLED, title="One learning rate a method, for all data sets", one_rate=True),
+    replace(POOLED, title="One learning rate per method, for all data sets", one_rate=True),
     replace(POOLED, title="Without the sets whose files are on different scales", two_scales=False),
 )
 

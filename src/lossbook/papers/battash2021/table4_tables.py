@@ -388,7 +388,7 @@ def seeds_table(study: Study) -> pd.DataFrame:
                 ),
                 "Same winners, %": _number_cell(100 * agreement.same_winners, 1),
                 "No common winner, %": _number_cell(100 * agreement.disjoint_winners, 1),
-                "Sign turns, %": _number_cell(100 * _turns(gain), 1),
+                "Sign flips, %": _number_cell(100 * _turns(gain), 1),
                 "CE moves by": _number_cell(float(moved.mean())),
                 "Gain by seed": ", ".join(tables.signed(100 * float(value)) for value in gain.mean(axis=1)),
             }
@@ -415,7 +415,7 @@ def sensitivity_table(study: Study) -> tuple[pd.DataFrame, list[str]]:
             )
     notes = [
         f"Gain: {NAMES[GRADUAL]} minus CE, in points; p: Wilcoxon's test, adjusted by Holm's method over all "
-        f"15 pairs; * marks p below {LEVEL}. On accuracies averaged over seeds. The file has besides the p "
+        f"15 pairs; * marks p below {LEVEL}. On accuracies averaged over seeds. The file also has the p "
         "before adjustment and the mid-ranks of all methods."
     ]
     return pd.DataFrame(rows), notes

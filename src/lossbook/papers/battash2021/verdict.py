@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -185,7 +186,8 @@ def _compared(
     wins: int | None = None,
     more: Sequence[str] = (),
 ) -> Verdict:
-    shown, signs, sentences, short = [], [], [], []
+    shown, signs, sentences = [], [], []
+    short: dict[str, list[str]] = defaultdict(list)
     for found in _read(study):
         for better, worse in pairs:
             difference = stats.mean_interval(100 * (found.mean[:, better] - found.mean[:, worse]))
@@ -197,9 +199,9 @@ def _compared(
                 f"{interval_text(difference)} points; {pair.better} sets better, {pair.equal} equal, "
                 f"{pair.worse} worse; p {equals_text(pair.adjusted)}."
             )
-            short.append(
-                f"{NAMES[better]} minus {NAMES[worse]}, {CLASSIFIERS[found.classifier].lower()} "
-                f"{interval_text(difference)} (p {equals_text(pair.adjusted)})"
+            short[f"{NAMES[better]} minus {NAMES[worse]}"].append(
+                f"{CLASSIFIERS[found.classifier].lower()} {interval_text(difference)} "
+                f"(p {equals_text(pair.adjusted)})"
             )
             if worse in (EL, FOCAL):
                 sentences.append(_at_the_largest_rate(found, worse))
@@ -215,7 +217,8 @@ def _compared(
         if finding == "does not hold" and any(signs):
             finding = "not settled"
     if short:
-        sentences.insert(0, f"In points, p by Wilcoxon's test: {'; '.join(short)}.")
+        said = (f"{pair}, in points: {'; '.join(values)}." for pair, values in short.items())
+        sentences.insert(0, f"{' '.join(said)} The p-values are those of Wilcoxon's test.")
     sentences += [said for said in more if said and sentences]
     return _claim(title, where, _RULE, finding, study, sentences, shown)
 
@@ -275,7 +278,7 @@ def _claim(
     shown: Sequence[bool],
 ) -> Verdict:
     usable = _usable(study)
-    said = tuple(sentences) or ("There are no runs on the paper's data sets that could tell.",)
+    said = tuple(sentences) or ("No recorded run on the paper's data sets can tell.",)
     records = usable.records if usable else ()
     count = (sum(shown), len(shown)) if shown else None
     return Verdict(title, where, rule, finding, _basis(usable), said, records, count=count)

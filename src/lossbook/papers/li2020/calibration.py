@@ -141,11 +141,11 @@ _COLUMNS = (
 
 
 #: The columns of the short table.
-SHORT = ["Compared at", "Loss", "ECE", "ECE minus SML's", "Of chance", "Brier score"]
+SHORT = ["Compared at", "Loss", "ECE", "ECE minus CE's", "Of chance", "Brier score"]
 
 
 def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return the measures of calibration, and the differences of the error to SML's, paired by seed."""
+    """Return the measures of calibration, and the differences of the error to CE's, paired by seed."""
     cells: list[dict[str, object]] = []
     pairs: list[tuple[Runs, Runs] | None] = []
     used = []
@@ -162,7 +162,7 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
     frame = pd.DataFrame(cells)
     if not frame.empty:
         differences, p_values = tables.difference_cells(pairs, "ece", digits=4)
-        frame.insert(4, "ECE minus SML's", pd.Series(differences, dtype=object))
+        frame.insert(4, "ECE minus CE's", pd.Series(differences, dtype=object))
         frame.insert(5, "p (Holm)", pd.Series(p_values, dtype=object))
     return frame, tables.notes(used, "ece")
 
@@ -228,9 +228,9 @@ def error(loss: str, base: str, rate: str, prefix: str = "") -> Contrast:
 #: Not the paper's, which compares accuracies alone: what its loss does to probabilities.
 WORSE_CALIBRATED = Claim(
     "calibration",
-    "The probabilities of LGL-INR are further from the true frequencies than those of SML.",
+    "The probabilities of LGL-INR are further from the true frequencies than those of CE.",
     "not in the paper",
-    "Expected calibration error on the test images, LGL-INR minus SML, paired by seed, at the paper's "
+    "Expected calibration error on the test images, LGL-INR minus CE, paired by seed, at the paper's "
     "learning rate and at equal steps.",
     {"": Contrasts(CALIBRATION, [error("lgl_inr", "sml", rate) for rate in RATES])},
     Above(),

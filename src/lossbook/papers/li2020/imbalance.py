@@ -414,7 +414,7 @@ REWEIGHTING = Claim(
     "On imbalanced data class weights by inverse frequency boost the performance on the small classes.",
     "Abstract; Introduction, first and second paragraph",
     "Test accuracy on the small classes (mean over classes), CNN2C on imbalanced Fashion-MNIST, with weights "
-    "minus without, paired by seed, for SML and LGL on each imbalanced set. Runs of the profiles paper and "
+    "minus without, paired by seed, for CE and LR on each imbalanced set. Runs of the profiles paper and "
     "subset decide.",
     {
         "": Contrasts(
@@ -456,17 +456,17 @@ def trained(evidence: Evidence) -> Verdict:
     return Verdict(
         "Networks satisfy the balance once they are trained, on training and on test data.",
         "below Eq. 8; Eq. 9",
-        "CNN2C on Fashion-MNIST with SML and LGL, balanced and imbalanced, without class weights and with "
+        "CNN2C on Fashion-MNIST with CE and LR, balanced and imbalanced, without class weights and with "
         "weights by inverse frequency. The factor by which the sides of Eq. 9 differ (mean over classes of "
         f"the absolute logarithm), median over runs. It holds if it is at most {math.exp(ABOUT):.2f} on "
-        "training and on test images, and holds in part if on one of them; runs of the profiles paper and "
-        "subset decide that. It does not hold if it is larger on both in runs of the profile paper, and is "
-        "not settled otherwise.",
+        "training and on test images, and holds in part if on only one of them; runs of the profiles paper "
+        "and subset decide that. It does not hold if it is larger on both in runs of the profile paper, and "
+        "is not settled otherwise.",
         finding,
         basis(records),
         (
-            f"The factor is {factors['train']:.2f} on training images and {factors['test']:.2f} on test "
-            f"images, median over {len(records)} runs.",
+            f"The sides of Eq. 9 differ by a factor of {factors['train']:.2f} on training images and "
+            f"{factors['test']:.2f} on test images, median over {len(records)} runs.",
             *(
                 [f"On training images it was {factors['before']:.2f} before the learning rate fell."]
                 if fell

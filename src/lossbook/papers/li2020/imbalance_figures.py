@@ -30,7 +30,7 @@ from lossbook.results import Record
 
 
 def balance_figure(evidence: Evidence, profile: str) -> Figure:
-    """Draw lacking over received by class: a row a design; training images left, test images right."""
+    """Draw lacking over received by class: one row per design; training images left, test images right."""
     shown = designs(evidence, profile)
     figure = Figure(figsize=(6.0, 1.95 * len(shown) + 0.9), layout="constrained")
     axes = figure.subplots(len(shown), 2, squeeze=False, sharex=True, sharey="row")
@@ -108,13 +108,13 @@ def balance_alt(evidence: Evidence, profile: str) -> str:
             )
     return (
         "The ratio of the two sides of Eq. 9 for each of ten classes, on training images at the left and on "
-        "test images at the right, one row a design; 1 is balance. Distance from 1 in the mean over the "
+        "test images at the right, one row per design; 1 is balance. Distance from 1 in the mean over the "
         f"classes, on training and on test images: {'; '.join(parts)}."
     )
 
 
 def epochs_figure(evidence: Evidence, profile: str) -> Figure:
-    """Draw by epoch how far the sides of Eq. 9 are apart on training and on test images, a panel a design."""
+    """Draw by epoch how far apart the sides of Eq. 9 are, one row of panels per design."""
     shown = designs(evidence, profile)
     figure = Figure(figsize=(6.0, 1.9 * len(shown) + 0.9), layout="constrained")
     axes = figure.subplots(len(shown), 2, squeeze=False, sharex=True, sharey="row")

@@ -210,7 +210,7 @@ def outcome_table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[
     frame = pd.DataFrame(rows)
     if not frame.empty:
         differences, p_values = tables.difference_cells(pairs, "test_similar_auc", digits=4)
-        frame.insert(6, "Area, similar, minus LGL", pd.Series(differences, dtype=object))
+        frame.insert(6, "Area, similar, minus LR", pd.Series(differences, dtype=object))
         frame.insert(7, "p (Holm)", pd.Series(p_values, dtype=object))
     return frame, tables.notes(used)
 
@@ -243,9 +243,9 @@ def similar_area(record: Record) -> float | None:
 
 
 def lead(loss: str, rate: str) -> Contrast:
-    """How much better a loss tells similar classes apart than LGL."""
+    """How much better a loss tells similar classes apart than LR."""
     return Contrast(
-        f"{NAMES[loss]} minus LGL, area of similar classes at {RATES[rate]}",
+        f"{NAMES[loss]} minus LR, area of similar classes at {RATES[rate]}",
         Select({"rate": rate, "loss": loss}, value=similar_area),
         Select({"rate": rate, "loss": "lgl"}, value=similar_area),
         unit=PLAIN,
@@ -255,17 +255,17 @@ def lead(loss: str, rate: str) -> Contrast:
 
 NEGLECT = Claim(
     "neglect",
-    "Networks trained with LGL tell similar classes apart less well than those trained with SML or LGL-INR.",
+    "Networks trained with LR tell similar classes apart less well than those trained with CE or LGL-INR.",
     "Multi-modality Neglect Problem; Predictive Results; Further Analysis",
-    "The area under the ROC curve between similar classes (four garments, test images), that of SML and of "
-    "LGL-INR minus that of LGL, paired by seed, at the paper's learning rate and at equal steps. Runs of the "
+    "The area under the ROC curve between similar classes (four garments, test images), that of CE and of "
+    "LGL-INR minus that of LR, paired by seed, at the paper's learning rate and at equal steps. Runs of the "
     "profiles paper and subset decide.",
     {"": Contrasts(MODALITY, [lead(loss, rate) for rate in RATES for loss in ("sml", "lgl_inr")])},
     Above(),
     LONG_ENOUGH,
     more=lambda _: (
-        "A lead that vanishes at equal steps comes from step size. LGL and LGL-INR are read by one sigmoid "
-        "per class; the softmax of SML depends on all logits, which may be a part of its difference from the "
+        "A lead that vanishes at equal steps comes from step size. LR and LGL-INR are read by one sigmoid "
+        "per class; the softmax of CE depends on all logits, which may be a part of its difference from the "
         "two.",
     ),
     basis=basis,

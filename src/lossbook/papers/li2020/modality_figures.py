@@ -69,6 +69,6 @@ def target_alt(evidence: Evidence, profile: str, rate: str) -> str:
         parts.append(f"{NAMES[loss]}: {', '.join(each)}, others {others:.3f}; area {area:.3f}")
     return (
         f"Mean probability of the class {names[TARGET]} on test images of different classes by epoch, one "
-        "panel a class and one line per loss, and the mean area under the ROC curve over pairs of similar "
+        "panel per class and one line per loss, and the mean area under the ROC curve over pairs of similar "
         f"classes, at {RATES[rate]}. At the end: {'. '.join(parts)}."
     )

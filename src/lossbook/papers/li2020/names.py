@@ -30,11 +30,11 @@ FIRST_LEVEL = "lgl_inr_0"
 CODE = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr", "lgl_inr": "lgl_inr", FIRST_LEVEL: "lgl_inr"}
 #: The look that a loss has in figures.
 DRAWN = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr_mean", "lgl_inr": "lgl_inr"}
-#: On pages.
+#: On pages: the book's names. The paper's are SML for CE and LGL for LR.
 NAMES = {
-    "sml": "SML",
-    "lgl": "LGL",
-    "lgl_mean": "LGL, mean",
+    "sml": "CE",
+    "lgl": "LR",
+    "lgl_mean": "LR (mean)",
     "lgl_inr": "LGL-INR",
     FIRST_LEVEL: "LGL-INR, β = 0",
 }

@@ -13,12 +13,12 @@ from lossbook.training import RunSpec
 # decay a K-th of the loss is a K-th of the learning rate.
 _SHARE = {"lgl_mean": 1 / CLASSES}
 
-#: The length of a loss's gradient with respect to the logits of one example, over that of SML, where every
-#: image is given the frequencies of ten classes of equal size: logits of zero for SML and LGL-INR, and of
-#: -ln 9 for LGL. There the gradients point the same way, so any norm gives the same. At logits of zero LGL's
+#: The length of a loss's gradient with respect to the logits of one example, over that of CE, where every
+#: image is given the frequencies of ten classes of equal size: logits of zero for CE and LGL-INR, and of
+#: -ln 9 for LR. There the gradients point the same way, so any norm gives the same. At logits of zero LR's
 #: is longer, by a push that is common to all images and ends when the biases have learned the frequencies.
 GRADIENT_SCALE = {"sml": 1.0, "lgl": 1.0, "lgl_inr": 50 / 9}
-#: The learning rate of SML where steps are equal; that of another loss is divided by its scale.
+#: The learning rate of CE where steps are equal; that of another loss is divided by its scale.
 EQUAL_STEP = 0.1
 # "Implementation details".
 SMALL = RunSpec(
@@ -47,7 +47,7 @@ def rate_of(step: float, loss: str) -> float:
     """Return the learning rate that makes the steps of a loss this long early in training.
 
     Args:
-        step: The learning rate of SML with such steps.
+        step: The learning rate of CE with such steps.
         loss: One of :data:`GRADIENT_SCALE`, or LGL-INR with its first level of weights alone.
     """
     return float(f"{step / GRADIENT_SCALE['lgl_inr' if loss == FIRST_LEVEL else loss]:.4g}")

@@ -85,7 +85,7 @@ EXPERIMENT = Experiment(
     profiles=by_name(
         Profile(
             "paper",
-            "the paper's protocol at six learning rates a loss; 10,000 training images held out to choose",
+            "the paper's protocol at six learning rates per loss; 10,000 training images held out to choose",
             _cells(("mnist", "fashion_mnist", "kmnist"), STEPS, 10_000),
             seeds=5,
         ),
@@ -120,7 +120,7 @@ EXPERIMENT = Experiment(
 
 PUBLISHED_RATE = 0.01
 
-#: The L1 norm of a loss's gradient with respect to ten logits of zero over that of SML, batch balanced.
+#: The L1 norm of a loss's gradient with respect to ten logits of zero over that of CE, batch balanced.
 AT_ZERO = {"sml": 1.0, "lgl": 25 / 9, "lgl_inr": 50 / 9}
 
 #: Output biases with which every image is given the frequencies of ten classes.
@@ -128,7 +128,7 @@ BIASES = {"sml": 0.0, "lgl": -math.log(9), "lgl_inr": 0.0}
 
 
 def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 640) -> pd.DataFrame:
-    """Return how long the gradient of each loss is early in training, over that of SML.
+    """Return how long the gradient of each loss is early in training, over that of CE.
 
     Before the first step, and with output biases that give every image the frequencies of the classes; each
     by the formula, and for CNN2C with fresh weights on real images, with respect to the logits and to the
@@ -260,7 +260,7 @@ def three_ways(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str
     differences, p_values = _each_once(pairs)
     frame = frame.assign(
         **{
-            "Minus SML, points": pd.Series(differences, dtype=object),
+            "Minus CE, points": pd.Series(differences, dtype=object),
             "p (Holm)": pd.Series(p_values, dtype=object),
         }
     )
@@ -331,7 +331,7 @@ def _ways(evidence: Evidence, profile: str, dataset: str) -> Iterable[tuple[str,
 
 
 def two_levels(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
-    """Return LGL, LGL-INR with the first level of its weights, and with both, at equal steps.
+    """Return LR, LGL-INR with the first level of its weights, and with both, at equal steps.
 
     Differences are to the row above.
     """
@@ -423,7 +423,7 @@ ONE_VS_REST = Claim(
     "One logistic loss per class sees more negatives than positives, and this imbalance can degrade it.",
     "Introduction; LGL-INR",
     "A logistic loss whose positives weigh as much as all negatives, and whose negatives weigh alike "
-    f"(LGL-INR with β = 0), minus LGL, at equal steps (learning rate times gradient scale {EQUAL_STEP:g}), "
+    f"(LGL-INR with β = 0), minus LR, at equal steps (learning rate times gradient scale {EQUAL_STEP:g}), "
     "paired by seed. Runs of the profiles paper and subset decide.",
     {"": Contrasts(SCALE, [at_equal_steps(FIRST_LEVEL, "lgl", each) for each in DATASETS], only=LONG_ENOUGH)},
     ONE_NETWORK,
@@ -432,13 +432,13 @@ ONE_VS_REST = Claim(
 )
 LONGER_STEPS = (
     f"At one learning rate the steps of LGL-INR are {GRADIENT_SCALE['lgl_inr']:.1f} times as long as those "
-    "of SML and LGL early in training. The same learning rate is not the same setting."
+    "of CE and LR early in training. The same learning rate is not the same setting."
 )
 SETTING = Claim(
     "setting",
     "All losses are compared in the same setting, so LGL-INR's lead is the loss's own.",
     "Experiments, first paragraph; Predictive Results",
-    "LGL-INR minus SML and minus LGL, paired by seed: each with the learning rate that is best for it on "
+    "LGL-INR minus CE and minus LR, paired by seed: each with the learning rate that is best for it on "
     "training images held out, and at equal steps on all training images. Runs of the profiles paper and "
     "subset decide.",
     {

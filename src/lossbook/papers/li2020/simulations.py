@@ -495,7 +495,7 @@ def train_networks(
         Steps taken -> the networks at that point.
 
     Raises:
-        ValueError: Other than one set of samples a run, or a batch larger than the set.
+        ValueError: Other than one set of samples per run, or a batch larger than the set.
 
     References:
         li2020, Sim2; the optimiser is ours, as the paper names none.

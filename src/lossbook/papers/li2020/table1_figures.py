@@ -50,8 +50,8 @@ def _log_ticks(ax: Axes, ticks: Sequence[float], axis: str = "x") -> None:
 
 def reading_figure(results: Sequence[Result]) -> Figure:
     """Every run with every weighting, on a logarithmic scale, beside the paper's values."""
-    figure = Figure(figsize=(7.8, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(5.2, 5.8), layout="constrained")
+    axes = figure.subplots(2, 1, sharex=True)
     color = style.loss_style("lr").color
     for ax, simulation in zip(axes, SIMULATIONS, strict=True):
         for position, weighting in enumerate(WEIGHTINGS):
@@ -64,12 +64,13 @@ def reading_figure(results: Sequence[Result]) -> Figure:
             )
         ax.set_xscale("log")
         _log_ticks(ax, (0.5, 1, 10, 50, 100))
-        ax.set(title=f"Simulation {SIMULATIONS[simulation]}", xlabel="left side of Eq. 10")
+        ax.set_title(f"Simulation {SIMULATIONS[simulation]}")
         ax.set_yticks(
             range(len(WEIGHTINGS)),
             [f"{formula(w)}{' as printed' if w.reading == 'printed' else ''}" for w in WEIGHTINGS],
         )
-    axes[0].invert_yaxis()
+        ax.invert_yaxis()
+    axes[1].set_xlabel("left side of Eq. 10")
     figure.legend(
         handles=[
             Line2D([], [], linestyle="none", marker="|", color=color, markersize=9, label="our runs, test"),
@@ -77,15 +78,15 @@ def reading_figure(results: Sequence[Result]) -> Figure:
             Line2D([], [], linestyle="none", marker="D", color=style.INK, markersize=4, label="paper, ± SD"),
         ],
         loc="outside upper center",
-        ncols=3,
+        ncols=2,
     )
     return figure
 
 
 def spread_figure(results: Sequence[Result]) -> Figure:
     """Every run with the corrected weights, divided by the right side of Eq. 10."""
-    figure = Figure(figsize=(7.8, 3.9), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True, sharex=True)
+    figure = Figure(figsize=(5.2, 6.0), layout="constrained")
+    axes = figure.subplots(2, 1, sharex=True)
     color = style.loss_style("lr").color
     for ax, simulation in zip(axes, SIMULATIONS, strict=True):
         ax.axvline(1, color=style.MUTED, linewidth=0.8)
@@ -113,9 +114,10 @@ def spread_figure(results: Sequence[Result]) -> Figure:
                 markersize=4,
                 capsize=2,
             )
-        ax.set(title=f"Simulation {SIMULATIONS[simulation]}", xlabel="left side / right side")
+        ax.set_title(f"Simulation {SIMULATIONS[simulation]}")
         ax.set_yticks(range(len(CORRECTED)), [f"right side {w.right_side:g}" for w in CORRECTED])
-    axes[0].invert_yaxis()
+        ax.invert_yaxis()
+    axes[1].set_xlabel("left side / right side")
     figure.legend(
         handles=[
             Line2D([], [], linestyle="none", marker="o", color=color, alpha=0.6, label="our runs, test"),
@@ -123,7 +125,7 @@ def spread_figure(results: Sequence[Result]) -> Figure:
             Line2D([], [], linestyle="none", marker="D", color=style.INK, markersize=4, label="paper, ± SD"),
         ],
         loc="outside upper center",
-        ncols=3,
+        ncols=2,
     )
     return figure
 
@@ -135,36 +137,36 @@ def approach_figure(paths: Sequence[Path]) -> Figure:
         ("sim2", "constant"): "2: SGD, constant step",
         ("sim2", "falling"): "2: SGD, falling step",
     }
-    figure = Figure(figsize=(7.8, 5.4), layout="constrained")
-    axes = figure.subplots(2, 3, sharey="row", sharex="col")
+    figure = Figure(figsize=(5.4, 7.4), layout="constrained")
+    axes = figure.subplots(3, 2, sharex="row")
     color = style.loss_style("lr").color
-    for column, (key, title) in enumerate(panels.items()):
-        top, bottom = axes[:, column]
+    for row, (key, title) in enumerate(panels.items()):
+        sides, distances = axes[row]
         for path in paths:
             if (path.simulation, path.condition) != key:
                 continue
             right, look = path.weighting.right_side, _DASHES[path.weighting.formula]
             steps = np.asarray(path.steps[1:])  # step 0 has no place on a logarithmic axis
             values = path.training[1:].numpy()
-            top.axhline(right, color=style.MUTED, linewidth=0.8)
-            top.plot(steps, values.mean(1), color=color, linestyle=look)
-            top.fill_between(steps, values.min(1), values.max(1), color=color, alpha=0.18, linewidth=0)
-            bottom.plot(steps, np.abs(values / right - 1).mean(1), color=color, linestyle=look)
+            sides.axhline(right, color=style.MUTED, linewidth=0.8)
+            sides.plot(steps, values.mean(1), color=color, linestyle=look)
+            sides.fill_between(steps, values.min(1), values.max(1), color=color, alpha=0.18, linewidth=0)
+            distances.plot(steps, np.abs(values / right - 1).mean(1), color=color, linestyle=look)
             test = path.testing[1:].numpy()
-            bottom.plot(
+            distances.plot(
                 steps, np.abs(test / right - 1).mean(1), color=style.INK, linestyle=look, linewidth=1.0
             )
-        for ax in (top, bottom):
+        for ax in (sides, distances):
             ax.set_xscale("log")
             ax.set_yscale("log")
             _log_ticks(ax, (1, 10, 100, 1000))
-        top.set_title(title)
-        _log_ticks(top, (0.5, 1, 10), "y")
-        bottom.set_xlabel("steps")
-    axes[1, 0].set_ylim(bottom=1e-8)
-    _log_ticks(axes[1, 0], (1, 1e-2, 1e-4, 1e-6, 1e-8), "y")
-    axes[0, 0].set_ylabel("left side, training")
-    axes[1, 0].set_ylabel("relative distance")
+        sides.set_title(title)
+        sides.set_ylabel("left side, training")
+        _log_ticks(sides, (0.5, 1, 10), "y")
+        distances.set(ylabel="relative distance", ylim=(1e-8, 20))
+        _log_ticks(distances, (1, 1e-2, 1e-4, 1e-6, 1e-8), "y")
+    for ax in axes[-1]:
+        ax.set_xlabel("steps")
     handles = [
         Line2D([], [], color=color, linestyle=_DASHES[w.formula], label=f"right side {w.right_side:g}")
         for w in CORRECTED
@@ -173,14 +175,14 @@ def approach_figure(paths: Sequence[Path]) -> Figure:
         Line2D([], [], color=color, label="thick: training"),
         Line2D([], [], color=style.INK, linewidth=1.0, label="thin: test"),
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=5, columnspacing=1.2)
+    figure.legend(handles=handles, loc="outside upper center", ncols=3, columnspacing=1.2)
     return figure
 
 
 def variants_figure(results: Sequence[Result]) -> Figure:
     """Left side over right side in each condition, on training and on test data."""
-    figure = Figure(figsize=(7.8, 4.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(5.2, 8.4), layout="constrained")
+    axes = figure.subplots(2, 1)
     color = style.loss_style("lr").color
     ticks = ((0.1, 0.2, 0.5, 1, 2), (0.8, 0.9, 1, 1.1, 1.25))
     for ax, simulation, shown in zip(axes, SIMULATIONS, ticks, strict=True):
@@ -209,7 +211,7 @@ def variants_figure(results: Sequence[Result]) -> Figure:
             range(len(CONDITIONS)),
             [words.replace("weight decay ", "decay ") for words in CONDITIONS.values()],
         )
-    axes[0].invert_yaxis()
+        ax.invert_yaxis()
     handles = [
         Line2D(
             [],
@@ -224,14 +226,14 @@ def variants_figure(results: Sequence[Result]) -> Figure:
     handles.append(
         Line2D([], [], linestyle="none", marker="o", color=color, markerfacecolor="none", label="open: test")
     )
-    figure.legend(handles=handles, loc="outside upper center", ncols=4)
+    figure.legend(handles=handles, loc="outside upper center", ncols=2)
     return figure
 
 
 def ten_figure(results: Sequence[TenClasses]) -> Figure:
     """Left side over right side of Eq. 9, class by class, on training and on test data."""
-    figure = Figure(figsize=(7.8, 5.2), layout="constrained")
-    axes = figure.subplots(2, 2, sharey="row").flatten()
+    figure = Figure(figsize=(5.2, 8.8), layout="constrained")
+    axes = figure.subplots(4, 1)
     color = style.loss_style("ce").color
     for ax, r in zip(axes, results, strict=True):
         classes = np.arange(len(r.counts))
@@ -256,13 +258,12 @@ def ten_figure(results: Sequence[TenClasses]) -> Figure:
         ax.set_title(f"{r.weights}, {sum(r.counts):,} samples")
         ax.set_yscale("log")
         ax.set_xticks(classes, [str(count) for count in r.counts])
-    for ax, ticks in ((axes[0], (0.8, 1, 1.25)), (axes[2], (0.5, 1, 2, 4))):
-        _log_ticks(ax, ticks, "y")
-        ax.set_ylabel("left side / right side")
-    for ax in axes:
-        ax.tick_params(axis="x", labelsize=8.5)
-    for ax in axes[2:]:
-        ax.set_xlabel("class, by its training samples")
+    for pair, ticks in ((axes[:2], (0.8, 1, 1.25)), (axes[2:], (0.5, 1, 2, 4))):
+        pair[0].sharey(pair[1])
+        for ax in pair:
+            _log_ticks(ax, ticks, "y")
+    figure.supylabel("left side / right side", fontsize=11)
+    axes[-1].set_xlabel("class, by its training samples")
     figure.legend(
         handles=[
             Line2D([], [], linestyle="none", marker="x", color=style.INK, label="training"),
@@ -287,6 +288,6 @@ def ten_figure(results: Sequence[TenClasses]) -> Figure:
             ),
         ],
         loc="outside upper center",
-        ncols=3,
+        ncols=2,
     )
     return figure

@@ -184,7 +184,7 @@ class SmallAndLarge:
 
 BETA = Claim(
     "beta",
-    "Accuracy is not sensitive to β from 1 to 4, so LGL-INR takes no tuning of it.",
+    "Accuracy is not sensitive to β from 1 to 4, so LGL-INR needs no tuning of it.",
     "Further Analysis; Table 5",
     "Test accuracy at β = 2 and at β = 4 minus that at β = 1, paired by seed. Only runs at the paper's "
     "protocol decide; the paper's are on KMNIST.",

@@ -96,8 +96,8 @@ def generalises() -> Verdict:
             "Typical distance on test data: "
             + "; ".join(f"{n:,} samples, {weights} weights {d:.0%}" for (weights, n), d in apart.items())
             + ".",
-            "On the training data the distance is zero in all of them. The model's size against the number "
-            "of samples decides.",
+            "On the training data the distance is zero in all of them. What decides is the size of the "
+            "model relative to the number of samples.",
         ),
         count=(sum(close), len(close)),
     )
@@ -219,7 +219,9 @@ def multiclass() -> Verdict:
         "holds" if expected and undetermined and free[2] == 1 else "does not hold",
         MATHEMATICS,
         (
-            "Free numbers for 2 to 7 classes: " + ", ".join(str(free[k]) for k in free) + ".",
+            "Mean probabilities that Eq. 9 leaves free, for 2 to 7 classes: "
+            + ", ".join(str(free[k]) for k in free)
+            + ".",
             "The equations number one less than the paper counts, as the probabilities of a softmax sum to "
             "one. That makes the claim stronger. For two classes one number is free, the common mean of "
             "both.",
@@ -276,8 +278,8 @@ def skewness() -> Verdict:
         "not tested",
         "no runs",
         (
-            "It is plausible: the weight moves the boundary, and the share of the majority that lies near "
-            "decides.",
+            "It is plausible: the weight moves the boundary, and what that costs depends on the share of the "
+            "majority that lies near it.",
         ),
     )
 
@@ -305,8 +307,8 @@ def averaging() -> Verdict:
             "With equal weights both losses satisfy the same balance: what class k lacks equals the sum of "
             "what it receives from the others. In fits to four classes the two sides differ by at most "
             f"{apart['softmax']:.0e} (softmax) and {apart['logistic']:.0e} (logistic) of their size.",
-            "The finding is about the explanation. Whether networks trained with the logistic loss confuse "
-            "hard classes more is a question for experiments.",
+            "This finding concerns the explanation alone. Whether networks trained with the logistic loss "
+            "confuse hard classes more is a question for experiments.",
         ),
     )
 
@@ -385,7 +387,7 @@ def limits() -> Verdict:
         "Eq. 11 and the paragraphs below it, up to Experiments",
         "Read off the gradient of the loss on a batch of ten classes. It holds in part if positives and "
         "negatives weigh the same, the weights are 1/(K - 1) for β = 0, and the hardest class has all the "
-        "weight for large β; and holds if large β gives a problem to every pair of classes, as one-vs-one "
+        "weight for large β; and holds if large β gives one problem per pair of classes, as one-vs-one "
         "does.",
         finding,
         MATHEMATICS,
@@ -393,7 +395,7 @@ def limits() -> Verdict:
             f"The positives of a class and all its negatives differ in weight by {sums:.0e}. At β = 0 the "
             f"weights differ from 1/9 by at most {level:.0e}. At β = 200 the class made hard on purpose has "
             f"the weight {hardest:.3f}.",
-            f"One-vs-one would be {pairs} problems, one a pair. Here there are {problems}: each class "
+            f"One-vs-one would be {pairs} problems, one per pair. Here there are {problems}: each class "
             "against its hardest.",
         ),
     )
@@ -416,7 +418,7 @@ def focus() -> Verdict:
         "Abstract; In-negative Class Reweighted LGL; Conclusion",
         "It holds if a class that is hard for another gets a larger weight than the easy ones, and more than "
         "the 1 that it has against a positive sample in the plain logistic loss (classes of equal size). It "
-        "holds in part if the first is so alone.",
+        "holds in part if only the first is true.",
         finding,
         MATHEMATICS,
         (

@@ -180,7 +180,7 @@ def _row(
     loss: str,
     base: str,
 ) -> Row:
-    # The paper has one LGL; ours has two readings of it.
+    # The paper has one LR; ours has two readings of it.
     sides = [
         float(printed[network, dataset, each.removesuffix("_mean")]["accuracy_percent"])
         for each in (loss, base)
@@ -197,12 +197,12 @@ def _betas(read: Reader) -> Group:
     first, *others = printed
     rows = []
     for beta in others:
-        row = Row(f"β = {beta}, Kuzushiji-MNIST", "lgl_inr", printed[beta] - printed[first])
+        row = Row(f"β = {beta}, KMNIST", "lgl_inr", printed[beta] - printed[first])
         left, right = (Select({"beta": each, "detach": False}) for each in (beta, first))
         difference = Contrast("", left, right).measure(found, (PAPER,))
         if difference is not None and difference.profile != PAPER:
             used = difference.records[0].labels["dataset"]
-            row = replace(row, what=f"β = {beta}, {_title(used)}, not Kuzushiji")
+            row = replace(row, what=f"β = {beta}, {_title(used)}, not KMNIST")
         rows.append(_with(replace(row, sides=(_pair(printed[beta], printed[first]), "")), difference))
     return Group("Table 5", f"LGL-INR minus that at β = {first}, points", tuple(rows))
 

@@ -93,12 +93,12 @@ def _yardstick(name: str, d: Difference) -> list[str]:
         return []
     nllr, ce = float(np.mean(ours)), float(np.mean(theirs))
     if nllr > ce:
-        what = "higher: as probabilities its outputs are worse, whatever the accuracy"
+        what = "as probabilities its outputs are worse, whatever the accuracy"
     else:
-        what = "not higher: here its outputs are no worse as probabilities"
+        what = "here its outputs are no worse as probabilities"
     return [
-        f"The test cross-entropy of the networks trained with {name} is {number(nllr, 3)} in the mean over "
-        f"seeds, of those trained with CE {number(ce, 3)}; {what}."
+        f"The test cross-entropy of the networks, in the mean over seeds, is {number(nllr, 3)} with {name} "
+        f"and {number(ce, 3)} with CE: {what}."
     ]
 
 
