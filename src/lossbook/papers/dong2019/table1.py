@@ -128,8 +128,12 @@ def _rates(**changes: Any) -> tuple[Cell, ...]:
 
 
 def _small(**changes: Any) -> tuple[Cell, ...]:
-    variants = (*USUAL_STARTS, *((loss, FREQUENCIES) for loss in LOGISTIC))
-    return tuple(cell(REFERENCE_RECIPE, loss, start=start, **PICTURED, **changes) for loss, start in variants)
+    variants = [*USUAL_STARTS, *((loss, FREQUENCIES) for loss in LOGISTIC)]
+    variants += [(loss, USUAL) for loss in HARD_CE]
+    return tuple(
+        cell(REFERENCE_RECIPE, loss, start=start, options=HARD_CE.get(loss), **PICTURED, **changes)
+        for loss, start in variants
+    )
 
 
 def _paper() -> tuple[Cell, ...]:
