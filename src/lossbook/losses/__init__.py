@@ -12,6 +12,7 @@ from lossbook.errors import UnknownNameError
 from lossbook.losses._common import Weight, class_weight
 from lossbook.losses.centers import MMCLoss, max_mahalanobis_centers, mmc_loss, mmc_scores
 from lossbook.losses.complement import ComplementResult, ComplementStep
+from lossbook.losses.hard_ce import HSCELoss, SelectedCELoss, hs_ce_loss, selected_ce_loss
 from lossbook.losses.logistic import (
     HSLRLoss,
     LGLINRLoss,
@@ -55,6 +56,7 @@ __all__ = [
     "ExpectationLoss",
     "FocalLoss",
     "GCELoss",
+    "HSCELoss",
     "HSLRLoss",
     "LGLINRLoss",
     "LRLoss",
@@ -66,6 +68,7 @@ __all__ = [
     "Phase",
     "Phi",
     "SSLRLoss",
+    "SelectedCELoss",
     "SoftmaxBCELoss",
     "TamedCELoss",
     "available",
@@ -75,6 +78,7 @@ __all__ = [
     "focal_loss",
     "gce_loss",
     "get",
+    "hs_ce_loss",
     "hs_lr_loss",
     "lgl_inr_loss",
     "lr_loss",
@@ -86,6 +90,7 @@ __all__ = [
     "mpce_loss",
     "nllr_loss",
     "phi",
+    "selected_ce_loss",
     "softmax_bce_loss",
     "ss_lr_loss",
     "tamed_ce_loss",
@@ -99,6 +104,7 @@ _MODULES: dict[str, type[nn.Module]] = {
     "el": ExpectationLoss,
     "focal": FocalLoss,
     "gce": GCELoss,
+    "hs_ce": HSCELoss,
     "hs_lr": HSLRLoss,
     "lgl_inr": LGLINRLoss,
     "lr": LRLoss,
@@ -106,6 +112,7 @@ _MODULES: dict[str, type[nn.Module]] = {
     "mmc": MMCLoss,
     "mpce": MPCELoss,
     "nllr": NLLRLoss,
+    "selected_ce": SelectedCELoss,
     "ss_lr": SSLRLoss,
     "tamed_ce": TamedCELoss,
 }
