@@ -158,6 +158,29 @@ def test_a_drawing_without_its_drawer_is_named(root, omniglot):
         datasets.load(omniglot[0], download=False)
 
 
+def test_the_background_characters_of_omniglot_are_split_by_drawer(root):
+    files = {
+        f"images_background/{character}_{drawer:02}.png": drawing(drawer)
+        for character in ("Greek/character01/0001", "Braille/character01/0003")
+        for drawer in (1, 16, 17, 20)
+    }
+    packed = zipped(files)
+    (archive,) = datasets.info("omniglot_background").files
+    archive = dataclasses.replace(archive, md5=hashlib.md5(packed).hexdigest())
+    # The evaluation characters are not asked for.
+    lay(root / "omniglot-py", {archive.name: packed})
+    parts = {"train": 4, "test": 4}
+    info = entry("omniglot_background", files=(archive,), parts=parts, label_count=2, image_shape=(8, 8, 1))
+    data = datasets.load(info, download=False)
+    train, test = data.parts["train"], data.parts["test"]
+    assert train.targets.tolist() == test.targets.tolist() == [0, 0, 1, 1]
+    assert train.groups.tolist() == [1, 16, 1, 16]
+    assert test.groups.tolist() == [17, 20, 17, 20]
+    assert (test.inputs == 0).sum((1, 2, 3)).tolist() == [17, 20, 17, 20]
+    assert data.class_names == ("Braille/character01", "Greek/character01")
+    assert data.notes == info.notes
+
+
 # --- Tiny ImageNet ------------------------------------------------------------------------------------------
 
 

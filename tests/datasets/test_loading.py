@@ -22,6 +22,7 @@ CHECKSUMS = {
     "cifar10": "f6c19c800761",
     "cifar100": "49dda0331afa",
     "omniglot": "f5bb91138288",
+    "omniglot_background": "f6fb7a7d5da5",
     "corel5k": "956baf3a60fb",
     "delicious": "e733c5d52207",
     "bibtex": "4bb4ffa5cfe9",

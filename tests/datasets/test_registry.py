@@ -15,7 +15,8 @@ TORCHVISION = {
 
 
 def test_names():
-    images = ["omniglot", "tiny_imagenet", "cinic10", "imagenet", "market1501", "dukemtmc", "deepfashion"]
+    images = ["omniglot", "omniglot_background", "tiny_imagenet", "cinic10", "imagenet"]
+    images += ["market1501", "dukemtmc", "deepfashion"]
     features = ["corel5k", "delicious", "bibtex"]
     texts = [
         "womens_clothing",
@@ -81,6 +82,12 @@ def test_omniglot_is_where_torchvision_keeps_it():
     info, reference = datasets.info("omniglot"), tv.Omniglot
     assert {file.unpacked.name: file.md5 for file in info.files} == reference.zips_md5
     assert (info.folder, info.mirrors[0]) == (reference.folder, f"{reference.download_url_prefix}/")
+    background = datasets.info("omniglot_background")
+    assert background.files == info.files[:1]
+    assert (background.folder, background.mirrors) == (info.folder, info.mirrors)
+    # All drawings of the background characters, 20 of each, are in one of the two parts.
+    assert background.train_size == 964 * 16
+    assert background.train_size + background.test_size == info.train_size
 
 
 def test_the_archives_of_imagenet_are_those_torchvision_knows():

@@ -353,6 +353,17 @@ def test_the_quality_of_features_is_scikit_learns():
     assert torch.isnan(found["class_distance"][7]).all()
 
 
+def test_the_features_of_five_classes_are_those_of_their_test_examples():
+    y = torch.arange(20).repeat(120)
+    x = y.float().unsqueeze(1) + torch.arange(len(y)).unsqueeze(1) / 4096
+    known = Known(targets={"test": y}, features={"test": x})
+    known.num_classes = 20
+    found = measures.get("class_features")(known)
+    assert found["class_targets"].tolist() == [k for k in (0, 4, 8, 12, 16) for _ in range(100)]
+    assert found["class_features"].dtype == torch.float16
+    assert torch.equal(found["class_features"][:, 0].floor().long(), found["class_targets"])
+
+
 def test_features_are_evenly_spaced_and_not_more_than_two_thousand():
     x = torch.arange(5000.0)[:, None]
     found = measures.get("features")(

@@ -4,7 +4,9 @@ Three are small enough to be decoded once and kept in the plain array layout, st
 
 - *Omniglot*: ``images_background`` and ``images_evaluation``, each ``<alphabet>/characterNN/NNNN_NN.png``,
   the last number being the drawer (1 to 20). Training classes are the 964 background characters, and labels
-  of the evaluation part go on from 964: characters that are not seen in training.
+  of the evaluation part go on from 964: characters that are not seen in training. An entry with a part
+  ``test`` takes the background characters alone and tests on other drawings of the same ones, by drawers
+  17 to 20.
 - *Tiny ImageNet*: ``train/<synset>/images/*.JPEG``, ``val/images`` with ``val/val_annotations.txt``. The
   labels of its test images are not published, so its validation part is the test part.
 - *CINIC-10*: ``train``, ``valid`` and ``test``, each ``<class>/*.png``.
@@ -127,19 +129,33 @@ def _size(path: Path) -> int:
 _Decoded = tuple[dict[str, np.ndarray], tuple[str, ...]]
 
 
+#: Drawers whose drawings are for training, where the same characters are tested on.
+_TRAINING_DRAWERS = range(1, 17)
+
+
 def _omniglot(info: DatasetInfo, folder: Path) -> _Decoded:
+    background, names = _drawings(folder / "images_background", 0)
+    if "test" in info.parts:
+        parts = {
+            "train": [(label, path) for label, path in background if _drawer(path) in _TRAINING_DRAWERS],
+            "test": [(label, path) for label, path in background if _drawer(path) not in _TRAINING_DRAWERS],
+        }
+    else:
+        evaluation, _ = _drawings(folder / "images_evaluation", len(names))
+        parts = {"train": background, "evaluation": evaluation}
     arrays: dict[str, np.ndarray] = {}
-    names: list[str] = []
-    for part, within in (("train", "images_background"), ("evaluation", "images_evaluation")):
-        characters = sorted(path for path in (folder / within).glob("*/character*") if path.is_dir())
-        files = [
-            (len(names) + at, path) for at, one in enumerate(characters) for path in _files(one, "*.png")
-        ]
+    for part, files in parts.items():
         arrays[f"{part}_images"] = _images(info, [path for _, path in files])
         arrays[f"{part}_labels"] = np.array([label for label, _ in files], dtype=np.int64)
         arrays[f"{part}_groups"] = np.array([_drawer(path) for _, path in files], dtype=np.int64)
-        names += [f"{path.parent.name}/{path.name}" for path in characters]
-    return arrays, tuple(names[: info.num_classes])
+    return arrays, names
+
+
+def _drawings(folder: Path, first: int) -> tuple[list[tuple[int, Path]], tuple[str, ...]]:
+    """Labels, counted from ``first``, and files of all drawings in a folder; the names of its characters."""
+    characters = sorted(path for path in folder.glob("*/character*") if path.is_dir())
+    files = [(first + at, path) for at, one in enumerate(characters) for path in _files(one, "*.png")]
+    return files, tuple(f"{path.parent.name}/{path.name}" for path in characters)
 
 
 def _drawer(path: Path) -> int:

@@ -21,6 +21,7 @@ StepMeasure = Callable[[StepSeen], Mapping[str, float | Tensor]]
 _MEASURES = {
     "balance_sigmoid": ("balance", "balance_sigmoid"),
     "balance_softmax": ("balance", "balance_softmax"),
+    "class_features": ("class_features", "class_features"),
     "examples": ("examples", "examples"),
     "feature_quality": ("features", "feature_quality"),
     "features": ("features", "features"),

@@ -1,0 +1,145 @@
+"""What Table 1 and the experiment on numbers of classes run, and that rates follow from records."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lossbook import experiments, paths
+from lossbook.papers.dong2019 import classes, table1
+from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, USUAL
+from lossbook.results import Record, Store
+
+MakeRecord = Callable[..., Record]
+
+
+@pytest.fixture
+def made(make_record: MakeRecord) -> Callable[..., list[Record]]:
+    """A record of every run of a profile, its accuracy a function of its labels."""
+
+    def make(name: str, value: Callable[[dict[str, Any]], float]) -> list[Record]:
+        return [
+            replace(
+                make_record(value(dict(cell.labels))),
+                key=spec.key,
+                experiment=name,
+                profile="rates",
+                labels=dict(cell.labels),
+                config=spec.config,
+                seed=spec.seed,
+            )
+            for cell, spec in experiments.get(name).profile("rates").runs()
+        ]
+
+    return make
+
+
+@pytest.mark.parametrize("name", ["table1", "classes"])
+def test_rates_are_those_that_the_published_records_choose(name: str) -> None:
+    path = paths.data_file("results", "dong2019", name, "rates.jsonl")
+    if not path.is_file():
+        pytest.skip("no records of the rates are published")
+    published = Store(working=path.parent / "none").records(f"dong2019/{name}")
+    records = [r for r in published if r.profile == "rates"]
+    module = table1 if name == "table1" else classes
+    chosen = module.choose(records)
+    assert chosen, "nothing has all of its rates"
+    assert chosen.items() <= module.OWN.items()
+    if name == "classes":
+        assert classes.choose_one(records).items() <= classes.ONE.items()
+
+
+def test_the_rate_with_the_highest_accuracy_is_chosen(made: Callable[..., list[Record]]) -> None:
+    def value(labels: dict[str, Any]) -> float:
+        best = {"ce": 1.0, "lr": 0.3, "hs_lr": 3.0, "ss_lr": 1.0}[labels["loss"]]
+        return 0.9 if labels["lr"] == (1.0 if labels["start"] == FREQUENCIES else best) else 0.8
+
+    records = made("dong2019/table1", value)
+    chosen = table1.choose(records)
+    assert chosen["cifar100", "lr", USUAL] == 0.3
+    assert chosen["cifar100", "lr", FREQUENCIES] == 1.0
+    assert chosen["cifar10", "hs_lr", USUAL] == 3.0
+    assert set(chosen) == set(table1.OWN)
+    # One that has not all of its rates is left out; one that broke down is never chosen.
+    assert ("cifar100", "ce", USUAL) not in table1.choose(records[1:])
+    broken = [replace(r, status="diverged") if r.labels["lr"] == 3.0 else r for r in records]
+    assert table1.choose(broken)["cifar10", "hs_lr", USUAL] == 0.3
+
+
+def test_one_rate_is_the_best_of_ce_over_the_numbers_of_classes(made: Callable[..., list[Record]]) -> None:
+    def value(labels: dict[str, Any]) -> float:
+        if labels["loss"] == "lr":
+            return 1 - labels["lr"] / 2
+        # CE is best at 1.0 for few classes by little, and for many at 0.3 by much.
+        few = labels["classes"] in (5, 50)
+        return {0.1: 0.0, 0.3: 0.80, 1.0: 0.81 if few else 0.5}[labels["lr"]]
+
+    records = made("dong2019/classes", value)
+    assert classes.choose_one(records) == {classes.CIFAR100: 0.3, classes.OMNIGLOT: 0.3}
+    chosen = classes.choose(records)
+    assert chosen[classes.CIFAR100, 5, "ce"] == 1.0
+    assert chosen[classes.OMNIGLOT, 964, "ce"] == 0.3
+    assert chosen[classes.CIFAR100, 100, "lr"] == 0.1
+    assert set(chosen) == set(classes.OWN)
+    assert set(classes.choose_one(records[1:])) == {classes.OMNIGLOT}
+
+
+def test_every_loss_is_run_at_one_rate_and_at_its_own() -> None:
+    cells = experiments.get("dong2019/table1").profile("reference").cells
+    run = [tuple(cell.labels[n] for n in ("dataset", "loss", "start", "lr")) for cell in cells]
+    assert len(set(run)) == len(run)
+    for dataset in ("cifar100", "cifar10"):
+        assert {(dataset, loss, USUAL, table1.ONE_RATE) for loss in LOSSES} <= set(run)
+        assert (dataset, "lr", FREQUENCIES, table1.ONE_RATE) in run
+    assert {(*which, rate) for which, rate in table1.OWN.items()} <= set(run)
+    for cell in cells:
+        by_step = cell.spec.step_measures == ["parts"]
+        assert by_step == (cell.labels["dataset"] == "cifar100")
+        assert (cell.spec.output_bias == FREQUENCIES) == (cell.labels["start"] == FREQUENCIES)
+        assert cell.spec.validation_size is None
+
+
+def test_the_papers_protocol_has_its_settings() -> None:
+    profile = experiments.get("dong2019/table1").profile("paper")
+    assert profile.seeds == 10
+    for cell in profile.cells:
+        spec = cell.spec
+        assert (spec.epochs, spec.model) == (300, "cifar_resnet32")
+        assert spec.optimizer_options == {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+        assert spec.batch_size == (64 if spec.dataset == "tiny_imagenet" else 128)
+    short = experiments.get("dong2019/table1").profile("resnet32").cells
+    assert {cell.spec.schedule["at"] == [5.0, 7.5] for cell in short if cell.spec.schedule} == {True}
+
+
+def test_numbers_of_classes_differ_in_nothing_else() -> None:
+    cells = experiments.get("dong2019/classes").profile("reference").cells
+    at_one = [cell for cell in cells if cell.labels["lr"] == classes.ONE[cell.labels["dataset"]]]
+    for dataset, images in ((classes.CIFAR100, classes.ALL), (classes.OMNIGLOT, classes.EACH)):
+        mine = [c for c in at_one if (c.labels["dataset"], c.labels["images"]) == (dataset, images)]
+        each: dict[int, list[Any]] = {}
+        for cell in mine:
+            if not (dataset == classes.CIFAR100 and images == classes.EACH):
+                each.setdefault(cell.labels["classes"], []).append(cell)
+        assert tuple(sorted(each)) == classes.COUNTS[dataset]
+        for found in each.values():
+            variants = [(c.labels["loss"], c.labels["start"]) for c in found]
+            assert variants == list(classes.VARIANTS)
+    for cell in cells:
+        spec = cell.spec
+        size = spec.train_size or classes.DRAWERS * (spec.classes or 0)
+        steps = -(-size // spec.batch_size) * spec.epochs
+        assert steps == 600 if spec.dataset == "cifar100" else abs(steps - 1446) <= 4
+        assert spec.schedule is not None
+        assert spec.schedule["peak"] == spec.epochs / 6
+    equal = [c for c in cells if c.labels["images"] == classes.EACH and c.spec.dataset == "cifar100"]
+    assert {c.spec.train_size / c.labels["classes"] for c in equal} == {25}
+
+
+def test_held_out_images_are_of_training_and_as_many_as_there_are() -> None:
+    for cell in experiments.get("dong2019/classes").profile("rates").cells:
+        spec = cell.spec
+        have = 500 * spec.classes if spec.dataset == "cifar100" else 16 * spec.classes
+        assert spec.validation_size
+        assert spec.validation_size + (spec.train_size or 0) <= have
+        assert spec.test_size is None
