@@ -276,11 +276,25 @@ FAVOURABLE = Computed("ss-favourable", favourable, (SELECTION,))
 CLAIMS = (M_MATTERS, M_OBJECTS, M_RETRIEVAL, R_ROBUST, FAVOURABLE)
 
 
-def best(evidence: Evidence, profile: str, dataset: str, measure: str) -> Difference | None:
-    """The share of the negative classes with the highest mean, against the paper's; None without runs."""
-    found = [
-        difference
-        for m in SHARES
-        if m != M and (difference := shares(dataset, measure, m, M).at(evidence, profile)) is not None
-    ]
-    return max(found, key=lambda d: d.interval.mean, default=None)
+def number(verdict: Verdict) -> str:
+    """The difference of a claim that is farthest from zero, in words; nothing without runs."""
+    farthest = _farthest(verdict)
+    return f"The largest of {len(verdict.differences)} differences: {farthest}." if farthest else ""
+
+
+def follows(key: str, verdict: Verdict) -> str:
+    """What follows from a finding for someone who sets m or r; may be nothing."""
+    what = {M_MATTERS.key: "m", R_ROBUST.key: "r"}.get(key)
+    if what is None:
+        return ""
+    if verdict.finding == ("does not hold" if what == "m" else "holds in part"):
+        return f"the paper's {what} will do; these runs show nothing to be won by choosing it."
+    if verdict.finding == ("holds in part" if what == "m" else "does not hold"):
+        return f"choose {what} on validation data: the paper's value need not suit yours."
+    return ""
+
+
+def published_count_sentences(evidence: Evidence) -> list[str]:
+    """What the published code's count changes, measure by measure; nothing without runs."""
+    found = (published_count(*each).measure(evidence, DECISIVE) for each in _EVERY)
+    return [f"{d.what}: {d.in_words()}." for d in found if d is not None]

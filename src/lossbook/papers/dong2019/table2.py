@@ -193,6 +193,8 @@ MEASURES = {"rank_1": "rank-1", "map": "mAP"}
 PRINTED = {"rank_1": "rank1_percent", "map": "map_percent"}
 #: The paper's sets of persons.
 PERSONS = {"market1501": "Market-1501", "dukemtmc": "DukeMTMC"}
+#: Where the verdict page lists what has not been run.
+MISSING = "verdict.html#dong2019-missing"
 ONE_SET = "one small network on a short schedule, and characters or objects instead of persons"
 
 
@@ -330,6 +332,40 @@ PLAIN = _claim(
     Within(SIMILAR),
     networks=("resnet50",),
 )
+
+
+def follows(key: str, verdict: Verdict) -> str:
+    """What follows from a finding for someone who retrieves classes that were not trained on; may be nothing."""
+    ahead = sum(d.above for d in verdict.differences)
+    behind = sum(d.below for d in verdict.differences)
+    if key == HARD.key and verdict.finding == "holds in part" and not behind:
+        return "where classes are retrieved that were not trained on, try HS-LR before SS-LR."
+    if key == HARD.key and verdict.finding == "does not hold":
+        return "these runs give no reason to prefer hard selection for retrieval."
+    if key == HARD.key and ahead and behind:
+        return "which selection retrieves better depends on the data: try both."
+    if key == IMPROVE.key and verdict.finding == "does not hold":
+        return "these runs give no reason to replace CE where features are what is wanted."
+    return ""
+
+
+def started_sentences(evidence: Evidence) -> list[str]:
+    """What starting the biases at -log(K - 1) does to the one-vs-rest losses; nothing without runs."""
+    said = []
+    for dataset in SETS:
+        found = [
+            (loss, measure, difference)
+            for loss in LOGISTIC
+            for measure in MEASURES
+            if (difference := started(dataset, loss, measure).measure(evidence, DECISIVE)) is not None
+        ]
+        if found:
+            parts = ", ".join(f"{NAMES[loss]} {MEASURES[m]} {d.short()}" for loss, m, d in found)
+            said.append(
+                f"**Biases started at −log(K − 1)**, minus biases at 0, points on "
+                f"{datasets.info(dataset).title}: {parts}."
+            )
+    return said
 
 
 # --- the tests ----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from lossbook.experiments.grid import Cell
 from lossbook.papers.dong2019.names import BASELINE, LOSSES, NAMES, NETWORK_NAMES, PAPER, TABLE2, USUAL, named
 from lossbook.papers.dong2019.table2 import (
     MEASURES,
+    MISSING,
     NETWORKS,
     ONE_RATE,
     OWN,
@@ -30,10 +32,47 @@ from lossbook.papers.dong2019.table2 import (
 )
 
 
-def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
-    """Rank-1 and mAP at one profile, each cell that has been run, and the differences from CE.
+@dataclass(frozen=True)
+class Row:
+    """A cell that has been run, and CE in its place.
+
+    Attributes:
+        labels: What the cell is.
+        runs: Its runs.
+        base: Those of CE; none for CE itself, or where CE has not been run so.
+    """
+
+    labels: Mapping[str, Any]
+    runs: Runs
+    base: Runs
+
+    @property
+    def name(self) -> str:
+        """The loss, with its start where that is not the usual one."""
+        return named(self.labels["loss"], self.labels["start"])
+
+    def minus_base(self, metric: str) -> stats.PairedDifference | None:
+        """The difference from CE; None where there is none."""
+        return tables.difference(self.runs, self.base, metric)
+
+
+def rows(evidence: Evidence, profile: str) -> list[Row]:
+    """The cells of a profile that have been run, in order.
 
     A loss at the one rate is compared with CE at that rate, one at its own rate with CE at CE's own.
+    """
+    declared = experiments.get(TABLE2).profile(profile).cells
+    found = []
+    for made in declared:
+        mine = evidence.runs(profile, **made.labels)
+        if mine.records:
+            base = _base(made.labels, declared)
+            found.append(Row(made.labels, mine, Runs() if base is None else evidence.runs(profile, **base)))
+    return found
+
+
+def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
+    """Rank-1 and mAP at one profile, each cell that has been run, and the differences from CE.
 
     Args:
         evidence: The records.
@@ -42,36 +81,29 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | ta
     Returns:
         The table and the notes it needs.
     """
-    declared = experiments.get(TABLE2).profile(profile).cells
-    rows, used = [], []
-    pairs: list[tuple[Runs, Runs] | None] = []
-    for made in declared:
-        labels = made.labels
-        mine = evidence.runs(profile, **labels)
-        if not mine.records:
-            continue
-        used.append(mine)
-        base = _base(labels, declared)
-        pairs.append((mine, evidence.runs(profile, **base)) if base is not None else None)
-        rows.append(
-            {
-                "Data": dataset_name(labels["dataset"], mine.records),
-                **({"Network": NETWORK_NAMES[labels["network"]]} if profile == PAPER else {}),
-                "Loss": named(labels["loss"], labels["start"]),
-                "Rate": f"{labels['lr']:g}",
-                "Rank-1, %": tables.mean_cell(mine, "rank_1", percent=True),
-                "mAP, %": tables.mean_cell(mine, "map", percent=True),
-            }
-        )
-    frame = pd.DataFrame(rows)
-    if rows:
+    shown = rows(evidence, profile)
+    frame = pd.DataFrame(
+        {
+            "Data": dataset_name(row.labels["dataset"], row.runs.records),
+            **({"Network": NETWORK_NAMES[row.labels["network"]]} if profile == PAPER else {}),
+            "Loss": row.name,
+            "Rate": f"{row.labels['lr']:g}",
+            "Rank-1, %": tables.mean_cell(row.runs, "rank_1", percent=True),
+            "mAP, %": tables.mean_cell(row.runs, "map", percent=True),
+        }
+        for row in shown
+    )
+    pairs = [(row.runs, row.base) if row.base.records else None for row in shown]
+    if shown:
         for title, metric in (("Rank-1, %", "rank_1"), ("mAP, %", "map")):
             differences, p_values = tables.difference_cells(pairs, metric, percent=True)
             at = list(frame).index(title) + 1
             short = MEASURES[metric]
             frame.insert(at, f"{short} minus CE", pd.Series(differences, dtype=object))
             frame.insert(at + 1, f"p (Holm), {short}", pd.Series(p_values, dtype=object))
-    return frame, [*tables.notes(used, "rank_1"), *not_run(len(declared), len(rows), "verdict.html")]
+    declared = len(experiments.get(TABLE2).profile(profile).cells)
+    notes = tables.notes((row.runs for row in shown), "rank_1")
+    return frame, [*notes, *not_run(declared, len(shown), MISSING)]
 
 
 def _base(labels: Mapping[str, Any], declared: Sequence[Cell]) -> Mapping[str, Any] | None:
@@ -100,22 +132,18 @@ OTHER_WAYS = {
 
 def other_ways(evidence: Evidence, profile: str) -> pd.DataFrame:
     """The same runs by the trapezoids of Market-1501's own code, and by Euclidean distance."""
-    rows = []
-    for made in experiments.get(TABLE2).profile(profile).cells:
-        mine = evidence.runs(profile, **made.labels)
-        if mine.records:
-            rows.append(
-                {
-                    "Data": dataset_name(made.labels["dataset"], mine.records),
-                    "Loss": named(made.labels["loss"], made.labels["start"]),
-                    "Rate": f"{made.labels['lr']:g}",
-                    **{
-                        f"{title}, %": tables.mean_cell(mine, metric, percent=True)
-                        for metric, title in OTHER_WAYS.items()
-                    },
-                }
-            )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        {
+            "Data": dataset_name(row.labels["dataset"], row.runs.records),
+            "Loss": row.name,
+            "Rate": f"{row.labels['lr']:g}",
+            **{
+                f"{title}, %": tables.mean_cell(row.runs, metric, percent=True)
+                for metric, title in OTHER_WAYS.items()
+            },
+        }
+        for row in rows(evidence, profile)
+    )
 
 
 def beside_the_paper(evidence: Evidence, profile: str) -> pd.DataFrame:
