@@ -30,6 +30,7 @@ _MEASURES = {
     "noise_curvature": ("curvature", "noise_curvature"),
     "reliability_sigmoid": ("reliability", "reliability_sigmoid"),
     "reliability_softmax": ("reliability", "reliability_softmax"),
+    "retrieval_both": ("retrieval_both", "retrieval_both"),
     "retrieval_cosine": ("retrieval", "retrieval_cosine"),
     "retrieval_euclidean": ("retrieval", "retrieval_euclidean"),
     "several_labels": ("several_labels", "several_labels"),

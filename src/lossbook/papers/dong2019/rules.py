@@ -1,0 +1,74 @@
+"""Rules for claims of dong2019 that something makes no difference, or does: against a stated margin."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lossbook.evidence.contrasts import Difference
+from lossbook.evidence.rules import Finding
+
+
+@dataclass(frozen=True)
+class Within:
+    """Both sides are alike: every interval lies within a margin.
+
+    Attributes:
+        points: The margin, in points.
+    """
+
+    points: float
+
+    def text(self, total: int) -> str:
+        """The rule in words."""
+        intervals = "the 95% interval lies" if total == 1 else "all 95% intervals lie"
+        one = "it lies" if total == 1 else "one lies"
+        return (
+            f"It holds if {intervals} within ±{self.points:g} points, does not hold if {one} wholly beyond, "
+            "and is not settled otherwise."
+        )
+
+    def judge(self, found: Sequence[Difference], total: int) -> Finding:
+        """The finding."""
+        if any(self.beyond(d) for d in found):
+            return "does not hold"
+        return "holds" if found and len(found) == total and all(map(self.shows, found)) else "not settled"
+
+    def shows(self, difference: Difference) -> bool:
+        """Whether the interval lies within the margin."""
+        margin = self.points / difference.contrast.unit.scale
+        return difference.interval.low >= -margin and difference.interval.high <= margin
+
+    def beyond(self, difference: Difference) -> bool:
+        """Whether the interval lies wholly beyond the margin, on either side."""
+        margin = self.points / difference.contrast.unit.scale
+        return difference.interval.low > margin or difference.interval.high < -margin
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """A setting matters: some interval lies wholly beyond a margin.
+
+    Attributes:
+        points: The margin, in points.
+    """
+
+    points: float
+
+    def text(self, total: int) -> str:  # noqa: ARG002  the same for any number
+        """The rule in words."""
+        return (
+            f"It holds if a 95% interval lies wholly beyond ±{self.points:g} points, does not hold if all "
+            "lie within, and is not settled otherwise."
+        )
+
+    def judge(self, found: Sequence[Difference], total: int) -> Finding:
+        """The finding."""
+        if any(map(self.shows, found)):
+            return "holds"
+        within = Within(self.points)
+        return "does not hold" if len(found) == total and all(map(within.shows, found)) else "not settled"
+
+    def shows(self, difference: Difference) -> bool:
+        """Whether the interval lies wholly beyond the margin."""
+        return Within(self.points).beyond(difference)

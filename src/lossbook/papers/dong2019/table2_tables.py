@@ -1,0 +1,237 @@
+"""The tables of Table 2's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lossbook import datasets, experiments
+from lossbook.evidence import stats, tables
+from lossbook.evidence.grids import NOTHING, not_run
+from lossbook.evidence.select import Evidence, dataset_name
+from lossbook.evidence.tables import Runs
+from lossbook.experiments.grid import Cell
+from lossbook.papers.dong2019.names import BASELINE, LOSSES, NAMES, NETWORK_NAMES, PAPER, TABLE2, USUAL, named
+from lossbook.papers.dong2019.table2 import (
+    MEASURES,
+    MISSING,
+    NETWORKS,
+    ONE_RATE,
+    OWN,
+    PERSONS,
+    RATES,
+    SETS,
+    TESTED,
+    choose,
+    contrast,
+    printed_difference,
+    signed_rank,
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell that has been run, and CE in its place.
+
+    Attributes:
+        labels: What the cell is.
+        runs: Its runs.
+        base: Those of CE; none for CE itself, or where CE has not been run so.
+    """
+
+    labels: Mapping[str, Any]
+    runs: Runs
+    base: Runs
+
+    @property
+    def name(self) -> str:
+        """The loss, with its start where that is not the usual one."""
+        return named(self.labels["loss"], self.labels["start"])
+
+    def minus_base(self, metric: str) -> stats.PairedDifference | None:
+        """The difference from CE; None where there is none."""
+        return tables.difference(self.runs, self.base, metric)
+
+
+def rows(evidence: Evidence, profile: str) -> list[Row]:
+    """The cells of a profile that have been run, in order.
+
+    A loss at the one rate is compared with CE at that rate, one at its own rate with CE at CE's own.
+    """
+    declared = experiments.get(TABLE2).profile(profile).cells
+    found = []
+    for made in declared:
+        mine = evidence.runs(profile, **made.labels)
+        if mine.records:
+            base = _base(made.labels, declared)
+            found.append(Row(made.labels, mine, Runs() if base is None else evidence.runs(profile, **base)))
+    return found
+
+
+def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
+    """Rank-1 and mAP at one profile, each cell that has been run, and the differences from CE.
+
+    Args:
+        evidence: The records.
+        profile: Which of them.
+
+    Returns:
+        The table and the notes it needs.
+    """
+    shown = rows(evidence, profile)
+    frame = pd.DataFrame(
+        {
+            "Data": dataset_name(row.labels["dataset"], row.runs.records),
+            **({"Network": NETWORK_NAMES[row.labels["network"]]} if profile == PAPER else {}),
+            "Loss": row.name,
+            "Rate": f"{row.labels['lr']:g}",
+            "Rank-1, %": tables.mean_cell(row.runs, "rank_1", percent=True),
+            "mAP, %": tables.mean_cell(row.runs, "map", percent=True),
+        }
+        for row in shown
+    )
+    pairs = [(row.runs, row.base) if row.base.records else None for row in shown]
+    if shown:
+        for title, metric in (("Rank-1, %", "rank_1"), ("mAP, %", "map")):
+            differences, p_values = tables.difference_cells(pairs, metric, percent=True)
+            at = list(frame).index(title) + 1
+            short = MEASURES[metric]
+            frame.insert(at, f"{short} minus CE", pd.Series(differences, dtype=object))
+            frame.insert(at + 1, f"p (Holm), {short}", pd.Series(p_values, dtype=object))
+    declared = len(experiments.get(TABLE2).profile(profile).cells)
+    notes = tables.notes((row.runs for row in shown), "rank_1")
+    return frame, [*notes, *not_run(declared, len(shown), MISSING)]
+
+
+def _base(labels: Mapping[str, Any], declared: Sequence[Cell]) -> Mapping[str, Any] | None:
+    """The labels of CE in the place of a loss; its own rate for a loss at its own rate."""
+    if labels["loss"] == BASELINE:
+        return None
+    dataset, loss, start, lr = (labels[name] for name in ("dataset", "loss", "start", "lr"))
+    own = start == USUAL and lr != ONE_RATE and lr == OWN.get((dataset, loss))
+    wanted = {
+        **labels,
+        "loss": BASELINE,
+        "start": USUAL,
+        "lr": OWN[dataset, BASELINE] if own else lr,
+    }
+    return next((made.labels for made in declared if made.labels == wanted), None)
+
+
+#: Other ways to measure the same, by their names in records.
+OTHER_WAYS = {
+    "rank_5": "rank-5",
+    "map_trapezoid": "mAP by trapezoids",
+    "euclidean_rank_1": "rank-1, Euclidean",
+    "euclidean_map": "mAP, Euclidean",
+}
+
+
+def other_ways(evidence: Evidence, profile: str) -> pd.DataFrame:
+    """The same runs by the trapezoids of Market-1501's own code, and by Euclidean distance."""
+    return pd.DataFrame(
+        {
+            "Data": dataset_name(row.labels["dataset"], row.runs.records),
+            "Loss": row.name,
+            "Rate": f"{row.labels['lr']:g}",
+            **{
+                f"{title}, %": tables.mean_cell(row.runs, metric, percent=True)
+                for metric, title in OTHER_WAYS.items()
+            },
+        }
+        for row in rows(evidence, profile)
+    )
+
+
+def beside_the_paper(evidence: Evidence, profile: str) -> pd.DataFrame:
+    """The paper's differences on persons beside ours on what stands in for them: rank-1 / mAP, in points."""
+    rows = []
+    for left, right in (*TESTED, ("hs_lr", "lr"), ("ss_lr", "lr")):
+        row: dict[str, Any] = {"Compared": f"{NAMES[left]} minus {NAMES[right]}"}
+        for network in NETWORKS:
+            for dataset, title in PERSONS.items():
+                both = [printed_difference(network, dataset, left, right, m) for m in MEASURES]
+                row[f"Paper: {title}, {NETWORK_NAMES[network]}"] = _both(
+                    [NOTHING if each is None else tables.signed(each, 1) for each in both]
+                )
+        for dataset in SETS:
+            found = [contrast(dataset, left, right, m).at(evidence, profile) for m in MEASURES]
+            row[f"Ours: {datasets.info(dataset).title}"] = _both(
+                [NOTHING if each is None else each.short() for each in found]
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _both(texts: Sequence[str]) -> str:
+    return NOTHING if set(texts) == {NOTHING} else " / ".join(texts)
+
+
+def rates_table(evidence: Evidence) -> pd.DataFrame:
+    """Accuracy on held-out training examples by data set, loss and rate, of the runs made so far."""
+    records = evidence.by_profile.get("rates", ())
+    best = choose(records)
+    return pd.DataFrame(
+        {
+            "Data": datasets.info(r.labels["dataset"]).title,
+            "Loss": NAMES[r.labels["loss"]],
+            "Rate": f"{r.labels['lr']:g}",
+            "Accuracy on held-out examples, %": tables.Cell(
+                "diverged" if r.status != "finished" else f"{100 * r.metrics['test_accuracy']:.2f}",
+                {},
+                (r.key,),
+            ),
+            "Chosen": "yes" if best.get((r.labels["dataset"], r.labels["loss"])) == r.labels["lr"] else "",
+        }
+        for r in records
+    )
+
+
+def rates_text(evidence: Evidence) -> str:
+    """Which own rates the records have chosen, and for which losses they have not."""
+    best = choose(evidence.by_profile.get("rates", ()))
+    if not best:
+        return "No loss has been run at all of its rates yet, so only the one rate is compared."
+    said = [
+        f"{datasets.info(dataset).title}: "
+        + ", ".join(f"{NAMES[loss]} {best[dataset, loss]:g}" for loss in LOSSES if (dataset, loss) in best)
+        for dataset in SETS
+        if any(which[0] == dataset for which in best)
+    ]
+    ends = [
+        f"{NAMES[loss]} on {datasets.info(dataset).title}"
+        for (dataset, loss), rate in best.items()
+        if rate in (RATES[0], RATES[-1])
+    ]
+    beyond = (
+        f" For {', '.join(ends)} the best rate is at the end of those tried: one beyond may be better."
+        if ends
+        else ""
+    )
+    return f"The rates chosen: {'; '.join(said)}.{beyond}"
+
+
+def tests_table(evidence: Evidence, profile: str) -> pd.DataFrame:
+    """Wilcoxon's test, as in the paper, beside the paired t test with its interval, at the one rate."""
+    found = [
+        difference
+        for dataset in SETS
+        for pair in TESTED
+        for measure in MEASURES
+        if (difference := contrast(dataset, *pair, measure).at(evidence, profile)) is not None
+        and difference.interval.n > 2
+    ]
+    adjusted = stats.holm([d.interval.p for d in found])
+    return pd.DataFrame(
+        {
+            "Compared": d.what,
+            "Difference, points": d.short(),
+            "p, paired t": tables.p_text(d.interval.p),
+            "p (Holm)": tables.p_text(p),
+            "p, Wilcoxon": tables.p_text(signed_rank(d)),
+        }
+        for d, p in zip(found, adjusted, strict=True)
+    )
