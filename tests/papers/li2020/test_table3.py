@@ -216,7 +216,7 @@ def test_fig_1_counts_and_compares_classes() -> None:
     )
     pairs = li2020_confusion.pairs_table(shown)
     assert str(pairs["CE"][0]).startswith("100.0")
-    assert len(fig1_figures.confusion_figure(shown).axes) == 4
+    assert len(fig1_figures.confusion_figure(shown).axes) == 6
     probabilities, _ = li2020_confusion.probability_table(shown)
     assert str(probabilities["Calibration error"][0]).startswith("0.0200")
 
