@@ -420,7 +420,7 @@ ONE_NETWORK = Tendency(
 
 ONE_VS_REST = Claim(
     "one-vs-rest",
-    "One logistic loss per class sees more negatives than positives, and this imbalance can degrade it.",
+    "LR, one logistic loss per class, sees more negatives than positives, and this imbalance can degrade it.",
     "Introduction; LGL-INR",
     "A logistic loss whose positives weigh as much as all negatives, and whose negatives weigh alike "
     f"(LGL-INR with β = 0), minus LR, at equal steps (learning rate times gradient scale {EQUAL_STEP:g}), "
