@@ -217,8 +217,8 @@ class NoGain:
         compared = "the comparison" if total == 1 else f"{every(total)} comparisons"
         return (
             "A gain is excluded if the 95% interval ends below what the test set resolves, and shown if it "
-            f"lies above zero and is not excluded. It holds if a gain is excluded in {compared}, holds in part "
-            "if in some, does not hold if one is shown in every comparison made, and is not settled if an "
+            f"lies above zero and is not excluded. It holds if a gain is excluded in {compared}, holds in "
+            "part if in some, does not hold if one is shown in every comparison made, and is not settled if an "
             "interval allows both."
         )
 
