@@ -218,8 +218,8 @@ class NoGain:
         return (
             "A gain is excluded if the 95% interval ends below what the test set resolves, and shown if it "
             f"lies above zero and is not excluded. It holds if a gain is excluded in {compared}, holds in "
-            "part if in some, does not hold if one is shown in every comparison made, and is not settled if an "
-            "interval allows both."
+            "part if in some, does not hold if one is shown in every comparison made, and is not settled if "
+            "an interval allows both."
         )
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:
