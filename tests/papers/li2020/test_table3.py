@@ -225,7 +225,7 @@ def test_fig_1_counts_and_compares_classes() -> None:
 
 
 def test_gradients_before_the_first_step() -> None:
-    frame = scale.gradient_table(seeds=2, batch=100)
+    frame, _ = scale.gradient_table(seeds=2, batch=100)
     for when, exact in (("start", [1, 25 / 9, 50 / 9]), ("frequencies", [1, 1, 50 / 9])):
         assert column(frame, f"Formula, {when}") == [f"{value:.2f}" for value in exact]
         assert [float(value) for value in frame[f"Logits, {when}"]] == pytest.approx(exact, rel=0.05)
