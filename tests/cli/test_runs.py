@@ -191,7 +191,7 @@ def test_a_summary_says_what_was_run(lossbook, tmp_path):
         (["results", "attest", "--budget", "0"], "positive number of minutes"),
         (["results", "merge", "--profile", "smok"], "did you mean 'smoke'"),
         (["run", "toy/table1", "--profile", "smoke", "--device", "cuda:²"], "unknown device 'cuda:²'"),
-        (["run", "toy/table1", "--profile", "smoke", "--force"], "its key is needed (--key)"),
+        (["run", "toy/table1", "--profile", "smoke", "--force"], "name it with --key"),
         (["run", "toy/table1", "--profile", "smoke", "--key", "xyz"], "none of the 2 runs of toy/table1"),
         (["run", "toy/table1", "--profile", "smoke", "--where", "loss=nlr"], "did you mean 'nllr'"),
         (["run", "toy/table1", "--profile", "smoke", "--where", "los=nllr"], "did you mean 'loss'"),

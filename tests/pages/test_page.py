@@ -170,6 +170,16 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
     assert "<strong>Clipped:</strong> More." in details, "the other sentences are folded, with the rule"
     assert "<em>Rule:</em> A rule." in details
     assert "LGL-INR minus CE &lt; 0.</p>" in html[: html.index("<details")]
+    assert "LGL-INR minus CE" not in details, "what the box says is not said again in its fold"
+    assert "<em>Tested on:</em> runs." in html[: html.index("<details")]
+
+
+def test_a_box_can_leave_its_evidence_to_another(shown: list[str]) -> None:
+    verdict = Verdict("It is better.", "Table 3", "A rule.", "holds", "runs", ("More.",))
+    Page("yao2018/verdict").finding(verdict, evidence="#claim")
+    (html,) = shown
+    assert '<a href="#claim">Evidence and rule</a>' in html
+    assert "<details" not in html
 
 
 def test_the_command_names_what_was_changed() -> None:

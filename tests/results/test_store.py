@@ -218,7 +218,7 @@ def test_a_file_that_cannot_be_set_right_stays_as_it_was(folder, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(paths, "atomic_write", failing)
-    with pytest.raises(LossbookError, match=r"cannot set .*quick\.jsonl right: No space left"):
+    with pytest.raises(LossbookError, match=r"cannot repair .*quick\.jsonl: No space left"):
         folder.fix()
     assert path.read_bytes() == before
 

@@ -21,9 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m lossbook.build", description="Steps of building the book.")
     known = parser.add_subparsers(dest="step", required=True)
     for step, text in {
-        "all": "build the whole book, or what is not up to date of it",
-        "shard": "train what a part of an experiment misses",
-        "experiment": "train what an experiment misses",
+        "all": "build the whole book, or the parts of it that are out of date",
+        "shard": "train the missing runs of a part of an experiment",
+        "experiment": "train the missing runs of an experiment",
         "replay": "train one recorded run again, and compare",
         "notebook": "execute one notebook of the book",
         "book": "build the pages from executed notebooks",

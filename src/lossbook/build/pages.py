@@ -43,7 +43,7 @@ def build_pages(profile: str) -> None:
     if status.returncode:
         shutil.rmtree(work, ignore_errors=True)  # Sphinx repeats no warning about a page it has read.
         complaints = _complaints(log, folder)
-        raise LossbookError(f"Jupyter Book stopped at warnings or errors:\n{complaints}\nAll it said: {log}")
+        raise LossbookError(f"Jupyter Book stopped at warnings or errors:\n{complaints}\nFull output: {log}")
     _publish(profile, work / "_build" / "html")
 
 

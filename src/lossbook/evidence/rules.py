@@ -214,12 +214,12 @@ class NoGain:
 
     def text(self, total: int) -> str:
         """The rule in words."""
-        every = "the comparison" if total == 1 else f"all {in_words(total)} comparisons"
+        compared = "the comparison" if total == 1 else f"{every(total)} comparisons"
         return (
             "A gain is excluded if the 95% interval ends below what the test set resolves, and shown if it "
-            f"lies above zero and is not excluded. It holds if a gain is excluded in {every}, holds in part "
-            "in some, does not hold if one is shown in every comparison made, and is not settled if an "
-            "interval allows both."
+            f"lies above zero and is not excluded. It holds if a gain is excluded in {compared}, holds in "
+            "part if in some, does not hold if one is shown in every comparison made, and is not settled if "
+            "an interval allows both."
         )
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:

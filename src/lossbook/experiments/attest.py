@@ -58,7 +58,7 @@ class _Task:
             spec = RunSpec(**record.config, seed=record.seed)
             plan = plan_run(spec)
         except (TypeError, ValueError) as error:
-            raise LossbookError(f"its settings are none of today's: {error}") from error
+            raise LossbookError(f"its settings are no longer valid: {error}") from error
         if spec.key != record.key:
             raise LossbookError(f"a run with its settings has the key {spec.key} today")
         code, cell = code_hash(modules(plan)), Cell(record.labels, spec)

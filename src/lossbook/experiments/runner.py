@@ -239,7 +239,7 @@ def run_experiment(
         KeyboardInterrupt: Ctrl-C; a note of it says what is kept.
     """
     if force and key is None:
-        raise LossbookError("a run is trained again by force only alone, so its key is needed (--key)")
+        raise LossbookError("--force trains a single run again; name it with --key")
     deadline = deadline_after(budget_minutes)
     on = device_named(device)
     chosen = experiment.profile(profile)
@@ -433,7 +433,7 @@ def claimed(run: Run) -> Iterator[bool]:
         pass
     except OSError as error:
         raise LossbookError(
-            f"cannot write to {path.parent}, where runs in hand are kept: {error.strerror}. Make room, or "
+            f"cannot write to {path.parent}, where unfinished runs are kept: {error.strerror}. Make room, or "
             "set LOSSBOOK_BUILD to a folder that can be written."
         ) from error
     try:

@@ -16,6 +16,6 @@ def overview(page: Page, verdicts: Mapping[str, Verdict], anchor: str, headlines
         headlines: Keys of the claims to open with.
     """
     for key in headlines:
-        page.finding(verdicts[key])
+        page.finding(verdicts[key], evidence=f"#{anchor}{key}")
     page.text(f"**{tally(verdicts.values())}**")
     page.table(summary(verdicts, anchor), "claims", caption="The paper's claims and what we find")

@@ -191,10 +191,11 @@ class Page:
         condition: str = "",
         follows: str = "",
         heading: str = "",
+        evidence: str = "",
     ) -> None:
         """Show the box that opens a page: what is claimed, what was found and on what, and what to do.
 
-        The evidence and the rule by which the finding follows are folded behind it.
+        The evidence and the rule by which the finding follows are folded behind it, or linked.
 
         Args:
             verdict: The claim and its finding.
@@ -202,6 +203,7 @@ class Page:
             condition: What the finding depends on.
             follows: What follows for a reader who chooses a loss.
             heading: In front of the claim, such as its number.
+            evidence: Link to the box that has the evidence, where this is not it.
         """
         parts = [
             f'<p class="lossbook-claim">{escape(heading + verdict.title)}</p>',
@@ -214,7 +216,10 @@ class Page:
                 parts.append(f"<p><em>{title}:</em> {escape(text)}</p>")
         if doubt := trust_text(verdict.records):
             parts.append(f"<p>{escape(doubt)}</p>")
-        parts.append(_how(verdict, number or verdict.number))
+        if evidence:
+            parts.append(f'<p><a href="{escape(evidence)}">Evidence and rule</a></p>')
+        else:
+            parts.append(_how(verdict, number or verdict.number))
         kind = verdict.finding.replace(" ", "-")
         _show(
             f'<section class="lossbook-finding lossbook-{kind}" aria-label="Finding">'

@@ -215,7 +215,7 @@ class Store:
                         if path.exists():
                             done += self._fix(path, origin)
                 except OSError as error:
-                    raise LossbookError(f"cannot set {path} right: {error.strerror}") from error
+                    raise LossbookError(f"cannot repair {path}: {error.strerror}") from error
         return done
 
     def _fix(self, path: Path, origin: str) -> "list[tuple[Problem, str]]":

@@ -216,7 +216,7 @@ def test_fig_1_counts_and_compares_classes() -> None:
     )
     pairs = li2020_confusion.pairs_table(shown)
     assert str(pairs["CE"][0]).startswith("100.0")
-    assert len(fig1_figures.confusion_figure(shown).axes) == 4
+    assert len(fig1_figures.confusion_figure(shown).axes) == 6
     probabilities, _ = li2020_confusion.probability_table(shown)
     assert str(probabilities["Calibration error"][0]).startswith("0.0200")
 
@@ -225,7 +225,7 @@ def test_fig_1_counts_and_compares_classes() -> None:
 
 
 def test_gradients_before_the_first_step() -> None:
-    frame = scale.gradient_table(seeds=2, batch=100)
+    frame, _ = scale.gradient_table(seeds=2, batch=100)
     for when, exact in (("start", [1, 25 / 9, 50 / 9]), ("frequencies", [1, 1, 50 / 9])):
         assert column(frame, f"Formula, {when}") == [f"{value:.2f}" for value in exact]
         assert [float(value) for value in frame[f"Logits, {when}"]] == pytest.approx(exact, rel=0.05)

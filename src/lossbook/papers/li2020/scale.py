@@ -127,8 +127,10 @@ AT_ZERO = {"sml": 1.0, "lgl": 25 / 9, "lgl_inr": 50 / 9}
 BIASES = {"sml": 0.0, "lgl": -math.log(9), "lgl_inr": 0.0}
 
 
-def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 640) -> pd.DataFrame:
-    """Return how long the gradient of each loss is early in training, over that of CE.
+def gradient_table(
+    dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 640
+) -> tuple[pd.DataFrame, list[str]]:
+    """Return how long the gradient of each loss is early in training, over that of CE; and on which images.
 
     Before the first step, and with output biases that give every image the frequencies of the classes; each
     by the formula, and for CNN2C with fresh weights on real images, with respect to the logits and to the
@@ -139,7 +141,8 @@ def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 
         seeds: How many networks to average over.
         batch: How many images.
     """
-    data = datasets.load(dataset if datasets.present(dataset) else "digits")
+    used = dataset if datasets.present(dataset) else "digits"
+    data = datasets.load(used)
     train = data.parts["train"]
     rows = torch.arange(batch) * len(train.targets) // batch
     assert isinstance(train.inputs, torch.Tensor)
@@ -164,7 +167,10 @@ def gradient_table(dataset: str = "fashion_mnist", seeds: int = 5, batch: int = 
         frame[f"Formula, {when}"] = [f"{exact[loss]:.2f}" for loss in LOSSES]
         frame[f"Logits, {when}"] = [f"{ratios[loss][0]:.2f}" for loss in LOSSES]
         frame[f"Weights, {when}"] = [f"{ratios[loss][1]:.2f}" for loss in LOSSES]
-    return frame
+    stands_in = (
+        "" if used == dataset else f", as {dataset_name(dataset)} is not on the machine that made this page"
+    )
+    return frame, [f"Images: {dataset_name(used)}{stands_in}."]
 
 
 def _gradient_norms(
@@ -420,7 +426,7 @@ ONE_NETWORK = Tendency(
 
 ONE_VS_REST = Claim(
     "one-vs-rest",
-    "One logistic loss per class sees more negatives than positives, and this imbalance can degrade it.",
+    "LR, one logistic loss per class, sees more negatives than positives, and this imbalance can degrade it.",
     "Introduction; LGL-INR",
     "A logistic loss whose positives weigh as much as all negatives, and whose negatives weigh alike "
     f"(LGL-INR with β = 0), minus LR, at equal steps (learning rate times gradient scale {EQUAL_STEP:g}), "

@@ -187,7 +187,8 @@ def variants_figure(results: Sequence[Result]) -> Figure:
     ticks = ((0.1, 0.2, 0.5, 1, 2), (0.8, 0.9, 1, 1.1, 1.25))
     for ax, simulation, shown in zip(axes, SIMULATIONS, ticks, strict=True):
         ax.axvline(1, color=style.MUTED, linewidth=0.8)
-        for position, condition in enumerate(CONDITIONS):
+        made = [c for c in CONDITIONS if any((r.simulation, r.condition) == (simulation, c) for r in results)]
+        for position, condition in enumerate(made):
             for shift, weighting in zip((-0.24, 0.0, 0.24), CORRECTED, strict=True):
                 for r in results:
                     if (r.simulation, r.condition, r.weighting) != (simulation, condition, weighting):
@@ -208,8 +209,8 @@ def variants_figure(results: Sequence[Result]) -> Figure:
         _log_ticks(ax, shown)
         ax.set(title=f"Simulation {SIMULATIONS[simulation]}", xlabel="left side / right side")
         ax.set_yticks(
-            range(len(CONDITIONS)),
-            [words.replace("weight decay ", "decay ") for words in CONDITIONS.values()],
+            range(len(made)),
+            [CONDITIONS[condition].replace("weight decay ", "decay ") for condition in made],
         )
         ax.invert_yaxis()
     handles = [

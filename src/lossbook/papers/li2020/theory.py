@@ -296,8 +296,7 @@ def averaging() -> Verdict:
     apart["logistic"] = _one_vs_rest(s, samples.target)
     same = all(distance < EQUAL for distance in apart.values())
     return Verdict(
-        "The logistic loss averages over the negative classes and so neglects hard ones; the softmax loss "
-        "does not suffer from this.",
+        "LR averages over the negative classes and so neglects hard ones; CE does not suffer from this.",
         "Introduction; Multi-modality Neglect Problem; Predictive Results; Conclusion",
         "The paper derives the averaging from Eq. 10. As an explanation of a difference it does not hold if "
         "networks fitted with either loss satisfy the same equations, class by class.",
@@ -307,8 +306,8 @@ def averaging() -> Verdict:
             "With equal weights both losses satisfy the same balance: what class k lacks equals the sum of "
             "what it receives from the others. In fits to four classes the two sides differ by at most "
             f"{apart['softmax']:.0e} (softmax) and {apart['logistic']:.0e} (logistic) of their size.",
-            "This finding concerns the explanation alone. Whether networks trained with the logistic loss "
-            "confuse hard classes more is a question for experiments.",
+            "This finding concerns the explanation alone. Whether networks trained with LR confuse "
+            "hard classes more is a question for experiments.",
         ),
     )
 
@@ -417,7 +416,7 @@ def focus() -> Verdict:
         "LGL-INR makes the training focus more on hard classes.",
         "Abstract; In-negative Class Reweighted LGL; Conclusion",
         "It holds if a class that is hard for another gets a larger weight than the easy ones, and more than "
-        "the 1 that it has against a positive sample in the plain logistic loss (classes of equal size). It "
+        "the 1 that it has against a positive sample in LR (classes of equal size). It "
         "holds in part if only the first is true.",
         finding,
         MATHEMATICS,
@@ -425,9 +424,9 @@ def focus() -> Verdict:
             "The class made hard on purpose has the weight "
             + ", ".join(f"{weight:.3f} at β = {beta:g}" for beta, weight in hard.items())
             + ". So it counts more than other negatives.",
-            "Against a positive sample every negative counts less than in the plain loss, the hard ones "
+            "Against a positive sample every negative counts less than in LR, the hard ones "
             "included. In size it may count more: with ten classes of equal size LGL-INR gives a positive "
-            f"sample 10 and a hard negative one {10 * hard[1.0]:.2f} at β = 1, where the plain loss gives 1 "
+            f"sample 10 and a hard negative one {10 * hard[1.0]:.2f} at β = 1, where LR gives 1 "
             "to each. But a common factor is a matter of the learning rate.",
             "The paper's Table 5 fits a weak effect: β = 1, 2 and 4 lie within "
             f"{max(images) - min(images)} images of 10,000.",
@@ -438,8 +437,7 @@ def focus() -> Verdict:
 def manifold() -> Verdict:
     """The remark that one-vs-rest losses capture the structure of the data better."""
     return Verdict(
-        "As it learns each class by itself, the logistic loss may capture the structure within classes "
-        "better than the softmax loss.",
+        "As it learns each class by itself, LR may capture the structure within classes better than CE.",
         "Introduction; In-negative Class Reweighted LGL",
         "The paper takes this from other works and does not test it; nor does this project.",
         "not tested",
