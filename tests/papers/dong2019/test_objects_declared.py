@@ -5,11 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from lossbook import experiments, paths
+from lossbook.datasets.data import Dataset, Part
 from lossbook.papers.dong2019 import classes, table1
 from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, USUAL
 from lossbook.results import Record, Store
+from lossbook.training import select
 
 MakeRecord = Callable[..., Record]
 
@@ -45,9 +48,9 @@ def test_rates_are_those_that_the_published_records_choose(name: str) -> None:
     module = table1 if name == "table1" else classes
     chosen = module.choose(records)
     assert chosen, "nothing has all of its rates"
-    assert chosen.items() <= module.OWN.items()
+    assert chosen.items() <= (table1.OWN_RATE if name == "table1" else classes.OWN_RATE).items()
     if name == "classes":
-        assert classes.choose_one(records).items() <= classes.ONE.items()
+        assert classes.choose_one(records).items() <= classes.ONE_RATE.items()
 
 
 def test_the_rate_with_the_highest_accuracy_is_chosen(made: Callable[..., list[Record]]) -> None:
@@ -60,7 +63,7 @@ def test_the_rate_with_the_highest_accuracy_is_chosen(made: Callable[..., list[R
     assert chosen["cifar100", "lr", USUAL] == 0.3
     assert chosen["cifar100", "lr", FREQUENCIES] == 1.0
     assert chosen["cifar10", "hs_lr", USUAL] == 3.0
-    assert set(chosen) == set(table1.OWN)
+    assert set(chosen) == set(table1.OWN_RATE)
     # One that has not all of its rates is left out; one that broke down is never chosen.
     assert ("cifar100", "ce", USUAL) not in table1.choose(records[1:])
     broken = [replace(r, status="diverged") if r.labels["lr"] == 3.0 else r for r in records]
@@ -81,7 +84,7 @@ def test_one_rate_is_the_best_of_ce_over_the_numbers_of_classes(made: Callable[.
     assert chosen[classes.CIFAR100, 5, "ce"] == 1.0
     assert chosen[classes.OMNIGLOT, 964, "ce"] == 0.3
     assert chosen[classes.CIFAR100, 100, "lr"] == 0.1
-    assert set(chosen) == set(classes.OWN)
+    assert set(chosen) == set(classes.OWN_RATE)
     assert set(classes.choose_one(records[1:])) == {classes.OMNIGLOT}
 
 
@@ -92,7 +95,7 @@ def test_every_loss_is_run_at_one_rate_and_at_its_own() -> None:
     for dataset in ("cifar100", "cifar10"):
         assert {(dataset, loss, USUAL, table1.ONE_RATE) for loss in LOSSES} <= set(run)
         assert (dataset, "lr", FREQUENCIES, table1.ONE_RATE) in run
-    assert {(*which, rate) for which, rate in table1.OWN.items()} <= set(run)
+    assert {(*which, rate) for which, rate in table1.OWN_RATE.items()} <= set(run)
     for cell in cells:
         by_step = cell.spec.step_measures == ["parts"]
         hard = cell.labels["loss"] in table1.HARD_CE
@@ -115,7 +118,7 @@ def test_the_papers_protocol_has_its_settings() -> None:
 
 def test_numbers_of_classes_differ_in_nothing_else() -> None:
     cells = experiments.get("dong2019/classes").profile("reference").cells
-    at_one = [cell for cell in cells if cell.labels["lr"] == classes.ONE[cell.labels["dataset"]]]
+    at_one = [cell for cell in cells if cell.labels["lr"] == classes.ONE_RATE[cell.labels["dataset"]]]
     for dataset, images in ((classes.CIFAR100, classes.ALL), (classes.OMNIGLOT, classes.EACH)):
         mine = [c for c in at_one if (c.labels["dataset"], c.labels["images"]) == (dataset, images)]
         each: dict[int, list[Any]] = {}
@@ -134,7 +137,31 @@ def test_numbers_of_classes_differ_in_nothing_else() -> None:
         assert spec.schedule is not None
         assert spec.schedule["peak"] == spec.epochs / 6
     equal = [c for c in cells if c.labels["images"] == classes.EACH and c.spec.dataset == "cifar100"]
-    assert {c.spec.train_size / c.labels["classes"] for c in equal} == {25}
+    assert {(c.spec.train_size + 1) / c.labels["classes"] for c in equal} == {25}
+
+
+@pytest.mark.parametrize("name", ["table1", "classes"])
+def test_all_classes_are_trained_on_and_held_out_where_a_copy_has_one_after_another(name: str) -> None:
+    inputs = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
+
+    def part(each: int) -> Part:
+        return Part(inputs.expand(100 * each, 1, 1, 1), torch.arange(100).repeat(each))
+
+    data = Dataset("cifar100", "images", {"train": part(500), "test": part(100)}, 100, (), "")
+    seen = set()
+    for profile in ("reference", "rates", "quick"):
+        for cell in experiments.get(f"dong2019/{name}").profile(profile).cells:
+            kind = (cell.spec.classes, cell.spec.train_size, cell.spec.validation_size, cell.spec.test_size)
+            if cell.spec.dataset != "cifar100" or kind in seen:
+                continue
+            seen.add(kind)
+            chosen = select(data, cell.spec)
+            for which in ("train", "test"):
+                targets = chosen.parts[which].targets
+                counts = torch.bincount(targets, minlength=chosen.num_classes)
+                # Nearly equally many of each.
+                assert counts.min() >= 0.7 * len(targets) / chosen.num_classes - 1, (profile, kind, which)
+    assert seen
 
 
 def test_held_out_images_are_of_training_and_as_many_as_there_are() -> None:
