@@ -11,7 +11,6 @@ from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
 from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
 from lossbook.models.reference import reference_large, reference_small
 from lossbook.models.small import mean_embedding, mlp
-from lossbook.models.torchvision_nets import mobilenet, resnet50
 
 __all__ = [
     "build",
@@ -22,7 +21,6 @@ __all__ = [
     "keras_mnist_cnn",
     "mean_embedding",
     "mlp",
-    "mobilenet",
     "mobilenet_v2",
     "names",
     "reference_large",
@@ -30,7 +28,6 @@ __all__ = [
     "resnet18",
     "resnet20",
     "resnet32",
-    "resnet50",
     "takes",
 ]
 
@@ -45,10 +42,8 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "li2020_resnet18": resnet18,
     "mean_embedding": mean_embedding,
     "mlp": mlp,
-    "mobilenet": mobilenet,
     "reference_large": reference_large,
     "reference_small": reference_small,
-    "resnet50": resnet50,
 }
 _TAKES = {"mean_embedding": "texts", "mlp": "features"}
 
