@@ -1,4 +1,4 @@
 """dong2019: deep logistic regression, and its losses against the distraction by negative classes."""
 
 #: The items that train networks; each module has an ``EXPERIMENT``.
-EXPERIMENTS: tuple[str, ...] = ()
+EXPERIMENTS: tuple[str, ...] = ("table3",)
