@@ -162,7 +162,8 @@ def asymmetric_loss(
         Classification, ICCV 2021. The defaults are those of the authors' code.
     """
     rule = Asymmetric(gamma_neg=gamma_neg, gamma_pos=gamma_pos, clip=clip)
-    if isinstance(target, Tensor) and target.is_floating_point() and target.shape == input.shape:
+    tensors = isinstance(input, Tensor) and isinstance(target, Tensor)
+    if tensors and target.is_floating_point() and target.shape == input.shape:
         target = _hard(target) if target.ndim > 1 else _hard(target.unsqueeze(0)).squeeze(0)
     return _loss(rule, input, target, weight, ignore_index, reduction)
 
