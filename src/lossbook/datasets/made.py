@@ -29,9 +29,9 @@ def read(info: DatasetInfo) -> Dataset:
     for name, known in info.contents.items():
         if checksums[name] != known[0].sha256:
             raise DataDamagedError(
-                f"this version of scikit-learn draws other {info.name} than this package was made with: {name} "
-                f"has content sha256 {checksums[name]}, but {known[0].sha256} was expected. Install the version "
-                "of requirements.lock."
+                f"this version of scikit-learn draws other {info.name} than this package was made with: "
+                f"{name} has content sha256 {checksums[name]}, but {known[0].sha256} was expected. Install "
+                "the version of requirements.lock."
             )
     inputs, targets = torch.from_numpy(values["x"]), torch.from_numpy(values["y"].astype(bool))
     size = info.train_size

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lossbook import datasets, experiments
 from lossbook.evidence import stats, tables
-from lossbook.evidence.claims import Claim, protocol
+from lossbook.evidence.claims import NO_RUNS, Claim, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.rules import Above, AtMostInPart, Finding
 from lossbook.evidence.select import Evidence
@@ -59,6 +59,28 @@ RATE: Mapping[str, Mapping[str, float]] = {
 }
 #: Epochs on each set; Delicious has nearly three times the examples of the others.
 EPOCHS = {"corel5k": 12, "bibtex": 12, "delicious": 6}
+
+#: Of the training parts, counted once; a test counts again.
+FACTS: Mapping[str, Mapping[str, Any]] = {
+    "corel5k": {
+        "Features": 499,
+        "Labels per example": 3.52,
+        "Most labels": 5,
+        "Examples of the median class": 13,
+    },
+    "bibtex": {
+        "Features": 1836,
+        "Labels per example": 2.38,
+        "Most labels": 28,
+        "Examples of the median class": 54,
+    },
+    "delicious": {
+        "Features": 500,
+        "Labels per example": 19.05,
+        "Most labels": 25,
+        "Examples of the median class": 85,
+    },
+}
 
 #: The measures of the paper: metric of a record -> name. The first chooses the learning rates.
 MEASURES = {
@@ -108,6 +130,11 @@ def variants(dataset: str) -> list[tuple[str, str, float]]:
     return list(dict.fromkeys(every))
 
 
+def title(dataset: str) -> str:
+    """The printed name of a data set."""
+    return datasets.info(dataset).title
+
+
 def rate(dataset: str, loss: str, policy: str) -> float:
     """The learning rate of a loss: that of LR for all losses, or each one's own."""
     return RATE[dataset][BASELINE if policy == ONE else loss]
@@ -129,8 +156,8 @@ EXPERIMENT = Experiment(
         ),
         Profile(
             REFERENCE,
-            "one hidden layer on Corel5k, Bibtex and Delicious, published parts, at LR's learning rate and at "
-            "each loss's own",
+            "one hidden layer on Corel5k, Bibtex and Delicious, published parts; at LR's learning rate "
+            "and at each loss's own",
             tuple(
                 _cell(RECIPE, loss, start=start, lr=lr, dataset=name, epochs=EPOCHS[name])
                 for name in DATASETS
@@ -223,7 +250,7 @@ def _select(dataset: str, loss: str, policy: str, measure: str, start: str = USU
 def contrast(dataset: str, loss: str, other: str, policy: str, measure: str, start: str = USUAL) -> Contrast:
     """One loss minus another on a set, at LR's rate or at each one's own."""
     return Contrast(
-        f"{named(loss, start)} minus {NAMES[other]}, {MEASURES[measure]}, {datasets.info(dataset).title}",
+        f"{named(loss, start)} minus {NAMES[other]}, {MEASURES[measure]}, {title(dataset)}",
         _select(dataset, loss, policy, measure, start),
         _select(dataset, other, policy, measure),
         resolved=False,
@@ -234,7 +261,7 @@ def _photographs(loss: str, other: str) -> Contrasts:
     """The same on DeepFashion, where it has been run."""
     each = [
         Contrast(
-            f"{NAMES[loss]} minus {NAMES[other]}, {MEASURES[measure]}, {NETWORK_NAMES[network]} on DeepFashion",
+            f"{NAMES[loss]} minus {NAMES[other]}, {MEASURES[measure]}, DeepFashion, {NETWORK_NAMES[network]}",
             Select({"dataset": "deepfashion", "network": network, "loss": loss}, measure),
             Select({"dataset": "deepfashion", "network": network, "loss": other}, measure),
             resolved=False,
@@ -267,6 +294,7 @@ def _readings(pairs: Sequence[tuple[str, str]]) -> dict[str, Contrasts]:
     return readings
 
 
+_CAVEAT = "The readings differ in the learning rates; where their findings differ, it holds in part at most."
 #: What one small network on three tables of features can say of a general claim.
 WHY = "one small network on three tables of features cannot show it in general"
 #: Mean differences of this size are small beside the paper's subject: a point of mAP or balanced accuracy.
@@ -282,8 +310,8 @@ class Within:
     def text(self, total: int) -> str:  # noqa: ARG002  the same for any number
         """The rule in words."""
         return (
-            f"It holds if every 95% interval lies within {100 * self.margin:g} point of zero, holds in part if "
-            "some do, does not hold if all lie beyond, and is not settled otherwise."
+            f"It holds if every 95% interval lies within {100 * self.margin:g} point of zero, holds in part "
+            "if some do, does not hold if all lie beyond, and is not settled otherwise."
         )
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:
@@ -314,7 +342,7 @@ SUPERIOR = Claim(
     _readings([(loss, BASELINE) for loss in ("hs_lr", "ss_lr")]),
     AtMostInPart(Above(), WHY),
     decisive=DECISIVE,
-    caveat="The readings differ in the learning rates; where they differ in the finding, it holds in part at most.",
+    caveat=_CAVEAT,
     basis=_basis,
 )
 SIMILAR = Claim(
@@ -326,7 +354,7 @@ SIMILAR = Claim(
     _readings([("hs_lr", "ss_lr")]),
     AtMostInPart(Within(), WHY),
     decisive=DECISIVE,
-    caveat="The readings differ in the learning rates; where they differ in the finding, it holds in part at most.",
+    caveat=_CAVEAT,
     basis=_basis,
 )
 CLAIMS = (SUPERIOR, SIMILAR)
@@ -390,7 +418,11 @@ def table(
         }
         for where, labels, _, _ in found
     )
-    pairs = [(mine, base) if mine.keys != base.keys else None for _, _, mine, base in found]
+    # Two seeds give no interval worth showing.
+    pairs = [
+        (mine, base) if mine.keys != base.keys and min(len(mine.records), len(base.records)) > 2 else None
+        for _, _, mine, base in found
+    ]
     for measure in measures if found else ():
         name = MEASURES[measure]
         frame[f"{name}, %"] = [_mean(mine, measure) for _, _, mine, _ in found]
@@ -420,7 +452,7 @@ def open_text(evidence: Evidence, profile: str) -> str:
     if made >= total:
         return ""
     return (
-        f"{total - made} of the {total} runs of profile `{profile}` ({declared.description}) have not been made; "
+        f"{total - made} of the {total} runs of profile `{profile}` ({declared.description}) are not made: "
         f"`lossbook run {TABLE3} --profile {profile}` makes them."
     )
 
@@ -431,7 +463,7 @@ def rates_table(evidence: Evidence) -> pd.DataFrame:
     rows = []
     for dataset in DATASETS:
         for loss in LOSSES:
-            row: dict[str, Any] = {"Data": datasets.info(dataset).title, "Loss": NAMES[loss]}
+            row: dict[str, Any] = {"Data": title(dataset), "Loss": NAMES[loss]}
             for lr in RATES:
                 mine = evidence.runs(CHOSEN, dataset=dataset, loss=loss, lr=lr)
                 values = list(mine.values("map_example").values())
@@ -444,34 +476,47 @@ def rates_table(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def spread(difference: Difference) -> str:
-    """A difference with its interval, for a sentence."""
-    return f"{difference.contrast.what.partition(',')[0]} {difference.short()}"
-
-
 def sentences(evidence: Evidence, measure: str = "map_example") -> list[str]:
     """How the losses stand to LR on each data set by a measure, each at its own learning rate."""
     said = []
     for dataset in DATASETS:
-        found = [
-            made
+        found = {
+            named(loss, start): made
             for loss, start in (*((loss, USUAL) for loss in LOSSES[1:]), (BASELINE, FREQUENCIES))
             if (made := contrast(dataset, loss, BASELINE, OWN, measure, start).at(evidence, REFERENCE))
             and made.interval.n > 2
-        ]
+        }
         if not found:
             continue
-        base = stats.mean_interval(found[0].base.values(measure).values()).mean
-        groups = {"above": [], "below": [], "not told apart from": []}  # type: dict[str, list[str]]
-        for each in found:
+        (base, *_) = (stats.mean_interval(each.base.values(measure).values()).mean for each in found.values())
+        groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
+        for name, each in found.items():
             where = "above" if each.above else "below" if each.below else "not told apart from"
-            groups[where].append(spread(each).replace(" minus LR", ""))
-        parts = [f"{words} LR: {', '.join(mine)}" for words, mine in groups.items() if mine]
-        said.append(f"**{datasets.info(dataset).title}**, LR {100 * base:.2f}%; {'; '.join(parts)} points.")
+            groups[where].append(f"{name} ({each.short()})")
+        parts = [f"{words} it: {', '.join(mine)}" for words, mine in groups.items() if mine]
+        said.append(f"**{title(dataset)}**: LR {100 * base:.2f}%; {'; '.join(parts)}.")
     return said
 
 
-def basis(evidence: Evidence) -> str:
-    """On what runs the page's numbers rest."""
-    records = evidence.by_profile.get(REFERENCE, ())
-    return protocol(records) if records else "no runs"
+def counted(verdict: Verdict) -> str:
+    """How many comparisons of a verdict show what is claimed, by reading."""
+    if not verdict.differences or not verdict.count:
+        return NO_RUNS
+    shows, made = verdict.count
+    own = "; ".join(f"{name}: {found}" for name, found in verdict.readings.items())
+    return f"{shows} of {made} comparisons show it{f' ({own})' if own else ''}."
+
+
+def data_table() -> pd.DataFrame:
+    """What the data sets have, in their published parts."""
+    rows = []
+    for dataset in DATASETS:
+        info = datasets.info(dataset)
+        row: dict[str, Any] = {
+            "Data": info.title,
+            "Training": f"{info.train_size:,}",
+            "Test": f"{info.test_size:,}",
+            "Classes K": info.num_classes,
+        }
+        rows.append(row | FACTS[dataset])
+    return pd.DataFrame(rows)
