@@ -10,6 +10,7 @@ from torch import nn
 
 from lossbook.errors import UnknownNameError
 from lossbook.losses._common import Weight, class_weight
+from lossbook.losses.asymmetric import AsymmetricLoss, asymmetric_loss
 from lossbook.losses.centers import MMCLoss, max_mahalanobis_centers, mmc_loss, mmc_scores
 from lossbook.losses.complement import ComplementResult, ComplementStep
 from lossbook.losses.logistic import (
@@ -48,6 +49,7 @@ from lossbook.losses.softmax import (
 )
 
 __all__ = [
+    "AsymmetricLoss",
     "CEELLoss",
     "ComplementEntropyLoss",
     "ComplementResult",
@@ -68,6 +70,7 @@ __all__ = [
     "SSLRLoss",
     "SoftmaxBCELoss",
     "TamedCELoss",
+    "asymmetric_loss",
     "available",
     "ceel_loss",
     "complement_entropy_loss",
@@ -92,6 +95,7 @@ __all__ = [
 ]
 
 _MODULES: dict[str, type[nn.Module]] = {
+    "asymmetric": AsymmetricLoss,
     "bce": SoftmaxBCELoss,
     "ce": nn.CrossEntropyLoss,
     "ceel": CEELLoss,

@@ -7,6 +7,7 @@ from torch import nn
 
 from lossbook.errors import UnknownNameError
 from lossbook.models.cifar_resnet import resnet20, resnet32
+from lossbook.models.imagenet import mobilenet, resnet50
 from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
 from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
 from lossbook.models.reference import reference_large, reference_small
@@ -21,6 +22,7 @@ __all__ = [
     "keras_mnist_cnn",
     "mean_embedding",
     "mlp",
+    "mobilenet",
     "mobilenet_v2",
     "names",
     "reference_large",
@@ -28,6 +30,7 @@ __all__ = [
     "resnet18",
     "resnet20",
     "resnet32",
+    "resnet50",
     "takes",
 ]
 
@@ -42,8 +45,10 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "li2020_resnet18": resnet18,
     "mean_embedding": mean_embedding,
     "mlp": mlp,
+    "mobilenet": mobilenet,
     "reference_large": reference_large,
     "reference_small": reference_small,
+    "resnet50": resnet50,
 }
 _TAKES = {"mean_embedding": "texts", "mlp": "features"}
 
