@@ -13,6 +13,7 @@ from lossbook.losses._common import Weight, class_weight
 from lossbook.losses.asymmetric import AsymmetricLoss, asymmetric_loss
 from lossbook.losses.centers import MMCLoss, max_mahalanobis_centers, mmc_loss, mmc_scores
 from lossbook.losses.complement import ComplementResult, ComplementStep
+from lossbook.losses.hard_ce import HSCELoss, SelectedCELoss, hs_ce_loss, selected_ce_loss
 from lossbook.losses.logistic import (
     HSLRLoss,
     LGLINRLoss,
@@ -57,6 +58,7 @@ __all__ = [
     "ExpectationLoss",
     "FocalLoss",
     "GCELoss",
+    "HSCELoss",
     "HSLRLoss",
     "LGLINRLoss",
     "LRLoss",
@@ -68,6 +70,7 @@ __all__ = [
     "Phase",
     "Phi",
     "SSLRLoss",
+    "SelectedCELoss",
     "SoftmaxBCELoss",
     "TamedCELoss",
     "asymmetric_loss",
@@ -78,6 +81,7 @@ __all__ = [
     "focal_loss",
     "gce_loss",
     "get",
+    "hs_ce_loss",
     "hs_lr_loss",
     "lgl_inr_loss",
     "lr_loss",
@@ -89,6 +93,7 @@ __all__ = [
     "mpce_loss",
     "nllr_loss",
     "phi",
+    "selected_ce_loss",
     "softmax_bce_loss",
     "ss_lr_loss",
     "tamed_ce_loss",
@@ -103,6 +108,7 @@ _MODULES: dict[str, type[nn.Module]] = {
     "el": ExpectationLoss,
     "focal": FocalLoss,
     "gce": GCELoss,
+    "hs_ce": HSCELoss,
     "hs_lr": HSLRLoss,
     "lgl_inr": LGLINRLoss,
     "lr": LRLoss,
@@ -110,6 +116,7 @@ _MODULES: dict[str, type[nn.Module]] = {
     "mmc": MMCLoss,
     "mpce": MPCELoss,
     "nllr": NLLRLoss,
+    "selected_ce": SelectedCELoss,
     "ss_lr": SSLRLoss,
     "tamed_ce": TamedCELoss,
 }

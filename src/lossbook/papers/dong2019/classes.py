@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from lossbook.evidence import stats, tables
+from lossbook.evidence.claims import NO_RUNS, Computed, Verdict, of_readings, seeds_text, unique
+from lossbook.evidence.contrasts import Contrast, Difference, Select
+from lossbook.evidence.rules import Finding
+from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Experiment, Profile
-from lossbook.papers.dong2019.names import CLASSES, FREQUENCIES, LOSSES, USUAL
+from lossbook.papers.dong2019.names import (
+    CLASSES,
+    FREQUENCIES,
+    LOSSES,
+    NAMES,
+    ONE,
+    OWN,
+    RATES,
+    REFERENCE,
+    USUAL,
+    named,
+)
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
+from lossbook.papers.dong2019.table1 import SMALL, best_rate, rate_cells
 from lossbook.results import Record
 from lossbook.training import RunSpec
 
@@ -41,12 +62,12 @@ VARIANTS: tuple[Variant, ...] = (
 #: Rates are chosen for the two losses whose gap is asked for, at these numbers of classes.
 CHOSEN = ("ce", "lr")
 CHOSEN_COUNTS: Mapping[str, tuple[int, ...]] = {CIFAR100: (5, 20, 100), OMNIGLOT: (50, 200, 964)}
-RATES = (0.1, 0.3, 1.0)
+TRIED = (0.1, 0.3, 1.0)
 #: The one rate of a data set: that of CE with the highest mean accuracy over the numbers of classes, which
 #: :func:`choose_one` makes of the records of ``rates``; a rate in the middle until they have been run.
-ONE: dict[str, float] = {CIFAR100: 0.3, OMNIGLOT: 0.3}
+ONE_RATE: dict[str, float] = {CIFAR100: 0.3, OMNIGLOT: 0.3}
 #: Each loss's own rate at a number of classes: what :func:`choose` makes of them; likewise.
-OWN: dict[tuple[str, int, str], float] = {
+OWN_RATE: dict[tuple[str, int, str], float] = {
     (dataset, count, loss): 0.3
     for dataset, counts in CHOSEN_COUNTS.items()
     for count in counts
@@ -110,6 +131,7 @@ def _images(dataset: str) -> str:
 
 
 def _reference() -> tuple[Cell, ...]:
+    """Most informative first, since runs are made seed by seed."""
     every = [(dataset, count) for dataset, counts in COUNTS.items() for count in counts]
     # By step only where Fig. 2 is looked at.
     cells = [
@@ -117,20 +139,22 @@ def _reference() -> tuple[Cell, ...]:
             dataset,
             count,
             variant,
-            ONE[dataset],
+            ONE_RATE[dataset],
             _images(dataset),
-            **({"step_measures": ["parts"]} if count == max(COUNTS[OMNIGLOT]) else {}),
+            step_measures=["parts"] if count == max(COUNTS[OMNIGLOT]) else None,
         )
         for variant in VARIANTS
         for dataset, count in every
     ]
     cells += [
         _cell(dataset, count, (loss, USUAL), rate, _images(dataset))
-        for (dataset, count, loss), rate in OWN.items()
-        if rate != ONE[dataset]
+        for (dataset, count, loss), rate in OWN_RATE.items()
+        if rate != ONE_RATE[dataset]
     ]
     cells += [
-        _cell(CIFAR100, count, (loss, USUAL), ONE[CIFAR100], EACH) for count in (5, 20) for loss in CHOSEN
+        _cell(CIFAR100, count, (loss, USUAL), ONE_RATE[CIFAR100], EACH)
+        for count in (5, 20)
+        for loss in CHOSEN
     ]
     return tuple(cells)
 
@@ -141,7 +165,7 @@ def _rates() -> tuple[Cell, ...]:
         for dataset, counts in CHOSEN_COUNTS.items()
         for count in counts
         for loss in CHOSEN
-        for lr in RATES
+        for lr in TRIED
     )
 
 
@@ -175,11 +199,7 @@ def _accuracies(records: Iterable[Record]) -> dict[tuple[str, int, str], dict[fl
         labels = record.labels
         which = (labels["dataset"], labels["classes"], labels["loss"])
         found[which][labels["lr"]] = 0.0 if accuracy is None else accuracy
-    return {which: each for which, each in found.items() if set(RATES) <= set(each)}
-
-
-def _best(accuracies: Mapping[float, float]) -> float:
-    return max(sorted(accuracies), key=lambda rate: (accuracies[rate], -rate))
+    return {which: each for which, each in found.items() if set(TRIED) <= set(each)}
 
 
 def choose(records: Iterable[Record]) -> dict[tuple[str, int, str], float]:
@@ -188,7 +208,7 @@ def choose(records: Iterable[Record]) -> dict[tuple[str, int, str], float]:
     Args:
         records: Those of the profile ``rates``, whose accuracies are those of validation images.
     """
-    return {which: _best(each) for which, each in _accuracies(records).items()}
+    return {which: best_rate(each) for which, each in _accuracies(records).items()}
 
 
 def choose_one(records: Iterable[Record]) -> dict[str, float]:
@@ -204,7 +224,7 @@ def choose_one(records: Iterable[Record]) -> dict[str, float]:
     for dataset, counts in CHOSEN_COUNTS.items():
         mine = [every[dataset, count, "ce"] for count in counts if (dataset, count, "ce") in every]
         if len(mine) == len(counts):
-            found[dataset] = _best({rate: sum(each[rate] for each in mine) for rate in RATES})
+            found[dataset] = best_rate({rate: sum(each[rate] for each in mine) for rate in TRIED})
     return found
 
 
@@ -249,3 +269,291 @@ EXPERIMENT = Experiment(
         ),
     ),
 )
+
+
+# --- from records to numbers --------------------------------------------------------------------------------
+
+
+def which(
+    dataset: str, count: int, loss: str, start: str, rates: str, images: str | None, profile: str
+) -> Mapping[str, Any] | None:
+    """The labels that name a cell at a profile; None where it has none.
+
+    Args:
+        dataset: The data set.
+        count: Number of classes.
+        loss: The loss.
+        start: Where its biases start.
+        rates: At the data set's one rate, or at the loss's own.
+        images: What is equal at all numbers of classes; None for what is with this data set.
+        profile: The profile.
+    """
+    labels = {"dataset": dataset, "classes": count, "loss": loss, "start": start}
+    if profile != REFERENCE:
+        return labels if rates == ONE and images in (None, ALL) else None
+    wanted = images or _images(dataset)
+    if (dataset, count) == (CIFAR100, 100):
+        wanted = ALL  # there they are the same
+    one = ONE_RATE.get(dataset)
+    lr = one if rates == ONE else OWN_RATE.get((dataset, count, loss)) if start == USUAL else None
+    return None if lr is None else labels | {"images": wanted, "lr": lr}
+
+
+def select(
+    dataset: str,
+    count: int,
+    loss: str,
+    start: str = USUAL,
+    rates: str = ONE,
+    images: str | None = None,
+    **more: Any,
+) -> Select:
+    """The runs of a loss at a number of classes, at whatever profile; see :func:`which`."""
+    return Select(
+        {},
+        chosen=lambda _, profile: which(dataset, count, loss, start, rates, images, profile),
+        **more,
+    )
+
+
+def lead(dataset: str, count: int, variant: Variant, rates: str = ONE, images: str | None = None) -> Contrast:
+    """Test accuracy of CE minus that of another loss at a number of classes, paired by seed."""
+    return Contrast(
+        f"CE minus {named(*variant)}, {count} classes of {{left[dataset]}}, {RATES[rates]}",
+        select(dataset, count, "ce", USUAL, rates, images),
+        select(dataset, count, *variant, rates, images),
+    )
+
+
+@dataclass(frozen=True)
+class Trend:
+    """The gap between CE and a loss on one data set, by number of classes.
+
+    Attributes:
+        dataset: The data set.
+        variant: The loss and its start.
+        gaps: Number of classes -> CE minus the loss.
+        slope: The slope of the gap over log2 K, in fractions, with its interval over the seeds that have
+            the gap at every number of classes; None with fewer than two numbers of classes.
+    """
+
+    dataset: str
+    variant: Variant
+    gaps: dict[int, Difference]
+    slope: stats.Interval | None
+
+
+def trend(
+    evidence: Evidence,
+    profile: str,
+    dataset: str,
+    variant: Variant,
+    rates: str = ONE,
+    images: str | None = None,
+) -> Trend:
+    """How the gap grows: for each seed the least-squares slope over log2 K, and the mean of these.
+
+    Args:
+        evidence: The records.
+        profile: The profile.
+        dataset: The data set.
+        variant: The loss that is subtracted from CE, and its start.
+        rates: At one rate, or both at their own.
+        images: What is equal at all numbers of classes; None for what is with this data set.
+    """
+    gaps = {}
+    seeds: dict[int, dict[int, float]] = defaultdict(dict)
+    for count in counts(evidence, profile, dataset):
+        contrast = lead(dataset, count, variant, rates, images)
+        found = contrast.at(evidence, profile)
+        if found is None:
+            continue
+        gaps[count] = found
+        left, right = found.runs.values("test_accuracy"), found.base.values("test_accuracy")
+        for seed in set(left) & set(right):
+            seeds[seed][count] = left[seed] - right[seed]
+    whole = [each for each in seeds.values() if set(each) == set(gaps)]
+    slope = stats.mean_interval(map(_slope, whole)) if len(gaps) > 1 and whole else None
+    return Trend(dataset, variant, gaps, slope)
+
+
+def _slope(gaps: Mapping[int, float]) -> float:
+    return float(np.polyfit([math.log2(count) for count in gaps], list(gaps.values()), 1)[0])
+
+
+def counts(evidence: Evidence, profile: str, dataset: str) -> list[int]:
+    """The numbers of classes that a data set has runs with."""
+    records = evidence.by_profile.get(profile, ())
+    return sorted({int(r.labels["classes"]) for r in records if r.labels["dataset"] == dataset})
+
+
+def _finding(found: Sequence[Trend], total: int) -> Finding:
+    slopes = [each.slope for each in found if each.slope is not None and each.slope.n > 2]
+    if not found:
+        return "not tested"
+    if any(slope.low > 0 for slope in slopes) and not any(slope.high < 0 for slope in slopes):
+        return "holds in part"
+    return "does not hold" if len(slopes) == total and all(s.high < 0 for s in slopes) else "not settled"
+
+
+RULE = (
+    "For each seed the least-squares slope of CE minus LR over the logarithm of the number of classes; t "
+    "interval over seeds. It holds in part if the 95% interval lies above zero on a data set and below it on "
+    f"none, does not hold if it lies below zero on both, and is not settled otherwise. At most it holds in "
+    f"part: {SMALL}. At one rate for all losses, as in the paper, and with both at their own rates."
+)
+
+
+def judge_growth(evidence: Evidence) -> Verdict:
+    """Whether LR falls further behind CE the more classes there are."""
+    found = {
+        RATES[rates]: [
+            each
+            for dataset in COUNTS
+            if len((each := trend(evidence, REFERENCE, dataset, ("lr", USUAL), rates)).gaps) > 1
+        ]
+        for rates in (ONE, OWN)
+    }
+    made = {name: each for name, each in found.items() if each}
+    every = [(name, each) for name, trends in made.items() for each in trends]
+    findings = {name: _finding(each, len(COUNTS)) for name, each in made.items()}
+    said = tuple(
+        f"{dataset_name(each.dataset)}, {name}: {_slope_words(each.slope)} points per doubling."
+        for name, each in every
+        if each.slope is not None
+    )
+    records = unique(d.records for _, each in every for d in each.gaps.values())
+    above = sum(each.slope is not None and each.slope.low > 0 for _, each in every)
+    return Verdict(
+        title="The more classes there are, the further LR falls behind CE.",
+        where="Evaluation of Table 1, observation (1)",
+        rule=RULE,
+        finding=of_readings(findings) if findings else "not tested",
+        basis="no runs" if not records else f"the reference network ({seeds_text(records)})",
+        evidence=said or (NO_RUNS,),
+        records=records,
+        readings=findings if len(findings) > 1 else {},
+        count=(above, len(every)),
+    )
+
+
+GROWS = Computed("gap-grows", judge_growth, (CLASSES,))
+CLAIMS = (GROWS,)
+
+
+# --- the page -----------------------------------------------------------------------------------------------
+
+
+def trends(evidence: Evidence, profile: str) -> list[tuple[str, Trend]]:
+    """Every trend there is to show, each with what it is at: one rate, own rates, images of each class."""
+    sets = dict.fromkeys(r.labels["dataset"] for r in evidence.by_profile.get(profile, ()))
+    found = []
+    for dataset in sorted(sets, key=lambda name: list(COUNTS).index(name) if name in COUNTS else 9):
+        for variant in VARIANTS[1:]:
+            found.append((RATES[ONE], trend(evidence, profile, dataset, variant)))
+        found.append((RATES[OWN], trend(evidence, profile, dataset, ("lr", USUAL), OWN)))
+        if dataset == CIFAR100:
+            found.append((IMAGES[EACH], trend(evidence, profile, dataset, ("lr", USUAL), ONE, EACH)))
+    return [(name, each) for name, each in found if each.gaps]
+
+
+def gap_table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
+    """CE minus each loss by number of classes, and the slope; one row per data set, loss and reading."""
+    shown = trends(evidence, profile)
+    rows, used = [], []
+    for name, each in shown:
+        for count, gap in each.gaps.items():
+            used += [gap.runs, gap.base]
+            rows.append(
+                {
+                    "Data": dataset_name(each.dataset, gap.runs.records),
+                    "Loss": named(*each.variant),
+                    "At": name,
+                    "Classes": count,
+                    "CE, %": tables.mean_cell(gap.runs, "test_accuracy", percent=True),
+                    "Loss, %": tables.mean_cell(gap.base, "test_accuracy", percent=True),
+                    "CE minus loss, points": tables.Cell(
+                        gap.short() if gap.interval.n > 2 else f"{gap.short()} (n = {gap.interval.n})",
+                        {"mean": 100 * gap.interval.mean, "n": gap.interval.n},
+                        tuple(record.key for record in gap.records),
+                    ),
+                }
+            )
+    return pd.DataFrame(rows), [*tables.notes(used)]
+
+
+def slope_table(evidence: Evidence, profile: str) -> pd.DataFrame:
+    """How fast each loss falls behind CE, in points per doubling of the number of classes."""
+    return pd.DataFrame(
+        {
+            "Data": dataset_name(each.dataset, next(iter(each.gaps.values())).runs.records),
+            "Loss": named(*each.variant),
+            "At": name,
+            "Classes": ", ".join(map(str, each.gaps)),
+            "Points per doubling": tables.Cell(
+                _slope_words(each.slope),
+                {"mean": 100 * each.slope.mean, "low": 100 * each.slope.low, "high": 100 * each.slope.high},
+            ),
+        }
+        for name, each in trends(evidence, profile)
+        if each.slope is not None
+    )
+
+
+def sentences(evidence: Evidence, profile: str) -> list[str]:
+    """The gap at the fewest and the most classes, and how fast each loss falls behind.
+
+    Args:
+        evidence: The records.
+        profile: The profile.
+    """
+    said: dict[str, list[str]] = {}
+    for name, each in trends(evidence, profile):
+        if name != RATES[ONE] or len(each.gaps) < 2 or each.slope is None:
+            continue
+        (few, first), *_, (many, last) = each.gaps.items()
+        title = dataset_name(each.dataset, first.runs.records)
+        said.setdefault(title, []).append(
+            f"CE minus {named(*each.variant)} is {first.short()} points with {few} classes and "
+            f"{last.short()} with {many}, {_slope_words(each.slope)} for every doubling"
+        )
+    return [f"**{title}**, one rate for all: {'; '.join(parts)}." for title, parts in said.items()]
+
+
+def _slope_words(slope: stats.Interval) -> str:
+    """A slope in points, with its interval where there are three seeds."""
+    mean = tables.signed(100 * slope.mean)
+    if slope.n < 3 or math.isnan(slope.half):
+        return f"{mean} ({slope.n} {'seed' if slope.n == 1 else 'seeds'}, so no interval)"
+    low, high = (tables.signed(100 * bound) for bound in (slope.low, slope.high))
+    return f"{mean} (95% interval {low} to {high}, {slope.n} seeds)"
+
+
+def alt(evidence: Evidence, profile: str) -> str:
+    """What the figure shows, in words and numbers."""
+    parts = [
+        f"{named(*each.variant)} on {dataset_name(each.dataset)}: "
+        + ", ".join(f"{100 * gap.interval.mean:+.1f} at {count}" for count, gap in each.gaps.items())
+        for name, each in trends(evidence, profile)
+        if name == RATES[ONE]
+    ]
+    return f"CE minus each loss in points of accuracy, by number of classes. {'; '.join(parts)}."
+
+
+def rates_table(evidence: Evidence) -> pd.DataFrame:
+    """Validation accuracy of CE and LR at every rate that was tried; a star at the one chosen."""
+    made = evidence.by_profile.get("rates", ())
+    best = choose(made)
+    found: dict[tuple[str, int, str], dict[float, Record]] = defaultdict(dict)
+    for record in made:
+        kind = (record.labels["dataset"], int(record.labels["classes"]), record.labels["loss"])
+        found[kind][record.labels["lr"]] = record
+    return pd.DataFrame(
+        {
+            "Data": dataset_name(kind[0]),
+            "Classes": kind[1],
+            "Loss": NAMES[kind[2]],
+            **rate_cells(each, TRIED, best.get(kind)),
+        }
+        for kind, each in sorted(found.items())
+    )

@@ -2,15 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
+import pandas as pd
+
+from lossbook.evidence import tables
+from lossbook.evidence.claims import Claim, seeds_text
+from lossbook.evidence.contrasts import Contrast, Contrasts, Select
+from lossbook.evidence.grids import not_run
+from lossbook.evidence.rules import AtMostInPart, Gain, NoLoss
+from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Experiment, Profile
-from lossbook.papers.dong2019.names import FREQUENCIES, LOGISTIC, LOSSES, OPTIONS, TABLE1, USUAL
+from lossbook.papers.dong2019.names import (
+    BASELINE,
+    DECISIVE,
+    FREQUENCIES,
+    LOGISTIC,
+    LOSSES,
+    NAMES,
+    NETWORK_NAMES,
+    ONE,
+    OPTIONS,
+    OWN,
+    PAPER,
+    RATES,
+    REFERENCE,
+    STARTS,
+    TABLE1,
+    USUAL,
+    named,
+)
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
-from lossbook.results import Record
+from lossbook.results import Record, published
 from lossbook.training import RunSpec
 
 #: What is compared besides the losses as they are: LR with its biases at -log(K - 1).
@@ -22,7 +50,7 @@ LR_FREQUENCIES: Variant = ("lr", FREQUENCIES)
 ONE_RATE = float(REFERENCE_RECIPE.optimizer_options["lr"])
 #: Learning rates that are tried on validation images. On ten classes 0.1 is left out: CE, LR and SS-LR all
 #: did worst at it in the synthesis's head-to-head.
-RATES: Mapping[str, tuple[float, ...]] = {"cifar100": (0.1, 0.3, 1.0, 3.0), "cifar10": (0.3, 1.0, 3.0)}
+TRIED: Mapping[str, tuple[float, ...]] = {"cifar100": (0.1, 0.3, 1.0, 3.0), "cifar10": (0.3, 1.0, 3.0)}
 #: What a rate is chosen for.
 CHOSEN: Mapping[str, tuple[Variant, ...]] = {
     "cifar100": (*USUAL_STARTS, LR_FREQUENCIES),
@@ -30,7 +58,7 @@ CHOSEN: Mapping[str, tuple[Variant, ...]] = {
 }
 #: Each one's own rate: what :func:`choose` makes of the records of ``rates``; a rate in the middle where not
 #: all have been run.
-OWN: dict[tuple[str, str, str], float] = {
+OWN_RATE: dict[tuple[str, str, str], float] = {
     ("cifar100", "ce", USUAL): 1.0,
     ("cifar100", "lr", USUAL): 0.3,
     ("cifar100", "hs_lr", USUAL): 0.3,
@@ -40,6 +68,12 @@ OWN: dict[tuple[str, str, str], float] = {
     ("cifar10", "lr", USUAL): 0.3,
     ("cifar10", "hs_lr", USUAL): 0.3,
     ("cifar10", "ss_lr", USUAL): 1.0,
+}
+
+#: Hard selection on CE, in the two readings of the paper's words, with its m = 25% and beta = 10.
+HARD_CE: Mapping[str, Mapping[str, Any]] = {
+    "hs_ce": {"m": 0.25, "beta": 10.0},
+    "selected_ce": {"m": 0.25},
 }
 
 #: The paper's protocol. It says nothing of the schedule beyond its initial rate: the drops are those of
@@ -71,6 +105,11 @@ MEASURES: Mapping[str, Any] = {"step_measures": ["parts"], "measures": ["feature
 PICTURED: Mapping[str, Any] = {**MEASURES, "measures": ["feature_quality", "class_features"]}
 
 
+def best_rate(accuracies: Mapping[float, float]) -> float:
+    """The rate with the highest accuracy; of equal ones the least."""
+    return max(sorted(accuracies), key=lambda rate: (accuracies[rate], -rate))
+
+
 def choose(records: Iterable[Record]) -> dict[tuple[str, str, str], float]:
     """The rate of each data set, loss and start with the highest last accuracy; of equal ones the least.
 
@@ -86,9 +125,9 @@ def choose(records: Iterable[Record]) -> dict[tuple[str, str, str], float]:
         which = (labels["dataset"], labels["loss"], labels["start"])
         found[which][labels["lr"]] = -1.0 if accuracy is None else accuracy
     return {
-        which: max(sorted(each), key=lambda rate: (each[rate], -rate))
+        which: best_rate(each)
         for which, each in found.items()
-        if set(RATES.get(which[0], ())) <= set(each) and max(each.values()) >= 0
+        if set(TRIED.get(which[0], ())) <= set(each) and max(each.values()) >= 0
     }
 
 
@@ -98,14 +137,16 @@ def _reference() -> tuple[Cell, ...]:
     wanted: list[tuple[str, Variant, float, Mapping[str, Any]]] = [
         ("cifar100", variant, ONE_RATE, PICTURED) for variant in (*USUAL_STARTS, LR_FREQUENCIES)
     ]
-    wanted += [("cifar100", each, OWN["cifar100", *each], MEASURES) for each in CHOSEN["cifar100"]]
+    wanted += [("cifar100", each, OWN_RATE["cifar100", *each], MEASURES) for each in CHOSEN["cifar100"]]
     wanted += [("cifar10", each, ONE_RATE, {}) for each in USUAL_STARTS]
-    wanted += [("cifar10", each, OWN["cifar10", *each], {}) for each in CHOSEN["cifar10"]]
+    wanted += [("cifar10", each, OWN_RATE["cifar10", *each], {}) for each in CHOSEN["cifar10"]]
     wanted += [("cifar10", LR_FREQUENCIES, ONE_RATE, {})]
-    wanted += [("cifar100", each, ONE_RATE, MEASURES) for each in started[1:]]
+    wanted += [("cifar100", each, ONE_RATE, MEASURES) for each in started if each != LR_FREQUENCIES]
+    wanted += [("cifar100", (loss, USUAL), ONE_RATE, {}) for loss in HARD_CE]
     cells: dict[tuple[str, Variant, float], Cell] = {}
     for dataset, (loss, start), lr, measured in wanted:
-        made = cell(REFERENCE_RECIPE, loss, start=start, lr=lr, dataset=dataset, **measured)
+        options = HARD_CE.get(loss)
+        made = cell(REFERENCE_RECIPE, loss, start=start, lr=lr, options=options, dataset=dataset, **measured)
         cells.setdefault((dataset, (loss, start), lr), made)
     return tuple(cells.values())
 
@@ -115,13 +156,17 @@ def _rates(**changes: Any) -> tuple[Cell, ...]:
         cell(REFERENCE_RECIPE, loss, start=start, lr=lr, dataset=dataset, **changes)
         for dataset, variants in CHOSEN.items()
         for loss, start in variants
-        for lr in RATES[dataset]
+        for lr in TRIED[dataset]
     )
 
 
 def _small(**changes: Any) -> tuple[Cell, ...]:
-    variants = (*USUAL_STARTS, *((loss, FREQUENCIES) for loss in LOGISTIC))
-    return tuple(cell(REFERENCE_RECIPE, loss, start=start, **PICTURED, **changes) for loss, start in variants)
+    variants = [*USUAL_STARTS, *((loss, FREQUENCIES) for loss in LOGISTIC)]
+    variants += [(loss, USUAL) for loss in HARD_CE]
+    return tuple(
+        cell(REFERENCE_RECIPE, loss, start=start, options=HARD_CE.get(loss), **PICTURED, **changes)
+        for loss, start in variants
+    )
 
 
 def _paper() -> tuple[Cell, ...]:
@@ -186,3 +231,342 @@ EXPERIMENT = Experiment(
         ),
     ),
 )
+
+
+# --- from records to numbers --------------------------------------------------------------------------------
+
+#: Why no claim of the paper holds whole here.
+SMALL = "one small network on a short schedule cannot show it in general"
+
+
+@cache
+def printed() -> dict[tuple[str, str, str], float]:
+    """Table 1 of the paper: network, data set, loss -> accuracy in percent."""
+    rows = published("dong2019", "table1").to_dict("records")
+    return {(r["network"], r["dataset"], r["loss"]): float(r["accuracy_percent"]) for r in rows}
+
+
+def paper_lead(dataset: str, loss: str, other: str) -> float | None:
+    """A loss minus another with ResNet-32 in the paper, in points; None where it has not both.
+
+    Args:
+        dataset: The data set, by its name here.
+        loss: The one.
+        other: What is subtracted.
+    """
+    found = [printed().get(("resnet32", _printed_dataset(dataset), each)) for each in (loss, other)]
+    return None if found[0] is None or found[1] is None else round(found[0] - found[1], 1)
+
+
+def _printed_dataset(dataset: str) -> str:
+    return {"tiny_imagenet": "tiny200"}.get(dataset, dataset)
+
+
+def which(dataset: str, loss: str, start: str, rates: str, profile: str) -> Mapping[str, Any] | None:
+    """The labels that name a cell at a profile; None where it has none.
+
+    Args:
+        dataset: The data set.
+        loss: The loss.
+        start: Where the biases start.
+        rates: At the one rate, or at its own; only the reference network is run at both.
+        profile: The profile.
+    """
+    labels = {"dataset": dataset, "loss": loss, "start": start}
+    if profile == PAPER:
+        return labels | {"m": 0.25 if loss == "hs_lr" else None}
+    if profile == REFERENCE:
+        lr = ONE_RATE if rates == ONE else OWN_RATE.get((dataset, loss, start))
+        return None if lr is None else labels | {"lr": lr}
+    return labels if rates == ONE else None
+
+
+def select(dataset: str, loss: str, start: str = USUAL, rates: str = ONE, **more: Any) -> Select:
+    """The runs of a loss, at whatever profile; see :func:`which`."""
+    return Select({}, chosen=lambda _, profile: which(dataset, loss, start, rates, profile), **more)
+
+
+def minus(
+    dataset: str, loss: str, other: str, *, start: str = USUAL, rates: str = ONE, other_start: str = USUAL
+) -> Contrast:
+    """Test accuracy of a loss minus that of another, beside the paper's with ResNet-32.
+
+    Args:
+        dataset: The data set.
+        loss: The one.
+        other: What is subtracted.
+        start: Where the biases start.
+        rates: Both at the one rate, or each at its own.
+        other_start: Where those of the other start.
+    """
+    usual = start == other_start == USUAL
+    return Contrast(
+        f"{named(loss, start)} minus {named(other, other_start)} on {{left[dataset]}}, {RATES[rates]}",
+        select(dataset, loss, start, rates),
+        select(dataset, other, other_start, rates),
+        paper=paper_lead(dataset, loss, other) if usual else None,
+    )
+
+
+def basis(records: Sequence[Record]) -> str:
+    """On what runs a finding rests."""
+    if not records:
+        return "no runs"
+    networks = sorted({NETWORK_NAMES.get(r.labels["network"], r.labels["network"]) for r in records})
+    epochs = " or ".join(str(n) for n in sorted({r.labels["epochs"] for r in records}))
+    return (
+        f"the {' and the '.join(networks)} for {epochs} epochs, {seeds_text(records)}; the paper has "
+        "ResNet-32 for 300 epochs, 10 runs"
+    )
+
+
+def _both(pairs: Sequence[tuple[str, str, str]]) -> dict[str, Contrasts]:
+    """The same comparisons at one rate and at own rates, as two readings."""
+    return {
+        RATES[rates]: Contrasts(TABLE1, [minus(*pair, rates=rates) for pair in pairs], optional=rates == OWN)
+        for rates in (ONE, OWN)
+    }
+
+
+_MEASURED = (
+    "Test accuracy after the last epoch, paired by seed; at one rate for all losses, as in the paper, "
+)
+_RATED = _MEASURED + "and with each loss at its own rate."
+
+LR_FALLS_BEHIND = Claim(
+    "lr-many-classes",
+    "With many classes LR is clearly less accurate than CE.",
+    "Evaluation of Table 1, observation (1)",
+    f"CE minus LR on CIFAR-100. {_RATED}",
+    _both([("cifar100", "ce", "lr")]),
+    AtMostInPart(Gain(), SMALL),
+    DECISIVE,
+    basis=basis,
+)
+LR_ON_A_PAR = Claim(
+    "lr-ten-classes",
+    "With ten classes LR is on a par with CE or slightly better.",
+    "Evaluation of Table 1, observation (1)",
+    f"LR minus CE on CIFAR-10. {_RATED}",
+    _both([("cifar10", "lr", "ce")]),
+    AtMostInPart(NoLoss(), SMALL),
+    DECISIVE,
+    basis=basis,
+)
+BEYOND_LR = Claim(
+    "beyond-lr",
+    "HS-LR and SS-LR notably improve on LR.",
+    "Evaluation of Table 1, observation (2)",
+    f"HS-LR minus LR and SS-LR minus LR on CIFAR-100 and CIFAR-10. {_RATED}",
+    _both([(dataset, loss, "lr") for dataset in ("cifar100", "cifar10") for loss in ("hs_lr", "ss_lr")]),
+    AtMostInPart(Gain(), SMALL),
+    DECISIVE,
+    basis=basis,
+)
+BEYOND_CE = Claim(
+    "beyond-ce",
+    "HS-LR and SS-LR outperform CE, especially with more classes.",
+    "Evaluation of Table 1, observation (2)",
+    f"HS-LR minus CE and SS-LR minus CE on CIFAR-100 and CIFAR-10. {_RATED}",
+    _both([(dataset, loss, "ce") for dataset in ("cifar100", "cifar10") for loss in ("hs_lr", "ss_lr")]),
+    AtMostInPart(Gain(), SMALL),
+    DECISIVE,
+    basis=basis,
+)
+SOFT_BEST = Claim(
+    "soft-best",
+    "SS-LR consistently generalises best.",
+    "Evaluation of Table 1, observation (3)",
+    f"SS-LR minus HS-LR on CIFAR-100 and CIFAR-10. {_RATED}",
+    _both([(dataset, "ss_lr", "hs_lr") for dataset in ("cifar100", "cifar10")]),
+    AtMostInPart(Gain(), SMALL),
+    DECISIVE,
+    basis=basis,
+)
+LARGE_NETWORKS = Claim(
+    "large-networks",
+    "Large networks benefit from HS-LR as small ones do.",
+    "Evaluation of Table 1, observation (4)",
+    "HS-LR minus CE with WideResNet-28-10 on CIFAR-10 and CIFAR-100. This network is not among those of the "
+    "package.",
+    {
+        "": Contrasts(
+            TABLE1,
+            [
+                Contrast(
+                    f"HS-LR minus CE, WideResNet-28-10 on {dataset_name(dataset)}",
+                    Select({"dataset": dataset, "network": "wrn28_10", "loss": "hs_lr"}),
+                    Select({"dataset": dataset, "network": "wrn28_10", "loss": "ce"}),
+                )
+                for dataset in ("cifar10", "cifar100")
+            ],
+        )
+    },
+    Gain(),
+    basis=basis,
+)
+CLAIMS = (LR_FALLS_BEHIND, LR_ON_A_PAR, BEYOND_LR, BEYOND_CE, SOFT_BEST, LARGE_NETWORKS)
+
+
+def remedy(dataset: str, rates: str = ONE) -> tuple[Contrast, Contrast]:
+    """LR with its biases at -log(K - 1), minus LR as it is and minus CE; the paper has neither."""
+    return (
+        minus(dataset, "lr", "lr", start=FREQUENCIES, rates=rates),
+        minus(dataset, "lr", BASELINE, start=FREQUENCIES, rates=rates),
+    )
+
+
+def table(evidence: Evidence, profile: str, rates: str = ONE) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
+    """Table 1 at one profile: accuracy, and the differences to CE and to LR, beside the paper's accuracy.
+
+    Args:
+        evidence: The records.
+        profile: Which of them.
+        rates: At one rate for all losses, or with each at its own; as :func:`which` takes it.
+
+    Returns:
+        The table, with a row for every cell that has been run, and the notes it needs.
+    """
+    declared = EXPERIMENT.profiles[profile].cells
+    kinds = dict.fromkeys((c.labels["dataset"], c.labels["loss"], c.labels["start"]) for c in declared)
+    rows, used, to_ce, to_lr = [], [], [], []
+    count = 0
+
+    def runs(dataset: str, loss: str, start: str) -> tables.Runs:
+        return select(dataset, loss, start, rates).runs(evidence, profile)
+
+    for dataset, loss, start in sorted(kinds, key=_order):
+        labels = which(dataset, loss, start, rates, profile)
+        if loss not in LOSSES or labels is None:
+            continue
+        count += 1
+        mine = runs(dataset, loss, start)
+        if not mine.records:
+            continue
+        used.append(mine)
+        to_ce.append(None if loss == BASELINE else (mine, runs(dataset, BASELINE, USUAL)))
+        plain = (loss, start) == ("lr", USUAL)
+        to_lr.append(None if loss == BASELINE or plain else (mine, runs(dataset, "lr", USUAL)))
+        paper = printed().get(("resnet32", _printed_dataset(dataset), loss))
+        rows.append(
+            {
+                "Data": dataset_name(dataset, mine.records),
+                "Loss": NAMES[loss],
+                "Start": STARTS[start] if loss in LOGISTIC else tables.Cell("–"),
+                "Rate": f"{mine.records[0].labels['lr']:g}",
+                "Paper (ResNet-32), %": "–" if paper is None or start != USUAL else f"{paper:.1f}",
+                "Ours, %": tables.mean_cell(mine, "test_accuracy", percent=True),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    if rows:
+        for name, pairs in (("CE", to_ce), ("LR", to_lr)):
+            differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+            frame[f"Minus {name}, points"] = pd.Series(differences, dtype=object)
+            frame[f"p (Holm), {name}"] = pd.Series(p_values, dtype=object)
+    return frame, [*tables.notes(used), *not_run(count, len(rows))]
+
+
+def _order(kind: tuple[str, str, str]) -> tuple[int, bool, int]:
+    dataset, loss, start = kind
+    sets = ("cifar100", "cifar10", "tiny_imagenet")
+    place = sets.index(dataset) if dataset in sets else len(sets)
+    return place, start == FREQUENCIES, LOSSES.index(loss) if loss in LOSSES else len(LOSSES)
+
+
+def remedy_sentences(evidence: Evidence) -> list[str]:
+    """What the one change that the paper does not try does: LR with its biases at -log(K - 1).
+
+    Args:
+        evidence: The records.
+    """
+    said = []
+    for dataset in ("cifar100", "cifar10"):
+        for rates in (ONE, OWN):
+            found = [c.measure(evidence, DECISIVE) for c in remedy(dataset, rates)]
+            measured = [each for each in found if each is not None]
+            if measured:
+                said.append(f"**{dataset_name(dataset)}**. {' '.join(each.sentence() for each in measured)}")
+    return said
+
+
+def figure_rows(
+    evidence: Evidence, profile: str, rates: str = ONE
+) -> dict[str, list[tuple[tuple[str, str], float, float]]]:
+    """Differences to CE by data set, as the figure takes them: loss and start, mean, half of its interval.
+
+    Half an interval is NaN where there are fewer than three seeds.
+    """
+    declared = EXPERIMENT.profiles[profile].cells
+    kinds = dict.fromkeys((c.labels["dataset"], c.labels["loss"], c.labels["start"]) for c in declared)
+    found: dict[str, list[tuple[tuple[str, str], float, float]]] = {}
+    for dataset, loss, start in sorted(kinds, key=_order):
+        if loss == BASELINE or loss not in LOSSES:
+            continue
+        each = minus(dataset, loss, BASELINE, start=start, rates=rates).at(evidence, profile)
+        if each is None:
+            continue
+        half = 100 * each.interval.half if each.interval.n > 2 else math.nan
+        rows = found.setdefault(dataset_name(dataset, each.records), [])
+        rows.append(((loss, start), 100 * each.interval.mean, half))
+    return found
+
+
+def figure_alt(
+    rows: Mapping[str, Sequence[tuple[tuple[str, str], float, float]]], profile: str, rates: str
+) -> str:
+    """What the figure of differences shows, in words and numbers."""
+    parts = [
+        f"{title}: "
+        + ", ".join(
+            f"{named(*which)} {mean:+.2f}{'' if math.isnan(half) else f' ± {half:.2f}'}"
+            for which, mean, half in found
+        )
+        for title, found in rows.items()
+    ]
+    return f"Accuracy minus that of CE in points, profile {profile}, {RATES[rates]}. {'. '.join(parts)}."
+
+
+def not_recorded(evidence: Evidence) -> list[str]:
+    """Profiles that could show something and have no record."""
+    return [name for name in (PAPER, "resnet32", REFERENCE) if name not in evidence.by_profile]
+
+
+def rate_cells(made: Mapping[float, Record], rates: Iterable[float], chosen: float | None) -> dict[str, Any]:
+    """A row of validation accuracies by rate, a star at the one chosen.
+
+    Args:
+        made: Rate -> the run.
+        rates: The columns.
+        chosen: The rate chosen; None for none yet.
+    """
+    row: dict[str, Any] = {}
+    for rate in rates:
+        record = made.get(rate)
+        if record is None:
+            row[f"Rate {rate:g}"] = tables.Cell("–")
+            continue
+        accuracy = record.metric("test_accuracy") if record.status == "finished" else None
+        text = "diverged" if accuracy is None else f"{100 * accuracy:.2f}"
+        values = {} if accuracy is None else {"accuracy": 100 * accuracy}
+        row[f"Rate {rate:g}"] = tables.Cell(f"{text}{' *' * (rate == chosen)}", values, (record.key,))
+    return row
+
+
+def rates_table(evidence: Evidence) -> pd.DataFrame:
+    """Validation accuracy at every rate that was tried; a star at the one chosen."""
+    made = evidence.by_profile.get("rates", ())
+    best = choose(made)
+    found: dict[tuple[str, str, str], dict[float, Record]] = defaultdict(dict)
+    for record in made:
+        kind = (record.labels["dataset"], record.labels["loss"], record.labels["start"])
+        found[kind][record.labels["lr"]] = record
+    every = sorted({rate for each in found.values() for rate in each})
+    return pd.DataFrame(
+        {
+            "Data": dataset_name(kind[0]),
+            "Loss": named(*kind[1:]),
+            **rate_cells(found[kind], every, best.get(kind)),
+        }
+        for kind in sorted(found, key=_order)
+    )

@@ -1,0 +1,110 @@
+"""Hard mining on CE: the readings of "the same HS formulation (Eq (5))" applied to softmax regression."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from lossbook.evidence import tables
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import Contrast, Contrasts
+from lossbook.evidence.rules import AtMostInPart, NoGain
+from lossbook.evidence.select import Evidence, dataset_name
+from lossbook.papers.dong2019 import table1
+from lossbook.papers.dong2019.names import BASELINE, DECISIVE, NAMES, NETWORK_NAMES, TABLE1
+from lossbook.results import published
+
+DATASET = "cifar100"
+#: Losses of :mod:`lossbook.losses.hard_ce`, and how each reads the paper's words.
+READINGS = {
+    "hs_ce": "Eq. 5 with softmax outputs",
+    "selected_ce": "CE over the selected classes",
+}
+
+
+def printed() -> pd.DataFrame:
+    """What the paper has: hard selection on CE, and CE, in percent."""
+    return published("dong2019", "hard_mining")
+
+
+def printed_table() -> pd.DataFrame:
+    """What the paper has, as a table."""
+    metrics = {"rank1": "Rank-1", "map": "mAP", "accuracy": "accuracy"}
+    sets = {"dukemtmc": "DukeMTMC", "cifar100": "CIFAR-100"}
+    return pd.DataFrame(
+        {
+            "Data": sets[row["dataset"]],
+            "Network": NETWORK_NAMES[row["network"]],
+            "Measure, %": metrics[row["metric"]],
+            "Hard selection on CE": row["hard_selection_percent"],
+            "CE": row["ce_percent"],
+        }
+        for row in printed().to_dict("records")
+    )
+
+
+def paper_difference() -> float:
+    """Hard selection minus CE with WideResNet-28-10 on CIFAR-100 in the paper's text, in points."""
+    (row,) = (r for r in printed().to_dict("records") if r["dataset"] == DATASET)
+    return float(row["hard_selection_percent"]) - float(row["ce_percent"])
+
+
+def minus_ce(loss: str, dataset: str = DATASET) -> Contrast:
+    """A reading minus CE on CIFAR-100, beside the paper's difference with another network."""
+    return Contrast(
+        f"{READINGS[loss]} minus CE on {{left[dataset]}}",
+        table1.select(dataset, loss),
+        table1.select(dataset, BASELINE),
+        paper=paper_difference() if dataset == DATASET else None,
+    )
+
+
+NO_HELP = Claim(
+    "hard-mining-ce",
+    "Hard mining does not help CE, which suggests that CE does not suffer from distraction as LR does.",
+    "Hard Mining for SR",
+    "Test accuracy on CIFAR-100 of hard selection on CE minus CE, at one rate, in two readings of the "
+    "paper's words, which have no formula.",
+    {name: Contrasts(TABLE1, [minus_ce(loss)]) for loss, name in READINGS.items()},
+    AtMostInPart(NoGain(), table1.SMALL),
+    DECISIVE,
+    basis=table1.basis,
+)
+CLAIMS = (NO_HELP,)
+
+
+def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
+    """CE, both readings and the one-vs-rest pair LR and HS-LR at one profile, each minus its own baseline.
+
+    Args:
+        evidence: The records.
+        profile: Which of them.
+    """
+    every = [r.labels["dataset"] for r in evidence.by_profile.get(profile, ())]
+    dataset = DATASET if DATASET in every else next(iter(every), DATASET)
+    rows, pairs, used = [], [], []
+    for loss, base in (
+        ("ce", None),
+        ("hs_ce", "ce"),
+        ("selected_ce", "ce"),
+        ("lr", None),
+        ("hs_lr", "lr"),
+    ):
+        mine = table1.select(dataset, loss).runs(evidence, profile)
+        if not mine.records:
+            continue
+        used.append(mine)
+        pairs.append((mine, table1.select(dataset, base).runs(evidence, profile)) if base else None)
+        rows.append(
+            {
+                "Data": dataset_name(dataset, mine.records),
+                "Loss": READINGS.get(loss) or NAMES[loss],
+                "Accuracy, %": tables.mean_cell(mine, "test_accuracy", percent=True),
+                "Minus": NAMES[base] if base else "–",
+            }
+        )
+    frame = pd.DataFrame(rows)
+    if rows:
+        differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+        frame["Difference, points"] = pd.Series(differences, dtype=object)
+        frame["p (Holm)"] = pd.Series(p_values, dtype=object)
+    return frame, [*tables.notes(used)]
