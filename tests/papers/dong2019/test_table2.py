@@ -190,13 +190,17 @@ def test_the_sets_can_disagree(store: Store, made: Callable[..., list[Record]]) 
 
 
 def test_own_rates_are_a_reading_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(table2.readings([("lr", "ce")])) == {"one rate", "persons"} or any(
+    assert set(table2.readings([("lr", "ce")])) == {"one rate for all", "persons"} or any(
         rate != ONE[dataset] for (dataset, _), rate in OWN.items()
     )
     monkeypatch.setitem(OWN, ("omniglot", "lr"), 0.1)
     found = table2.readings([("lr", "ce")])
-    assert set(found) == {"one rate", "own rates", "persons"}
-    (own,) = {c.left.labels["lr"] for c in found["own rates"].each if c.left.labels["dataset"] == "omniglot"}
+    assert set(found) == {"one rate for all", "each at its own rate", "persons"}
+    (own,) = {
+        c.left.labels["lr"]
+        for c in found["each at its own rate"].each
+        if c.left.labels["dataset"] == "omniglot"
+    }
     assert own == 0.1
     assert all(c.paper is not None for c in found["persons"].each)
 

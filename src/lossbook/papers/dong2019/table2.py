@@ -31,8 +31,10 @@ from lossbook.papers.dong2019.names import (
     USUAL,
     named,
 )
+from lossbook.papers.dong2019.names import RATES as RATE_READINGS
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
 from lossbook.papers.dong2019.rules import Within
+from lossbook.papers.dong2019.table1 import best_rate
 from lossbook.results import Record, published
 from lossbook.training import RunSpec, optim
 from lossbook.training.adam import adam
@@ -108,7 +110,7 @@ def choose(records: Iterable[Record]) -> dict[tuple[str, str], float]:
         which = (record.labels["dataset"], record.labels["loss"])
         found[which][record.labels["lr"]] = -1.0 if accuracy is None else accuracy
     return {
-        which: max(RATES, key=lambda rate: (each[rate], -rate))
+        which: best_rate(each)
         for which, each in found.items()
         if set(RATES) <= set(each) and max(each.values()) >= 0
     }
@@ -272,10 +274,10 @@ def readings(pairs: Sequence[tuple[str, str]], networks: Sequence[str] = NETWORK
             for measure in MEASURES
         ]
 
-    found = {"one rate": Contrasts(TABLE2, made(own=False))}
+    found = {RATE_READINGS["one"]: Contrasts(TABLE2, made(own=False))}
     losses = {loss for pair in pairs for loss in pair}
     if any(OWN[dataset, loss] != ONE[dataset] for dataset in SETS for loss in losses):
-        found["own rates"] = Contrasts(TABLE2, made(own=True), optional=True)
+        found[RATE_READINGS["own"]] = Contrasts(TABLE2, made(own=True), optional=True)
     persons = [_persons(n, *pair, measure) for n in networks for pair in pairs for measure in MEASURES]
     return {**found, "persons": Contrasts(TABLE2, persons, optional=True)}
 
