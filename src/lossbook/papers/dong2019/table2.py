@@ -120,7 +120,7 @@ def _reference() -> tuple[Cell, ...]:
     """Omniglot, with its many classes, before CIFAR-100; a rate that is both is run once."""
     cells: dict[tuple[str, str, str, float], Cell] = {}
     for dataset in SETS:
-        seen = {"step_measures": ["parts"]} if dataset == OMNIGLOT else {}
+        seen: dict[str, Any] = {"step_measures": ["parts"]} if dataset == OMNIGLOT else {}
         own = [(loss, USUAL, OWN[dataset, loss]) for loss in LOSSES]
         for loss, start, lr in [*((*variant, ONE[dataset]) for variant in VARIANTS), *own]:
             made = cell(RECIPES[dataset], loss, start=start, lr=lr, measures=["retrieval_both"], **seen)
@@ -254,10 +254,14 @@ def started(dataset: str, loss: str, measure: str) -> Contrast:
 
 def _persons(network: str, left: str, right: str, measure: str) -> Contrast:
     """The paper's own comparison on Market-1501."""
-    sides = [Select({"dataset": MARKET, "network": network, "loss": loss}, measure) for loss in (left, right)]
+
+    def side(loss: str) -> Select:
+        return Select({"dataset": MARKET, "network": network, "loss": loss}, measure)
+
     return Contrast(
         f"{NAMES[left]} minus {NAMES[right]}, {MEASURES[measure]} on Market-1501, {NETWORK_NAMES[network]}",
-        *sides,
+        side(left),
+        side(right),
         paper=printed_difference(network, MARKET, left, right, measure),
         resolved=False,
     )
