@@ -34,18 +34,16 @@ M, R = 0.25, 2.0
 
 OBJECTS = "cifar100"
 BASES: dict[str, RunSpec] = {
-    OBJECTS: replace(
-        REFERENCE_RECIPE,
-        dataset=OBJECTS,
+    dataset: replace(
+        base,
+        optimizer_options={**REFERENCE_RECIPE.optimizer_options, "lr": ONE[dataset]},
         schedule={"name": "one_cycle", "peak": 1, "start": 0.2},
         epochs=3,
-    ),
-    OMNIGLOT: replace(
-        RECIPES[OMNIGLOT],
-        optimizer_options={**REFERENCE_RECIPE.optimizer_options, "lr": ONE[OMNIGLOT]},
-        measures=["retrieval_cosine"],
-        epochs=3,
-    ),
+    )
+    for dataset, base in {
+        OBJECTS: replace(REFERENCE_RECIPE, dataset=OBJECTS),
+        OMNIGLOT: replace(RECIPES[OMNIGLOT], measures=["retrieval_cosine"]),
+    }.items()
 }
 
 
@@ -87,7 +85,7 @@ EXPERIMENT = Experiment(
         ),
         Profile(
             "reference",
-            "the reference network: CIFAR-100 for 3 epochs, and retrieval on Omniglot after 3, at one rate",
+            "the reference network for 3 epochs, on CIFAR-100 and on Omniglot with retrieval, at one rate",
             tuple(each for base in BASES.values() for each in _cells(base)),
             seeds=3,
         ),

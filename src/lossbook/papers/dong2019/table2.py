@@ -252,7 +252,7 @@ def started(dataset: str, loss: str, measure: str) -> Contrast:
     )
 
 
-def _persons(network: str, left: str, right: str, measure: str) -> Contrast:
+def on_persons(network: str, left: str, right: str, measure: str) -> Contrast:
     """The paper's own comparison on Market-1501."""
 
     def side(loss: str) -> Select:
@@ -282,7 +282,7 @@ def readings(pairs: Sequence[tuple[str, str]], networks: Sequence[str] = NETWORK
     losses = {loss for pair in pairs for loss in pair}
     if any(OWN[dataset, loss] != ONE[dataset] for dataset in SETS for loss in losses):
         found[RATE_READINGS["own"]] = Contrasts(TABLE2, made(own=True), optional=True)
-    persons = [_persons(n, *pair, measure) for n in networks for pair in pairs for measure in MEASURES]
+    persons = [on_persons(n, *pair, measure) for n in networks for pair in pairs for measure in MEASURES]
     return {**found, "persons": Contrasts(TABLE2, persons, optional=True)}
 
 
