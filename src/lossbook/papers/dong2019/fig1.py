@@ -137,10 +137,10 @@ def table(evidence: Evidence, profile: str, rates: str = ONE) -> tuple[pd.DataFr
             {
                 "Data": dataset_name(str(runs.records[0].labels["dataset"]), runs.records),
                 "Loss": named(*variant),
-                "Nearest neighbour, %": tables.mean_cell(runs, "nearest_neighbour", percent=True),
-                "Silhouette": tables.mean_cell(runs, "silhouette", digits=3),
+                "Nearest neighbour, %": table1.mean_cell(runs, "nearest_neighbour", percent=True),
+                "Silhouette": table1.mean_cell(runs, "silhouette", digits=3),
                 "Superclasses": _correlation(runs),
-                "Accuracy, %": tables.mean_cell(runs, "test_accuracy", percent=True),
+                "Accuracy, %": table1.mean_cell(runs, percent=True),
             }
         )
     return pd.DataFrame(rows), [*tables.notes(used)]

@@ -64,6 +64,12 @@ class Shown:
     runs: dict[tuple[str, str], Runs]
 
     @property
+    def name(self) -> str:
+        """For files."""
+        item = self.evidence.experiment.partition("/")[2]
+        return f"{item}-{self.profile}-{self.dataset}".replace("_", "-")
+
+    @property
     def title(self) -> str:
         """The data set and its number of classes."""
         records = [record for each in self.runs.values() for record in each.records]

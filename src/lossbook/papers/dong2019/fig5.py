@@ -150,7 +150,7 @@ def table(evidence: Evidence, profile: str, rates: str = ONE) -> pd.DataFrame:
     for variant, runs in found.items():
         row: dict[str, object] = {"Loss": named(*variant)}
         row |= {name: _epochs(runs, value) for name, value in columns.items()}
-        row["Last, %"] = tables.mean_cell(runs, "test_accuracy", percent=True)
+        row["Last, %"] = table1.mean_cell(runs, percent=True)
         rows.append(row)
     return pd.DataFrame(rows)
 

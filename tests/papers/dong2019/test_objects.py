@@ -1,0 +1,376 @@
+"""The pages on objects, on records whose answer is known, and on none."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lossbook import datasets, experiments
+from lossbook.evidence import claims
+from lossbook.evidence.select import Evidence
+from lossbook.papers.dong2019 import classes, fig1, fig2, fig5, hard_mining, objects_figures, table1
+from lossbook.papers.dong2019.names import FREQUENCIES, ONE, OWN, USUAL
+from lossbook.results import Record
+
+MakeRecord = Callable[..., Record]
+Value = Callable[[dict[str, Any], int], float]
+TABLE1, CLASSES = "dong2019/table1", "dong2019/classes"
+
+
+@pytest.fixture
+def made(make_record: MakeRecord) -> Callable[..., list[Record]]:
+    """A record of every run of a profile; its last accuracy is a function of labels and seed."""
+
+    def make(name: str, profile: str, value: Value, seeds: int | None = None, **more: Any) -> list[Record]:
+        return [
+            replace(
+                make_record([0.1, value(dict(cell.labels), spec.seed)], test_size=10_000, train_size=50_000),
+                key=spec.key,
+                experiment=name,
+                profile=profile,
+                labels=dict(cell.labels),
+                config=spec.config,
+                seed=spec.seed,
+                **more,
+            )
+            for cell, spec in experiments.get(name).profile(profile).runs(seeds)
+        ]
+
+    return make
+
+
+def mark(loss: str) -> int:
+    """A number from 1 to 9 that differs from loss to loss, so that pairs of seeds do."""
+    return 1 + ("ce", "lr", "hs_lr", "ss_lr", "hs_ce", "selected_ce").index(loss)
+
+
+def evidence(name: str, *records: Record) -> Evidence:
+    by_profile = {
+        profile: found
+        for profile in experiments.get(name).profiles
+        if (found := [r for r in records if r.profile == profile])
+    }
+    return Evidence(name, "", by_profile)
+
+
+def nothing() -> list[Evidence]:
+    return [Evidence(TABLE1, "", {}), Evidence(CLASSES, "", {})]
+
+
+def test_without_records_nothing_is_claimed() -> None:
+    given = nothing()
+    for module in (table1, classes, fig1, fig2, fig5, hard_mining):
+        for claim in module.CLAIMS:
+            assert claims.judge(module.CLAIMS, claim.key, *given).finding == "not tested", claim.key
+    assert fig2.every_shown(*given) == []
+    assert table1.not_recorded(given[0]) == ["paper", "resnet32", "reference"]
+    assert table1.remedy_sentences(given[0]) == []
+
+
+# --- Table 1 ---
+
+
+def accuracy(labels: dict[str, Any], seed: int) -> float:
+    """On 100 classes LR loses 4 points, and nothing with its biases set; on ten nothing differs."""
+    base = 0.6 + 0.002 * seed
+    own = {"lr": -0.04, "hs_lr": 0.01, "ss_lr": 0.012, "hs_ce": -0.01}.get(labels["loss"], 0.0)
+    if labels["dataset"] == "cifar10" or labels["start"] == FREQUENCIES:
+        own = 0.0
+    spread = 0.0002 * mark(labels["loss"]) * (1 if labels["start"] == USUAL else 3)
+    return base + own + spread * (-1) ** seed
+
+
+def test_table_one_of_the_paper() -> None:
+    assert table1.printed()["resnet32", "cifar100", "ss_lr"] == 69.1
+    assert table1.paper_lead("cifar100", "ce", "lr") == 3.8
+    assert table1.paper_lead("tiny_imagenet", "ss_lr", "ce") == 5.8
+    assert table1.paper_lead("digits", "ce", "lr") is None
+
+
+def test_lr_falls_behind_on_many_classes_and_its_biases_mend_it(made: Callable[..., list[Record]]) -> None:
+    found = evidence(TABLE1, *made(TABLE1, "reference", accuracy))
+    judged = {claim.key: claim.judge({TABLE1: found}) for claim in table1.CLAIMS}
+    assert judged["lr-many-classes"].short == "holds in part, 2 of 2"
+    assert judged["lr-many-classes"].differences[0].contrast.paper == 3.8
+    assert judged["beyond-ce"].count == (4, 8)
+    assert judged["large-networks"].finding == "not tested"
+    over_lr, over_ce = (each.measure(found) for each in table1.remedy("cifar100"))
+    assert over_lr is not None
+    assert over_ce is not None
+    assert over_lr.interval.mean == pytest.approx(0.04, abs=0.001)
+    assert over_ce.interval.mean == pytest.approx(0, abs=0.001)
+    assert len(table1.remedy_sentences(found)) == 3  # CIFAR-100 at one rate and at own, CIFAR-10 at one
+
+
+def test_table_one_has_a_row_for_every_cell_run(made: Callable[..., list[Record]]) -> None:
+    found = evidence(TABLE1, *made(TABLE1, "reference", accuracy))
+    frame, notes = table1.table(found, "reference")
+    assert notes == []
+    assert " ".join(frame["Loss"]) == "CE LR HS-LR SS-LR LR HS-LR SS-LR CE LR HS-LR SS-LR LR"
+    assert frame["Paper (ResNet-32), %"].tolist()[:5] == ["68.1", "64.3", "68.9", "69.1", "–"]
+    assert float(frame["Minus CE, points"][1].values["mean"]) == pytest.approx(-4, abs=0.1)
+    assert str(frame["Minus LR, points"][1]) == "–"
+    own, _ = table1.table(found, "reference", OWN)
+    assert len(own) == len(table1.OWN_RATE)
+    rows = table1.figure_rows(found, "reference")
+    assert [len(each) for each in rows.values()] == [6, 4]
+    assert len(objects_figures.differences(rows, "CE").axes) == 2
+
+
+def test_two_seeds_have_no_interval(made: Callable[..., list[Record]]) -> None:
+    found = evidence(TABLE1, *made(TABLE1, "reference", accuracy, 2))
+    frame, _ = table1.table(found, "reference")
+    assert str(frame["Ours, %"][0]) == "60.10 (2 runs)"
+    assert str(frame["Minus CE, points"][1]).endswith(" (2 pairs)")
+    assert str(frame["p (Holm), CE"][1]) == "–"
+    assert all(
+        math.isnan(half) for rows in table1.figure_rows(found, "reference").values() for *_, half in rows
+    )
+
+
+def test_rates_tables_mark_what_was_chosen(made: Callable[..., list[Record]]) -> None:
+    records = made(TABLE1, "rates", lambda labels, _: 0.5 if labels["lr"] == 0.3 else 0.4)
+    frame = table1.rates_table(evidence(TABLE1, *records))
+    assert frame["Rate 0.3"].map(str).unique().tolist() == ["50.00 *"]
+    assert frame["Rate 0.1"].map(str).tolist() == ["40.00"] * 5 + ["–"] * 4
+    records = made(CLASSES, "rates", lambda labels, _: 0.5 if labels["lr"] == 0.1 else 0.4)
+    frame = classes.rates_table(evidence(CLASSES, *records))
+    assert len(frame) == 12
+    assert frame["Rate 0.1"].map(str).unique().tolist() == ["50.00 *"]
+
+
+# --- numbers of classes ---
+
+
+def growing(per_doubling: float) -> Value:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        gap = per_doubling * math.log2(labels["classes"]) if labels["loss"] == "lr" else 0.0
+        if labels["start"] == FREQUENCIES:
+            gap /= 10
+        noise = 0.001 * (-1) ** seed * (mark(labels["loss"]) + seed + labels["classes"] % 3)
+        return 0.7 + 0.01 * seed - gap + noise
+
+    return value
+
+
+@pytest.mark.parametrize(
+    ("slope", "finding"), [(0.01, "holds in part"), (0.0, "not settled"), (-0.01, "does not hold")]
+)
+def test_how_the_gap_grows(made: Callable[..., list[Record]], slope: float, finding: str) -> None:
+    found = evidence(CLASSES, *made(CLASSES, "reference", growing(slope)))
+    trend = classes.trend(found, "reference", "cifar100", ("lr", USUAL))
+    assert list(trend.gaps) == [5, 10, 20, 50, 100]
+    assert trend.slope is not None
+    assert trend.slope.n == 5
+    assert trend.slope.mean == pytest.approx(slope, abs=0.002)
+    verdict = classes.judge_growth(found)
+    assert verdict.finding == finding
+    assert set(verdict.readings) == {"one rate for all", "each at its own rate"}
+    if slope > 0:
+        assert verdict.short == "holds in part, 4 of 4"
+
+
+def test_what_is_equal_at_all_numbers_of_classes(made: Callable[..., list[Record]]) -> None:
+    found = evidence(CLASSES, *made(CLASSES, "reference", growing(0.01)))
+    each = classes.trend(found, "reference", "cifar100", ("lr", USUAL), ONE, classes.EACH)
+    # With 100 classes both readings are one: 2,500 images are 25 of each.
+    assert list(each.gaps) == [5, 20, 100]
+    own = classes.trend(found, "reference", classes.OMNIGLOT, ("lr", USUAL), OWN)
+    assert list(own.gaps) == [50, 200, 964]
+
+
+def test_the_page_on_numbers_of_classes(made: Callable[..., list[Record]]) -> None:
+    found = evidence(CLASSES, *made(CLASSES, "reference", growing(0.01)))
+    frame, notes = classes.gap_table(found, "reference")
+    assert notes == []
+    # Four variants at five and three numbers of classes, LR at its own rate at three and three, and at 25
+    # images of each class at three.
+    assert len(frame) == 4 * 8 + 6 + 3
+    assert len(classes.slope_table(found, "reference")) == 4 * 2 + 2 + 1
+    assert len(objects_figures.gaps(classes.trends(found, "reference")).axes) == 2
+    first, second = classes.sentences(found, "reference")
+    assert first.startswith("**CIFAR-100**")
+    assert "964" in second
+    assert "at 964" in classes.alt(found, "reference")
+    two = evidence(CLASSES, *made(CLASSES, "reference", growing(0.01), 2))
+    assert "so no interval" in classes.sentences(two, "reference")[0]
+    assert "±" not in classes.sentences(two, "reference")[0]
+
+
+# --- Fig. 2 ---
+
+
+def steps(ratio: Sequence[float], positive: Sequence[float] | None = None) -> dict[str, list[float]]:
+    size = len(ratio)
+    return {
+        "loss": [2.0] * size,
+        "positive": list(positive or [1.0] * size),
+        "negative": [float(value) for value in np.linspace(10, 1, size)],
+        "ratio": list(ratio),
+        "positive_gradient": list(ratio),
+        "negative_gradient": [1.0] * size,
+    }
+
+
+def test_measures_of_a_run_by_step(make_record: MakeRecord) -> None:
+    ratio = [0.01] * 20 + [1.0] * 80
+    positive = [0.7] + [2.7] * 4 + [1.0] * 95
+    record = replace(make_record(0.5), steps=steps(ratio, positive))
+    smooth = fig2.smooth_ratio(record)
+    assert smooth[0] == pytest.approx(0.01)
+    assert smooth[24] == pytest.approx((5 * 0.01 + 5) / 10)
+    # Nine of ten steps at 1 are not quite 0.9 together with one of 0.01: 0.901 is.
+    assert fig2.until_near(record) == pytest.approx(0.28)
+    assert fig2.early_ratio(record) == pytest.approx(0.01)
+    assert fig2.late_ratio(record) == pytest.approx(1)
+    assert fig2.rise(record) == pytest.approx(2.0)
+    assert fig2.fall(record) == pytest.approx(0.9 * 9 / 99)
+    never = replace(record, steps=steps([0.1] * 50))
+    assert fig2.until_near(never) == 1
+
+
+def by_loss(labels: dict[str, Any]) -> list[float]:
+    slow = labels["loss"] == "lr" and labels["start"] == USUAL
+    return [0.01] * 30 + [1.0] * 70 if slow else [1.0] * 100
+
+
+def test_distraction_ends_with_the_biases(made: Callable[..., list[Record]]) -> None:
+    def stepped(name: str) -> Evidence:
+        records = made(name, "reference", lambda *_: 0.5)
+        return evidence(
+            name,
+            *(
+                replace(
+                    r,
+                    steps=steps(
+                        [v + 0.001 * r.seed for v in by_loss(r.labels)],
+                        [0.7, *np.linspace(3 + 0.1 * r.seed, 1, 99)],
+                    ),
+                )
+                if r.config.get("step_measures")
+                else r
+                for r in records
+            ),
+        )
+
+    given = [stepped(TABLE1), stepped(CLASSES)]
+    shown = fig2.every_shown(*given)
+    assert [each.classes for each in shown] == [100, 964]
+    judged = {claim.key: claims.judge(fig2.CLAIMS, claim.key, *given) for claim in fig2.CLAIMS}
+    assert judged["positive-rises"].finding == "holds in part"
+    # The ratio is at 1 over the second half, though it was nearly zero before.
+    assert judged["distracted-throughout"].finding == "does not hold"
+    assert judged["focus-raised"].count == (0, 0) or judged["focus-raised"].finding == "not settled"
+    frame, _ = fig2.table(shown[0])
+    assert frame["Loss"].tolist() == ["LR", "LR, biases at −log(K − 1)", "HS-LR", "SS-LR"]
+    assert float(frame["Ratio, first tenth"][0].values["mean"]) == pytest.approx(0.011)
+    assert float(frame["Steps until it is 0.9, %"][0].values["mean"]) == pytest.approx(38, abs=1)
+    assert float(frame["Steps until it is 0.9, %"][1].values["mean"]) == 0
+    assert "first reaches 0.9 after 38" in fig2.sentences(shown[0])
+    assert len(objects_figures.distraction(shown[1]).axes) == 4
+    assert "964 classes" in fig2.alt(shown[1])
+
+
+# --- Fig. 5 ---
+
+
+def test_epochs_to_an_accuracy() -> None:
+    curve = [0.2, 0.4, 0.8, 0.7]
+    assert fig5.epochs_to(curve, 0.1) == 1
+    assert fig5.epochs_to(curve, 0.3) == 1.5
+    assert fig5.epochs_to(curve, 0.7) == pytest.approx(2.75)
+    assert fig5.epochs_to(curve, 0.9) is None
+    assert fig5.epochs_to([None, 0.4], 0.3) == 2
+
+
+def test_losses_that_are_later_do_not_converge_as_fast(made: Callable[..., list[Record]]) -> None:
+    def with_curves(late: Callable[[str, int], float]) -> Evidence:
+        records = []
+        for r in made(TABLE1, "reference", accuracy):
+            epochs = np.arange(1, 10)
+            curve = (0.6 * np.clip(epochs / (4 + late(r.labels["loss"], r.seed)), 0, 1)).tolist()
+            records.append(replace(r, curves={"test_accuracy": curve}, metrics={"test_accuracy": 0.6}))
+        return evidence(TABLE1, *records)
+
+    same = with_curves(lambda loss, seed: 0.05 * seed * mark(loss))
+    assert fig5.AS_FAST.judge({TABLE1: same}).finding == "holds in part"
+    late = with_curves(lambda loss, seed: (3 if loss == "lr" else 0) + 0.05 * seed * mark(loss))
+    verdict = fig5.AS_FAST.judge({TABLE1: late})
+    assert verdict.finding == "does not hold"
+    frame = fig5.table(late, "reference")
+    assert list(frame)[1:] == ["To 30.0%", "To 45.0%", "To 54.0%", "To 90% of its own last", "Last, %"]
+    assert float(frame["To 30.0%"][1].values["mean"]) > 3 > float(frame["To 30.0%"][0].values["mean"])
+    assert len(objects_figures.convergence(late, "reference").axes) == 2
+    assert "LR 60.0%" in fig5.alt(late, "reference")
+
+
+# --- Fig. 1 ---
+
+
+def distances(within: float) -> list[list[float]]:
+    of = np.asarray(datasets.info("cifar100").superclass_of)
+    far = np.where(of[:, None] == of[None], within, 1.0)
+    # Not all pairs alike, as a correlation needs.
+    return (far + 0.01 * np.abs(np.subtract.outer(np.arange(100), np.arange(100))) / 100).tolist()
+
+
+def test_distances_follow_superclasses(make_record: MakeRecord) -> None:
+    record = replace(make_record(0.5), config={"dataset": "cifar100"})
+    near = replace(record, metrics={"class_distance": distances(0.5)})
+    assert fig1.superclass_correlation(near) == pytest.approx(1, abs=0.01)
+    same = replace(record, metrics={"class_distance": distances(1.0)})
+    assert fig1.superclass_correlation(same) == pytest.approx(0, abs=0.05)
+    assert fig1.superclass_correlation(record) is None
+    assert fig1.superclass_correlation(replace(near, config={"dataset": "cifar10"})) is None
+
+
+def test_features_are_compared_over_seeds(made: Callable[..., list[Record]]) -> None:
+    rng = np.random.default_rng(0)
+    records = []
+    for r in made(TABLE1, "reference", accuracy):
+        good = r.labels["loss"] != "lr"
+        wiggle = 0.003 * (-1) ** r.seed * mark(r.labels["loss"])
+        targets = np.repeat(np.arange(0, 100, 20), 8)
+        points = targets[:, None] / 10.0 + rng.normal(size=(40, 6))
+        metrics = {
+            "test_accuracy": 0.5,
+            "nearest_neighbour": (0.5 if good else 0.4) + wiggle,
+            "silhouette": (0.1 if good else 0.0) + wiggle,
+            "class_distance": distances(0.9 if good else 0.7),
+            "class_features": points.tolist(),
+            "class_targets": targets.tolist(),
+        }
+        records.append(replace(r, metrics=metrics))
+    found = evidence(TABLE1, *records)
+    judged = {claim.key: claim.judge({TABLE1: found}) for claim in fig1.CLAIMS}
+    assert judged["lr-features"].short == "holds in part, 4 of 4"
+    assert judged["ss-lr-features"].short == "holds in part, 4 of 4"
+    # All seeds alike: no interval.
+    assert judged["class-manifold"].finding == "not settled"
+    frame, _ = fig1.table(found, "reference")
+    assert frame["Loss"].tolist() == ["CE", "LR", "HS-LR", "SS-LR", "LR, biases at −log(K − 1)"]
+    pictured = fig1.embeddings(found, "reference")
+    assert [each.variant[0] for each in pictured] == ["ce", "lr", "ss_lr", "hs_lr"]
+    assert list(pictured[0].names) == [0, 20, 40, 60, 80]
+    assert fig1.neighbours(pictured[0]) > 0.5
+    assert len(objects_figures.embeddings(pictured).axes) == 4
+    assert "apple, chair" in fig1.alt(pictured)
+
+
+# --- hard mining on CE ---
+
+
+def test_hard_mining_does_not_help_ce(made: Callable[..., list[Record]]) -> None:
+    found = evidence(TABLE1, *made(TABLE1, "reference", accuracy))
+    verdict = hard_mining.NO_HELP.judge({TABLE1: found})
+    assert set(verdict.readings) == set(hard_mining.READINGS.values())
+    assert verdict.finding == "holds in part"
+    assert verdict.differences[0].contrast.paper == 0.0
+    frame, _ = hard_mining.table(found, "reference")
+    assert len(frame) == 5
+    assert float(frame["Difference, points"][1].values["mean"]) == pytest.approx(-1, abs=0.1)
+    assert float(frame["Difference, points"][4].values["mean"]) == pytest.approx(5, abs=0.2)
+    assert hard_mining.printed_table()["CE"].tolist() == ["57.0", "35.8", "80.0"]
