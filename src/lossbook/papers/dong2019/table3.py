@@ -425,7 +425,7 @@ def table(
     ]
     for measure in measures if found else ():
         name = MEASURES[measure]
-        frame[f"{name}, %"] = [_mean(mine, measure) for _, _, mine, _ in found]
+        frame[f"{name}, %"] = pd.Series([_mean(mine, measure) for _, _, mine, _ in found], dtype=object)
         differences, p_values = tables.difference_cells(pairs, measure, percent=True)
         frame["minus LR" + _SPACE * len(frame.columns)] = pd.Series(differences, dtype=object)
         frame["p (Holm)" + _SPACE * len(frame.columns)] = pd.Series(p_values, dtype=object)
@@ -518,5 +518,5 @@ def data_table() -> pd.DataFrame:
             "Test": f"{info.test_size:,}",
             "Classes K": info.num_classes,
         }
-        rows.append(row | FACTS[dataset])
+        rows.append({**row, **FACTS[dataset]})
     return pd.DataFrame(rows)
