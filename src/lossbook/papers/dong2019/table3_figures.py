@@ -47,7 +47,9 @@ def measure_figure(evidence: Evidence, measure: str = "map_example") -> Figure:
                 ax.plot(values, dots, "o", color=look.color, markersize=2.5, alpha=0.6)
                 if mean.n > 2:
                     ax.plot([mean.low, mean.high], [row - 0.14] * 2, color=look.color, linewidth=1.6)
-                ax.plot([mean.mean], [row - 0.14], marker=look.marker, color=look.color, markersize=6.5)
+                ax.plot(
+                    [mean.mean], [row - 0.14], marker=look.marker, color=look.color, markersize=6.5, mew=1.6
+                )
             other = _runs(evidence, dataset, loss, start, ONE).values(measure)
             if other and rate(dataset, loss, ONE) != rate(dataset, loss, OWN):
                 middle = 100 * sum(other.values()) / len(other)
