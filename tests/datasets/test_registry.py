@@ -22,7 +22,7 @@ def test_names():
         "womens_clothing",
         *(f"glue_{task}" for task in ("cola", "sst2", "mrpc", "rte", "wnli", "qnli", "stsb")),
     ]
-    assert datasets.names() == [*TORCHVISION, *images, *features, *texts, "uci121", "digits"]
+    assert datasets.names() == [*TORCHVISION, *images, *features, *texts, "uci121", "digits", "made_labels"]
 
 
 def test_an_unknown_name_names_the_nearest():

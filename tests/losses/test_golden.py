@@ -43,6 +43,7 @@ CASES = [
     ("tamed_ce", {"alpha": 0.5}),
     ("mpce", {}),
     ("complement_entropy", {}),
+    ("asymmetric", {}),
 ]
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 

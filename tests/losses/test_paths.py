@@ -48,6 +48,8 @@ OTHERS = [
     ("ss_lr", {}),
     ("ss_lr", {"r": 0.0}),
     ("ss_lr", {"r": 0.5}),
+    ("asymmetric", {}),
+    ("asymmetric", {"clip": 0.0, "gamma_neg": 0.5}),
 ]
 ROWWISE = IN_FAMILY + OTHERS
 WHOLE = [
@@ -57,7 +59,7 @@ WHOLE = [
 ]
 ALL = ROWWISE + WHOLE
 #: Take class probabilities, and have label_smoothing.
-SMOOTH = [each for each in ROWWISE if each[0] not in ("complement_entropy", "hs_lr")]
+SMOOTH = [each for each in ROWWISE if each[0] not in ("complement_entropy", "hs_lr", "asymmetric")]
 
 GAPS = [0.0, 1e-3, 0.5, 2.0, 5.0, 16.0, 17.0, 18.0, 25.0, 30.0, 50.0, 80.0, 100.0, 740.0, 1e3, 1e4]
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -279,7 +281,7 @@ def test_compiled_options_mean_the_same():
         torch.testing.assert_close(slopes, expected_slopes, rtol=1e-11, atol=1e-13)
 
 
-@pytest.mark.parametrize("option", ["beta", "gamma", "q", "r", "m", "clip", "label_smoothing"])
+@pytest.mark.parametrize("option", ["beta", "gamma", "gamma_neg", "q", "r", "m", "clip", "label_smoothing"])
 @pytest.mark.parametrize("each", [each for each in ALL if len(each[1]) == 0], ids=label)
 def test_an_option_to_be_learnt_is_refused_on_every_path(each, option):
     function = type(module(each))._function if each[0] != "ceel" else losses.ceel_loss

@@ -190,7 +190,7 @@ def test_compiled_code(batch):
     modules = [losses.get(name) for name in ("nllr", "el", "mae", "ceel", "focal", "gce")]
     modules += [losses.get("tamed_ce", alpha=0.5), losses.get("focal", gamma=0.5), losses.get("gce", k=0.3)]
     modules += [losses.get(name) for name in ("bce", "mpce", "complement_entropy")]
-    modules += [losses.get(name) for name in ("lr", "hs_lr", "ss_lr", "lgl_inr")]
+    modules += [losses.get(name) for name in ("lr", "hs_lr", "ss_lr", "lgl_inr", "asymmetric")]
 
     def total(z, y):
         return torch.stack([module(z, y) for module in modules])

@@ -498,6 +498,16 @@ def test_retrieval_is_that_of_one_query_after_another(distance, cameras, same):
     assert 0 < found["map"] < 1
 
 
+def test_both_distances_have_names_that_tell_them_apart():
+    # By angle the right one, 2, is nearest to 0; by distance the wrong one, 1.
+    x = torch.tensor([[1.0, 0.0], [0.9, 0.3], [5.0, 0.5], [0.0, 4.0]])
+    subject = Known(features={"evaluation": x}, targets={"evaluation": torch.tensor([0, 1, 0, 1])})
+    both = measures.get("retrieval_both")(subject)
+    angle, distance = (measures.get(f"retrieval_{name}")(subject) for name in ("cosine", "euclidean"))
+    assert both == angle | {f"euclidean_{name}": value for name, value in distance.items()}
+    assert both["rank_1"] > both["euclidean_rank_1"]
+
+
 def test_retrieval_takes_the_parts_of_the_run():
     x, y = torch.eye(4)[[0, 0, 1, 1]].double(), torch.tensor([7, 7, 3, 3])
     found = measures.get("retrieval_cosine")(

@@ -5,7 +5,7 @@ import warnings
 from pathlib import Path
 
 from lossbook import paths
-from lossbook.datasets import arrays, folders, mulan, official
+from lossbook.datasets import arrays, folders, made, mulan, official
 from lossbook.datasets.data import Dataset, Part
 from lossbook.datasets.errors import DataDamagedError, DataUnavailableError
 from lossbook.datasets.registry import DatasetInfo
@@ -73,6 +73,8 @@ def load(name: str | DatasetInfo, *, download: bool = True) -> Dataset:
     try:
         if info.format == "mulan":
             return mulan.read(info, root)
+        if info.format == "sklearn" and info.kind == "features":
+            return made.read(info)
         if info.kind == "texts":
             # Imported where it is used: images do without pandas.
             from lossbook.datasets import texts

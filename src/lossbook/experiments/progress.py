@@ -4,6 +4,7 @@ import functools
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from lossbook.experiments.costs import TEST_SHARE, run_sizes, table_shape
 from lossbook.progress import Bar, Progress, duration
 from lossbook.training import Replica, RunPlan, RunSpec, SplitArrays, plan_run, train_replicas
 from lossbook.training.images import to_float
+from lossbook.training.selection import on_device
 
 _MOST_BARS = 4
 
@@ -38,6 +40,8 @@ def _step_seconds(
     plan = plan_run(spec)
     assert isinstance(plan, RunPlan)
     info = datasets.info(dataset)
+    if info.kind != "images":
+        return _small_step_seconds(replace(spec, loss="lr"), device)
     height, width, channels = info.image_shape
     where = torch.device(device)
     with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
@@ -52,6 +56,30 @@ def _step_seconds(
         for _ in range(4):
             started = time.perf_counter()
             value = plan.loss(network(plan.augmentation(to_float(images), noise)), target)
+            updates.zero_grad()
+            value.backward()
+            updates.step()
+            float(value.detach())  # Waits for the device.
+            times.append(time.perf_counter() - started)
+    return min(times[1:])
+
+
+def _small_step_seconds(spec: RunSpec, device: str) -> float:
+    """The same for features and texts, whose shape only the data know; nothing where they are not here."""
+    if not datasets.present(spec.dataset):
+        return 0.0
+    where, plan = torch.device(device), plan_run(spec)
+    assert isinstance(plan, RunPlan)
+    data = on_device(datasets.load(spec.dataset, download=False), where)
+    train, task = data.parts["train"], plan.task(data)
+    rows = torch.arange(min(spec.batch_size, len(train.targets)), device=where)
+    with torch.random.fork_rng(devices=[where] if where.type == "cuda" else []):
+        network = task.place(plan.build_model(task.in_shape, data.num_classes), where)
+        updates, _ = plan.build_optimizer(network.parameters())
+        times = []
+        for _ in range(4):
+            started = time.perf_counter()
+            value = plan.loss(network(*task.batch(train, rows, None)), train.targets[rows])
             updates.zero_grad()
             value.backward()
             updates.step()

@@ -10,6 +10,7 @@ from torch import nn
 
 from lossbook.errors import UnknownNameError
 from lossbook.losses._common import Weight, class_weight
+from lossbook.losses.asymmetric import AsymmetricLoss, asymmetric_loss
 from lossbook.losses.centers import MMCLoss, max_mahalanobis_centers, mmc_loss, mmc_scores
 from lossbook.losses.complement import ComplementResult, ComplementStep
 from lossbook.losses.hard_ce import HSCELoss, SelectedCELoss, hs_ce_loss, selected_ce_loss
@@ -49,6 +50,7 @@ from lossbook.losses.softmax import (
 )
 
 __all__ = [
+    "AsymmetricLoss",
     "CEELLoss",
     "ComplementEntropyLoss",
     "ComplementResult",
@@ -71,6 +73,7 @@ __all__ = [
     "SelectedCELoss",
     "SoftmaxBCELoss",
     "TamedCELoss",
+    "asymmetric_loss",
     "available",
     "ceel_loss",
     "complement_entropy_loss",
@@ -97,6 +100,7 @@ __all__ = [
 ]
 
 _MODULES: dict[str, type[nn.Module]] = {
+    "asymmetric": AsymmetricLoss,
     "bce": SoftmaxBCELoss,
     "ce": nn.CrossEntropyLoss,
     "ceel": CEELLoss,

@@ -7,11 +7,11 @@ from torch import nn
 
 from lossbook.errors import UnknownNameError
 from lossbook.models.cifar_resnet import resnet20, resnet32
+from lossbook.models.imagenet import mobilenet, resnet50
 from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
 from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
 from lossbook.models.reference import reference_large, reference_small
 from lossbook.models.small import mean_embedding, mlp
-from lossbook.models.torchvision_nets import mobilenet, resnet50
 
 __all__ = [
     "build",

@@ -32,7 +32,7 @@ class LossStyle:
 
 #: One style per loss for the whole book, in the order of tables and legends. All colours keep a contrast of
 #: 3:1 on white and on the dark page; the first four are Okabe and Ito's (one darkened to do so), the others
-#: as far from them and from each other as can be, for every kind of colour vision. LGL-INR and the last five
+#: as far from them and from each other as can be, for every kind of colour vision. LGL-INR and the last six
 #: losses share a colour with one that is not drawn beside them. Dash and marker tell all of them apart
 #: without colour.
 LOSS_STYLE: dict[str, LossStyle] = {
@@ -53,6 +53,7 @@ LOSS_STYLE: dict[str, LossStyle] = {
     "mpce": LossStyle("MPCE", "#906048", "H", (0, (1.5, 3))),
     "complement_entropy": LossStyle("Complement entropy", "#c76fa0", "x", (0, (4, 4))),
     "lr_mean": LossStyle("LR (mean)", "#d55e00", "+", (0, (5, 3, 1.5, 3))),
+    "asymmetric": LossStyle("ASL", "#009e73", "1", (0, (7, 1.5, 1.5, 1.5, 1.5, 1.5))),
 }
 
 # Everything in a figure that is not data has one of these colours, used by nothing else: the dark variant is

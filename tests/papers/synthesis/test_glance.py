@@ -114,6 +114,34 @@ def test_runs_of_another_protocol_are_marked(store: Store, make_record: MakeReco
     assert not any(row.whole for row in rows)
 
 
+def test_the_differences_of_dong2019_are_those_of_its_networks(store: Store, make_record: MakeRecord) -> None:
+    found = _groups(store, "dong2019")
+    assert {title: len(group.rows) for title, group in found.items()} == {
+        "Table 1. Accuracy minus CE's, points": 15,
+        "Table 2. Rank-1 minus CE's, points": 10,
+        "Table 2. mAP minus CE's, points": 10,
+    }
+    rank = _rows(found["Table 2. Rank-1 minus CE's, points"])
+    assert round(rank["HS-LR, MobileNet, DukeMTMC"].paper, 2) == 6.7
+    level = {"ce": 0.6, "hs_lr": 0.62}
+    for profile in ("resnet32", "reference"):
+        records = _declared(
+            make_record,
+            "dong2019/table1",
+            profile,
+            lambda labels, seed: level.get(labels["loss"], 0.5) + 0.001 * seed * (labels["loss"] == "ce"),
+        )
+        for record in records:
+            store.append(record)
+    (group, *_) = _groups(store, "dong2019").values()
+    assert {row.what for row in group.shown} == {
+        f"{loss}, ResNet-32, CIFAR-100" for loss in ("LR", "HS-LR", "SS-LR")
+    }
+    row = _rows(group)["HS-LR, ResNet-32, CIFAR-100"]
+    assert (round(row.paper, 2), row.text) == (0.8, "+1.90 ± 0.25")
+    assert not row.whole
+
+
 def test_published_epochs_come_before_equal_ones(store: Store, make_record: MakeRecord) -> None:
     level = {"ce": 0.90, "bce": 0.90, "nllr": 0.70, "nllr_clipped": 0.91}
     for record in _declared(

@@ -34,8 +34,7 @@ def test_the_tally_counts_each_claim_once() -> None:
 def test_every_paper_with_a_page_of_claims_is_judged(store: Store) -> None:
     found = ledger.ledger(ledger.reader(store))
     counts = {paper: sum(e.paper == paper for e in found) for paper in ledger.PAPERS}
-    assert all(counts[paper] for paper in ("yao2018", "li2020", "battash2021"))
-    assert counts["dong2019"] == 0
+    assert all(counts.values())
     numbers = [e.number for e in found if e.paper == "li2020"]
     assert numbers == list(range(1, len(numbers) + 1))
     # Without records no claim on trained networks is decided.

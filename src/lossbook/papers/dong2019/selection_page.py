@@ -181,9 +181,9 @@ def _curve(ax: Axes, found: Sequence[Setting], loss: str) -> None:
             x, y = zip(*sorted(points), strict=True)
             face = style.color if filled else "none"
             ax.plot(x, y, color=style.color, linestyle=style.dash, marker=style.marker, markerfacecolor=face)
-            ax.annotate(
-                found[0].measures[metric], (x[0], y[0]), xytext=(4, 6), textcoords="offset points", color=INK
-            )
+            if len(metrics) > 1:
+                name = found[0].measures[metric]
+                ax.annotate(name, (x[0], y[0]), xytext=(4, 6), textcoords="offset points", color=INK)
     ax.set_xticks(list(places.values()), [_tick(loss, value) for value in places])
 
 

@@ -9,7 +9,7 @@ from lossbook.evidence import stats, tables
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.pages.style import INK, loss_style
 from lossbook.papers.dong2019.names import RATES
-from lossbook.papers.dong2019.table2 import MEASURES, ONE_RATE
+from lossbook.papers.dong2019.table2 import MEASURES, ONE
 from lossbook.papers.dong2019.table2_tables import Row, rows
 
 
@@ -25,7 +25,7 @@ def _panels(evidence: Evidence, profile: str) -> dict[str, list[Row]]:
 def _named(row: Row, panel: list[Row]) -> str:
     """The name of a row; with its rate where the panel has several."""
     rates = {each.labels["lr"] for each in panel}
-    own = len(rates) > 1 and row.labels["lr"] != ONE_RATE
+    own = len(rates) > 1 and row.labels["lr"] != ONE.get(row.labels["dataset"])
     return f"{row.name}, at {row.labels['lr']:g}" if own else row.name
 
 

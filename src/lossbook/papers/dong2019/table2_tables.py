@@ -19,7 +19,7 @@ from lossbook.papers.dong2019.table2 import (
     MEASURES,
     MISSING,
     NETWORKS,
-    ONE_RATE,
+    ONE,
     OWN,
     PERSONS,
     RATES,
@@ -64,11 +64,16 @@ def rows(evidence: Evidence, profile: str) -> list[Row]:
     declared = experiments.get(TABLE2).profile(profile).cells
     found = []
     for made in declared:
-        mine = evidence.runs(profile, **made.labels)
+        mine = _runs(evidence, profile, made.labels)
         if mine.records:
             base = _base(made.labels, declared)
-            found.append(Row(made.labels, mine, Runs() if base is None else evidence.runs(profile, **base)))
+            found.append(Row(made.labels, mine, Runs() if base is None else _runs(evidence, profile, base)))
     return found
+
+
+def _runs(evidence: Evidence, profile: str, labels: Mapping[str, Any]) -> Runs:
+    """The runs of a cell; all cells of a data set are equally long."""
+    return evidence.runs(profile, **{name: value for name, value in labels.items() if name != "epochs"})
 
 
 def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
@@ -111,7 +116,7 @@ def _base(labels: Mapping[str, Any], declared: Sequence[Cell]) -> Mapping[str, A
     if labels["loss"] == BASELINE:
         return None
     dataset, loss, start, lr = (labels[name] for name in ("dataset", "loss", "start", "lr"))
-    own = start == USUAL and lr != ONE_RATE and lr == OWN.get((dataset, loss))
+    own = start == USUAL and lr != ONE.get(dataset) and lr == OWN.get((dataset, loss))
     wanted = {
         **labels,
         "loss": BASELINE,

@@ -18,6 +18,9 @@ from lossbook.evidence.tables import UNATTESTED, Cell, signed
 from lossbook.pages.style import loss_style
 from lossbook.papers.battash2021 import names
 from lossbook.papers.battash2021 import table4_scores as uci
+from lossbook.papers.dong2019 import table1 as dong2019_objects
+from lossbook.papers.dong2019 import table2 as dong2019_persons
+from lossbook.papers.dong2019.names import NETWORK_NAMES as DONG2019_NETWORKS
 from lossbook.papers.li2020 import simulations
 from lossbook.papers.li2020 import table1 as balance
 from lossbook.papers.synthesis.ledger import PAPERS, Reader
@@ -98,7 +101,7 @@ def groups(paper: str, read: Reader, *, simulated: Sequence[int] = SIMULATED) ->
     """Every difference of the numbers that a paper prints, beside ours.
 
     Args:
-        paper: Key of the paper. Of battash2021 and dong2019 only tables with an experiment are there.
+        paper: Key of the paper. Of battash2021 only tables with an experiment are there.
         read: Reads the records of an experiment.
         simulated: Which runs of the simulations of li2020's Table 1 are made.
     """
@@ -106,7 +109,7 @@ def groups(paper: str, read: Reader, *, simulated: Sequence[int] = SIMULATED) ->
         "yao2018": lambda: _yao2018(read),
         "li2020": lambda: [*_li2020(read), _balance(simulated)],
         "battash2021": lambda: _battash2021(read),
-        "dong2019": list,
+        "dong2019": lambda: _dong2019(read),
     }
     return makers[paper]()
 
@@ -283,6 +286,55 @@ def _scored(study: uci.Study, scores: uci.Scores, method: int, *rows: Row) -> tu
             **filled,
         ),
     )
+
+
+# --- dong2019 -----------------------------------------------------------------------------------------------
+
+
+def _dong2019(read: Reader) -> list[Group]:
+    """Each loss minus CE. Runs of the reference network take no row: it is none of the paper's networks."""
+    objects, persons = read("dong2019/table1"), read("dong2019/table2")
+    accuracy = {
+        (r["network"], r["dataset"], r["loss"]): float(r["accuracy_percent"])
+        for r in _rows("dong2019", "table1")
+    }
+    made = {
+        which: dong2019_objects.minus(*which[1:], "ce").measure(objects, (PAPER,), (PAPER, "resnet32"))
+        for which in accuracy
+        if which[0] == "resnet32"
+    }
+    groups = [Group("Table 1", "Accuracy minus CE's, points", _minus_ce(accuracy, made))]
+    for measure, name in dong2019_persons.MEASURES.items():
+        printed = {
+            which[:3]: value for which, value in dong2019_persons.printed().items() if which[3] == measure
+        }
+        found = {
+            which: dong2019_persons.on_persons(which[0], which[2], "ce", measure).measure(persons, (PAPER,))
+            for which in printed
+            if which[1] == dong2019_persons.MARKET
+        }
+        title = f"{name[0].upper()}{name[1:]}" if name != "mAP" else name
+        groups.append(Group("Table 2", f"{title} minus CE's, points", _minus_ce(printed, found)))
+    return groups
+
+
+def _minus_ce(
+    printed: Mapping[tuple[str, str, str], float], made: Mapping[tuple[str, str, str], Difference | None]
+) -> tuple[Row, ...]:
+    """Every printed number but CE's, minus CE's, by network, data set and loss."""
+    rows = []
+    for which, value in printed.items():
+        network, dataset, loss = which
+        if loss == "ce":
+            continue
+        base = printed[network, dataset, "ce"]
+        title = dong2019_persons.PERSONS.get(dataset) or _title(_DONG2019.get(dataset, dataset))
+        row = Row(f"{loss_style(loss).name}, {DONG2019_NETWORKS[network]}, {title}", loss, value - base)
+        rows.append(_with(replace(row, sides=(_pair(value, base), "")), made.get(which)))
+    return tuple(rows)
+
+
+_DONG2019 = {"tiny200": "tiny_imagenet"}
 
 
 # --- what the page shows ------------------------------------------------------------------------------------

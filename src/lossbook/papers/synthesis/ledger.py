@@ -13,6 +13,7 @@ from lossbook.evidence.claims import Claim, Computed, Verdict
 from lossbook.evidence.select import Evidence, recorded
 from lossbook.evidence.tables import Cell
 from lossbook.papers.battash2021 import verdict as battash2021
+from lossbook.papers.dong2019 import verdict as dong2019
 from lossbook.papers.li2020 import verdict as li2020
 from lossbook.papers.yao2018 import verdict as yao2018
 from lossbook.results import Record, Store
@@ -59,11 +60,12 @@ def _judged(claims: Sequence[Claim | Computed], read: Reader) -> Sequence[Verdic
     return [claim.judge(evidence) for claim in claims]
 
 
-#: How the claims of each paper are judged, and on which page they are shown. No claim of dong2019 is yet.
+#: How the claims of each paper are judged, and on which page they are shown.
 _JUDGED: dict[str, tuple[str, Callable[[Reader], Sequence[Verdict]]]] = {
     "yao2018": ("yao2018/verdict", functools.partial(_judged, yao2018.CLAIMS)),
     "li2020": ("li2020/verdict", functools.partial(_judged, li2020.CLAIMS)),
     "battash2021": ("battash2021/verdict", functools.partial(_judged, battash2021.CLAIMS)),
+    "dong2019": ("dong2019/verdict", functools.partial(_judged, dong2019.CLAIMS)),
 }
 
 

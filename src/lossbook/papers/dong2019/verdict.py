@@ -1,0 +1,244 @@
+"""The claims of dong2019 in the order of its verdict page, what follows from them, and what is not run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from lossbook import experiments
+from lossbook.evidence import claims
+from lossbook.evidence.claims import Claim, Computed, Verdict
+from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
+from lossbook.evidence.rules import AtMostInPart, NoLoss
+from lossbook.evidence.select import RECORDED, Evidence, dataset_name
+from lossbook.evidence.tables import Cell
+from lossbook.papers.dong2019 import (
+    classes,
+    fig1,
+    fig2,
+    fig5,
+    hard_mining,
+    selection,
+    table1,
+    table2,
+    table3,
+    theory,
+)
+from lossbook.papers.dong2019.names import (
+    CLASSES,
+    DECISIVE,
+    FREQUENCIES,
+    LOGISTIC,
+    NAMES,
+    NETWORK_NAMES,
+    ONE,
+    OWN,
+    PAPER,
+    RATES,
+    SELECTION,
+    TABLE1,
+    TABLE2,
+    TABLE3,
+)
+from lossbook.progress import duration
+
+#: The experiments whose records decide claims.
+EXPERIMENTS = (TABLE1, CLASSES, TABLE2, TABLE3, SELECTION)
+
+COMPETITIVE = Claim(
+    "competitive",
+    "HS-LR and SS-LR are competitive alternatives to CE where each example has one label.",
+    "Abstract; Conclusion",
+    "Test accuracy of HS-LR and SS-LR minus that of CE on CIFAR-100 and CIFAR-10, paired by seed.",
+    {
+        RATES[rates]: Contrasts(
+            TABLE1,
+            [
+                table1.minus(dataset, loss, "ce", rates=rates)
+                for dataset in ("cifar100", "cifar10")
+                for loss in ("hs_lr", "ss_lr")
+            ],
+            optional=rates == OWN,
+        )
+        for rates in (ONE, OWN)
+    },
+    AtMostInPart(NoLoss(), table1.SMALL),
+    DECISIVE,
+    basis=table1.basis,
+)
+
+#: The sections of the page and their claims, in order.
+SECTIONS: Mapping[str, Sequence[Claim | Computed]] = {
+    "The argument": theory.CLAIMS,
+    "Training": fig2.CLAIMS,
+    "Objects": (COMPETITIVE, *table1.CLAIMS, *classes.CLAIMS),
+    "Features": fig1.CLAIMS,
+    "Unseen classes": table2.CLAIMS,
+    "Several labels": table3.CLAIMS,
+    "Further analysis": (*fig5.CLAIMS, *selection.CLAIMS, *hard_mining.CLAIMS),
+}
+#: Every claim; its number is its place.
+CLAIMS: tuple[Claim | Computed, ...] = tuple(claim for each in SECTIONS.values() for claim in each)
+#: Those that the page opens with.
+HEADLINES = ("outweigh", "beyond-ce", "retrieval-hard")
+
+
+def judge(key: str, *given: Evidence, profile: str = RECORDED) -> Verdict:
+    """Judge one claim without working out the others.
+
+    Args:
+        key: Its name, for example ``"beyond-ce"``.
+        *given: Records that the page has already chosen; those of other experiments are read.
+        profile: The profile that the page is made at.
+
+    Raises:
+        UnknownNameError: If there is no claim of this name.
+    """
+    return claims.judge(CLAIMS, key, *given, profile=profile)
+
+
+def advice(evidence: Mapping[str, Evidence]) -> list[str]:
+    """What someone who has many classes should do, as far as the records say.
+
+    Args:
+        evidence: The records by experiment.
+
+    Returns:
+        A paragraph per question, in Markdown; one that no runs of three seeds answer is said to be open.
+    """
+    objects, unseen = evidence[TABLE1], evidence[TABLE2]
+    rates = OWN if _decided(table1.minus("cifar100", "ss_lr", "ce", rates=OWN), objects) else ONE
+    one_label = {
+        NAMES[loss]: _decided(table1.minus("cifar100", loss, "ce", rates=rates), objects) for loss in LOGISTIC
+    }
+    started = {
+        "accuracy on CIFAR-100": _decided(
+            table1.minus("cifar100", "lr", "lr", start=FREQUENCIES, rates=rates), objects
+        ),
+        **{
+            f"rank-1 on {dataset_name(dataset)}": _decided(table2.started(dataset, "lr", "rank_1"), unseen)
+            for dataset in table2.SETS
+        },
+    }
+    retrieved = {
+        f"{NAMES[loss]} on {dataset_name(dataset)}": _decided(
+            table2.contrast(dataset, loss, "ce", "rank_1"), unseen
+        )
+        for dataset in table2.SETS
+        for loss in ("hs_lr", "ss_lr")
+    }
+    few = table3.SUPERIOR.judge({TABLE3: evidence[TABLE3]})
+    settings = [
+        selection.follows(claim.key, claim.judge({SELECTION: evidence[SELECTION]}))
+        for claim in (selection.M_MATTERS, selection.R_ROBUST)
+    ]
+    return [
+        _paragraph(
+            f"One label per example, accuracy, {RATES[rates]}",
+            one_label,
+            "ahead of CE",
+            "behind CE",
+            "worth a try beside CE, on your own data and at a learning rate of its own",
+            "These runs give no reason to leave CE.",
+        ),
+        _paragraph(
+            "LR, because examples can have several labels: output biases started at −log(K − 1), against 0",
+            started,
+            "better",
+            "worse",
+            "reason to start them there: it costs one line",
+            "These runs show no gain from starting them there.",
+        ),
+        _paragraph(
+            "Features for classes that are not trained on, rank-1",
+            retrieved,
+            "ahead of CE",
+            "behind CE",
+            "worth a try beside CE where features are what is wanted",
+            "These runs give no reason to leave CE.",
+        ),
+        _few_labels(few),
+        f"**Settings.** {' '.join(_sentence(each) for each in settings if each) or OPEN}",
+    ]
+
+
+#: What is said of a question without runs.
+OPEN = "Open: no runs of three seeds or more say."
+
+
+def _decided(contrast: Contrast, evidence: Evidence) -> Difference | None:
+    """A difference that decides: at a decisive profile, of three seeds or more."""
+    found = contrast.measure(evidence, DECISIVE, DECISIVE)
+    return None if found is None or found.interval.n < 3 else found
+
+
+def _paragraph(
+    question: str,
+    found: Mapping[str, Difference | None],
+    ahead: str,
+    behind: str,
+    gain: str,
+    none: str,
+) -> str:
+    """What is ahead and what behind, and what follows: ``gain`` of what is ahead, ``none`` if nothing is."""
+    made = {name: d for name, d in found.items() if d is not None}
+    if not made:
+        return f"**{question}.** {OPEN}"
+    groups: dict[str, list[str]] = defaultdict(list)
+    for name, d in made.items():
+        groups[ahead if d.above else behind if d.below else "not told apart"].append(f"{name} ({d.short()})")
+    said = "; ".join(
+        f"{what}: {', '.join(groups[what])}" for what in (ahead, behind, "not told apart") if what in groups
+    )
+    better = [name for name, d in made.items() if d.above]
+    follows = f"That is {gain}: {', '.join(better)}." if better else none
+    return f"**{question}.** In points, {said}. {follows}"
+
+
+def _few_labels(verdict: Verdict) -> str:
+    question = "**Few labels beside many classes.**"
+    if verdict.count is None or not verdict.count[1]:
+        return f"{question} {OPEN}"
+    shown, made = verdict.count
+    below = sum(d.below for d in verdict.differences)
+    said = (
+        f"HS-LR or SS-LR is ahead of LR in {shown} of {made} comparisons on tables of features, and behind "
+        f"in {below}."
+    )
+    if shown > made / 2 and not below:
+        return f"{question} {said} Try them before LR."
+    if not shown:
+        return f"{question} {said} These runs give no reason to leave LR."
+    return f"{question} {said} Which is better depends on the data and on the measure: try both."
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def missing(profile: str = PAPER) -> pd.DataFrame:
+    """Which runs of a profile have not been made, and what they would cost.
+
+    Args:
+        profile: The profile; the paper's protocol by default.
+    """
+    rows: dict[tuple[str, str, str], list[experiments.PendingRuns]] = defaultdict(list)
+    for item in EXPERIMENTS:
+        if profile not in experiments.get(item).profiles:
+            continue
+        for pending in experiments.pending(profile, item):
+            rows[item, str(pending.labels["network"]), str(pending.labels["dataset"])].append(pending)
+    return pd.DataFrame(
+        {
+            "Experiment": item,
+            "What": f"{NETWORK_NAMES.get(network, network)} on {dataset_name(dataset)}",
+            "Runs": sum(p.count for p in each),
+            "Cost": Cell(
+                f"about {duration(sum(p.seconds for p in each))}", {"seconds": sum(p.seconds for p in each)}
+            ),
+            "Data": "there" if all(p.data_present for p in each) else "not there",
+        }
+        for (item, network, dataset), each in rows.items()
+    )

@@ -1,0 +1,209 @@
+"""Fig. 6 and 7: what is declared, and what the page says of whatever has been run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from matplotlib import pyplot as plt
+
+from lossbook import experiments, losses
+from lossbook.evidence import claims, recorded
+from lossbook.evidence.select import Evidence
+from lossbook.papers.dong2019 import selection, selection_page
+from lossbook.papers.dong2019.selection import (
+    ALL_CLASSES,
+    ONE_CLASS,
+    POWERS,
+    PUBLISHED_COUNT,
+    SHARES,
+    M,
+    R,
+)
+from lossbook.papers.dong2019.table2 import ONE
+from lossbook.results import Record, Store
+from lossbook.training import plan_run
+
+MakeRecord = Callable[..., Record]
+NAME = "dong2019/selection"
+ACCURACY, RANK = "test_accuracy", "rank_1"
+
+
+@pytest.fixture
+def made(make_record: MakeRecord) -> Callable[..., list[Record]]:
+    """A record of every cell and seed of a profile with these labels; all measures as given."""
+
+    def make(profile: str, value: Callable[[dict[str, Any], int], float], **only: object) -> list[Record]:
+        found = []
+        for cell, spec in experiments.get(NAME).profile(profile).runs():
+            if any(cell.labels[name] != wanted for name, wanted in only.items()):
+                continue
+            number = value(dict(cell.labels), spec.seed)
+            record = make_record(number, test_size=10_000, train_size=50_000)
+            found.append(
+                replace(
+                    record,
+                    key=spec.key,
+                    experiment=NAME,
+                    profile=profile,
+                    labels=dict(cell.labels),
+                    config=spec.config,
+                    seed=spec.seed,
+                    metrics=record.metrics | {"rank_1": number, "map": number},
+                )
+            )
+        return found
+
+    return make
+
+
+def evidence(store: Store, records: list[Record]) -> Evidence:
+    for record in records:
+        store.append(record)
+    return recorded(NAME, store=store)
+
+
+def judged(found: Evidence, key: str) -> claims.Verdict:
+    return claims.judge(selection.CLAIMS, key, found)
+
+
+def noise(labels: dict[str, Any], seed: int) -> float:
+    """Small, and of its own for every setting."""
+    every = [*SHARES, *POWERS, PUBLISHED_COUNT]
+    mine = PUBLISHED_COUNT if labels["count"] == PUBLISHED_COUNT else labels["m"] or labels["r"]
+    shift = len(SHARES) if labels["r"] is not None else 0
+    return 0.0001 * every.index(mine, shift) * (-1) ** seed
+
+
+# --- what is declared ---
+
+
+def test_every_setting_is_run_on_objects_and_on_retrieval() -> None:
+    cells = experiments.get(NAME).profile("reference").cells
+    for dataset in ("cifar100", "omniglot"):
+        mine = [c for c in cells if c.spec.dataset == dataset]
+        found = {(c.spec.loss, c.labels["m"], c.labels["r"], c.labels["count"]) for c in mine}
+        assert found == {
+            *(("hs_lr", m, None, "paper") for m in SHARES),
+            *(("ss_lr", None, r, "paper") for r in (0.5, 1, 2, 5, 10, 50)),
+            ("hs_lr", M, None, PUBLISHED_COUNT),
+        }
+        assert {c.spec.optimizer_options["lr"] for c in mine} == {ONE[dataset]}
+        assert len({c.spec.epochs for c in mine}) == 1
+        # The paper's settings and the ends come first.
+        assert [(c.labels["m"], c.labels["r"]) for c in mine[:5]] == [
+            *((ONE_CLASS, None), (M, None), (ALL_CLASSES, None)),
+            *((None, R), (None, 50.0)),
+        ]
+    for cell in cells:
+        plan_run(cell.spec)
+
+
+@pytest.mark.parametrize("classes", [100, 964])
+def test_the_least_share_selects_one_class(classes: int) -> None:
+    kernel = losses.get("hs_lr", m=ONE_CLASS)
+    logits = torch.randn(5, classes, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    target = torch.arange(5)
+    hardest = logits.scatter(1, target[:, None], -torch.inf).amax(1)
+    chosen = torch.nn.functional.softplus(hardest)
+    wanted = torch.nn.functional.softplus(-logits.gather(1, target[:, None])[:, 0]) + 10 * chosen
+    torch.testing.assert_close(kernel(logits, target), wanted.mean())
+
+
+def test_no_power_is_all_classes() -> None:
+    logits = torch.randn(5, 100, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    target = torch.arange(5)
+    soft, hard = losses.get("ss_lr", r=0.0), losses.get("hs_lr", m=ALL_CLASSES)
+    torch.testing.assert_close(soft(logits, target), hard(logits, target))
+    assert selection.at_power("omniglot", 0.0, RANK) == selection.at_share("omniglot", 1.0, measure=RANK)
+
+
+# --- claims ---
+
+
+def test_without_records_nothing_is_claimed(store: Store) -> None:
+    found = evidence(store, [])
+    assert {judged(found, claim.key).finding for claim in selection.CLAIMS} == {"not tested"}
+    assert selection_page.figure(found, "reference") is None
+    assert selection_page.tables_by_data(found, "reference") == {}
+    assert selection.published_count_sentences(found) == []
+    assert selection.number(judged(found, "r-robust")) == ""
+
+
+def test_level_curves_are_robust_and_m_does_not_matter(
+    store: Store, made: Callable[..., list[Record]]
+) -> None:
+    found = evidence(store, made("reference", lambda labels, seed: 0.6 + noise(labels, seed)))
+    robust = judged(found, "r-robust")
+    assert (robust.finding, robust.count) == ("holds in part", (12, 12))
+    assert judged(found, "m-matters").finding == "does not hold"
+    assert judged(found, "m-objects").finding == "does not hold"
+    assert judged(found, "ss-favourable").finding == "does not hold"
+    assert "nothing to be won" in selection.follows("r-robust", robust)
+
+
+def test_the_papers_picture(store: Store, made: Callable[..., list[Record]]) -> None:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        if labels["r"] is not None:
+            return 0.6 + noise(labels, seed)
+        slope = 0.05 if labels["dataset"] == "cifar100" else -0.05
+        return 0.6 + slope * labels["m"] + noise(labels, seed)
+
+    found = evidence(store, made("reference", value))
+    assert judged(found, "m-objects").short == "holds in part, 6 of 6"
+    assert judged(found, "m-retrieval").short == "holds in part, 12 of 12"
+    assert judged(found, "m-matters").finding == "holds in part"
+    assert judged(found, "ss-favourable").finding == "holds in part"
+    assert "choose m on validation data" in selection.follows("m-matters", judged(found, "m-matters"))
+    assert "m = 100" in selection.number(judged(found, "m-objects"))
+
+
+def test_a_sensitive_r_is_refuted_but_only_within_the_range(
+    store: Store, made: Callable[..., list[Record]]
+) -> None:
+    def at(power: float) -> Callable[[dict[str, Any], int], float]:
+        return lambda labels, seed: 0.6 - 0.1 * (labels["r"] == power) + noise(labels, seed)
+
+    far = evidence(store, made("reference", at(50.0)))
+    assert judged(far, "r-robust").finding == "holds in part"
+
+
+def test_a_sensitive_r_is_refuted(store: Store, made: Callable[..., list[Record]]) -> None:
+    found = evidence(
+        store,
+        made("reference", lambda labels, seed: 0.6 - 0.1 * (labels["r"] == 10.0) + noise(labels, seed)),
+    )
+    verdict = judged(found, "r-robust")
+    assert verdict.finding == "does not hold"
+    assert "r = 10 minus r = 2" in selection.number(verdict)
+    assert "choose r on validation data" in selection.follows("r-robust", verdict)
+    assert judged(found, "ss-favourable").finding == "does not hold"
+
+
+# --- the page ---
+
+
+def test_some_runs_make_a_table_and_a_figure(store: Store, made: Callable[..., list[Record]]) -> None:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        return 0.6 + 0.1 * (labels["m"] or 0) + noise(labels, seed)
+
+    found = evidence(store, made("reference", value, dataset="omniglot", loss="hs_lr"))
+    ((dataset, (frame, notes)),) = selection_page.tables_by_data(found, "reference").items()
+    assert dataset == "omniglot"
+    # Six shares, the published count, and r = 0, which is m = 100.
+    assert frame["Setting"].tolist() == [
+        *("one class", "m = 10", "m = 25", "m = 50", "m = 75", "m = 100"),
+        *("m = 25, published count", "r = 0"),
+    ]
+    row = frame.set_index("Setting").loc["m = 100"]
+    assert str(row["Rank-1, %"]).startswith("70.")
+    assert str(row["rank-1, minus the paper's setting"]).startswith("+7.5")
+    assert str(frame.set_index("Setting").loc["m = 25"]["rank-1, minus the paper's setting"]) == "–"
+    assert [str(note) for note in notes] == ["6 of 13 cells of this table have not been run."]
+    figure = selection_page.figure(found, "reference")
+    assert figure is not None
+    assert len(figure.axes) == 2
+    plt.close(figure)
+    assert "rank-1 of HS-LR in percent: 60." in selection_page.alt(found, "reference")
+    assert len(selection.published_count_sentences(found)) == 2

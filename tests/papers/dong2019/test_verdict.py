@@ -1,0 +1,186 @@
+"""The claims of dong2019 in one list: from formulas, and from records whose answer is known."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lossbook import experiments
+from lossbook.evidence import Evidence, recorded
+from lossbook.papers.dong2019 import selection, table1, verdict
+from lossbook.papers.dong2019.names import FREQUENCIES, SELECTION, TABLE1, TABLE2, TABLE3
+from lossbook.results import Record, Store
+
+MakeRecord = Callable[..., Record]
+PAGE = (Path(__file__).parents[3] / "notebooks" / "dong2019" / "verdict.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def made(make_record: MakeRecord) -> Callable[..., list[Record]]:
+    """A record of every cell and seed of an experiment's reference profile; all measures as given."""
+
+    def make(
+        name: str, value: Callable[[dict[str, Any], int], float], measures: Sequence[str] = ("rank_1", "map")
+    ) -> list[Record]:
+        found = []
+        for cell, spec in experiments.get(name).profile("reference").runs():
+            number = value(dict(cell.labels), spec.seed)
+            record = make_record(number, test_size=10_000, train_size=50_000)
+            found.append(
+                replace(
+                    record,
+                    key=spec.key,
+                    experiment=name,
+                    profile="reference",
+                    labels=dict(cell.labels),
+                    config=spec.config,
+                    seed=spec.seed,
+                    metrics=record.metrics | dict.fromkeys(measures, number),
+                )
+            )
+        return found
+
+    return make
+
+
+def evidence(store: Store, *groups: list[Record]) -> dict[str, Evidence]:
+    for record in (record for group in groups for record in group):
+        store.append(record)
+    return {name: recorded(name, store=store) for name in verdict.EXPERIMENTS}
+
+
+def advice(found: dict[str, Evidence]) -> dict[str, str]:
+    """Question -> what follows."""
+    return {text.split("**")[1].split(",")[0]: text for text in verdict.advice(found)}
+
+
+# --- the whole page ---
+
+
+def test_without_records_only_the_argument_is_judged(store: Store) -> None:
+    found = evidence(store)
+    judged = {claim.key: claim.judge(found) for claim in verdict.CLAIMS}
+    assert len(judged) == len(verdict.CLAIMS)
+    assert {judged[c.key].finding for c in verdict.CLAIMS if c.experiments} == {"not tested"}
+    assert {key: judged[key].short for key in judged if judged[key].finding != "not tested"} == {
+        "outweigh": "holds",
+        "course": "does not hold",
+        "minima": "does not hold",
+        "imbalance": "holds in part",
+        "identical": "does not hold",
+        "competition": "holds",
+        "focus": "holds in part",
+        "alpha": "holds in part, 16 of 20",
+        "powers": "holds",
+        "focal": "does not hold",
+    }
+    assert all(verdict.OPEN in text for text in verdict.advice(found))
+    assert set(verdict.HEADLINES) <= judged.keys()
+
+
+def test_the_argument_has_the_numbers_of_the_derivation() -> None:
+    def said(key: str) -> str:
+        return " ".join(verdict.judge(key).evidence)
+
+    assert "199 for 200 classes" in said("outweigh")
+    assert "1.104" in said("outweigh")
+    assert "5.298 and 0.997" in said("course")
+    assert "by 95%" in said("course")
+    assert "5.00 at m = 25, 2.50 at m = 50, 1.67 at m = 75, 1.11 at m = 100" in said("alpha")
+    assert "2.98 at r = 2, 1.58e-13 at r = 50" in said("powers")
+    assert "lowered for 10." in said("focus")
+
+
+def test_the_page_shows_every_claim_once_in_order() -> None:
+    keys = [claim.key for claim in verdict.CLAIMS]
+    assert re.findall(r'show\("([\w-]+)"\)', PAGE) == keys
+    assert re.findall(r"\(dong2019-claim-([\w-]+)\)=", PAGE) == keys
+    assert re.findall(r"^## (.+)$", PAGE, flags=re.MULTILINE)[2:-2] == list(verdict.SECTIONS)
+
+
+def test_what_has_not_been_run_has_a_row_per_network_and_data_set() -> None:
+    frame = verdict.missing()
+    rows = {(row["Experiment"], row["What"]): row["Runs"] for row in frame.to_dict("records")}
+    assert rows[TABLE2, "ResNet-50 on Market-1501"] == 40
+    assert rows[TABLE2, "MobileNet on Market-1501"] == 40
+    assert (SELECTION, "ResNet-50 on Market-1501") in rows
+    assert not any("Duke" in what for _, what in rows)
+
+
+# --- what to do ---
+
+
+def _noise(labels: dict[str, Any], seed: int) -> float:
+    """Of its own for every loss, start and data set."""
+    text = f"{labels['loss']} {labels['start']} {labels['dataset']}"
+    return 0.00002 * (sum(map(ord, text)) % 50) * (-1) ** seed
+
+
+def test_advice_follows_the_gains(store: Store, made: Callable[..., list[Record]]) -> None:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        level = {"ce": 0.60, "lr": 0.55, "hs_lr": 0.60, "ss_lr": 0.63}.get(labels["loss"], 0.6)
+        return level + 0.03 * (labels["start"] == FREQUENCIES) + _noise(labels, seed)
+
+    said = advice(evidence(store, made(TABLE1, value), made(TABLE2, value)))
+    one = said["One label per example"]
+    assert "ahead of CE: SS-LR (+3.0" in one
+    assert "behind CE: LR (-5.0" in one
+    assert "not told apart: HS-LR" in one
+    assert one.endswith("of its own: SS-LR.")
+    assert "one line: accuracy on CIFAR-100, rank-1 on Omniglot, rank-1 on CIFAR-100." in said["LR"]
+    retrieved = said["Features for classes that are not trained on"]
+    assert "SS-LR on Omniglot" in retrieved.rpartition("wanted: ")[2]
+    assert "HS-LR" not in retrieved.rpartition("wanted: ")[2]
+
+
+def test_advice_does_not_follow_where_there_is_no_gain(
+    store: Store, made: Callable[..., list[Record]]
+) -> None:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        return 0.6 - 0.05 * (labels["loss"] != "ce") + _noise(labels, seed)
+
+    said = advice(evidence(store, made(TABLE1, value), made(TABLE2, value)))
+    assert "no reason to leave CE" in said["One label per example"]
+    assert "behind CE: LR (-5.0" in said["One label per example"]
+    assert "no gain from starting them there" in said["LR"]
+    assert "no reason to leave CE" in said["Features for classes that are not trained on"]
+
+
+def test_two_seeds_give_no_advice(store: Store, made: Callable[..., list[Record]]) -> None:
+    records = [r for r in made(TABLE1, lambda labels, seed: 0.6 + _noise(labels, seed)) if r.seed < 2]
+    assert verdict.OPEN in advice(evidence(store, records))["One label per example"]
+
+
+def test_advice_on_few_labels_counts(store: Store, made: Callable[..., list[Record]]) -> None:
+    measures = ("map_example", "map_class", "balanced_example", "balanced_class")
+
+    def gain(size: float) -> Callable[[dict[str, Any], int], float]:
+        return lambda labels, seed: 0.5 + size * (labels["loss"] in ("hs_lr", "ss_lr")) + _noise(labels, seed)
+
+    ahead = advice(evidence(store, made(TABLE3, gain(0.05), measures)))["Few labels beside many classes."]
+    assert "Try them before LR." in ahead
+
+
+def test_advice_on_settings_is_that_of_their_page(store: Store, made: Callable[..., list[Record]]) -> None:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        order = [*selection.SHARES, *selection.POWERS]
+        at = order.index(labels["m"]) if labels["m"] else 6 + selection.POWERS.index(labels["r"])
+        return 0.6 + 0.0001 * at * (-1) ** seed
+
+    said = advice(evidence(store, made(SELECTION, value)))["Settings."]
+    assert "The paper's m will do" in said
+    assert "The paper's r will do" in said
+
+
+def test_competitive_is_no_loss_that_the_test_images_resolve(
+    store: Store, made: Callable[..., list[Record]]
+) -> None:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        return 0.6 - 0.001 * (labels["loss"] != "ce") + _noise(labels, seed)
+
+    found = evidence(store, made(TABLE1, value))
+    assert verdict.COMPETITIVE.judge(found).finding == "holds in part"
+    assert table1.BEYOND_CE.judge(found).finding == "does not hold"
