@@ -21,6 +21,7 @@ StepMeasure = Callable[[StepSeen], Mapping[str, float | Tensor]]
 _MEASURES = {
     "balance_sigmoid": ("balance", "balance_sigmoid"),
     "balance_softmax": ("balance", "balance_softmax"),
+    "binary": ("labels", "binary"),
     "examples": ("examples", "examples"),
     "feature_quality": ("features", "feature_quality"),
     "features": ("features", "features"),
@@ -31,6 +32,7 @@ _MEASURES = {
     "reliability_softmax": ("reliability", "reliability_softmax"),
     "retrieval_cosine": ("retrieval", "retrieval_cosine"),
     "retrieval_euclidean": ("retrieval", "retrieval_euclidean"),
+    "scale": ("labels", "scale"),
     "several_labels": ("several_labels", "several_labels"),
     "sigmoid": ("predictions", "sigmoid"),
     "softmax": ("predictions", "softmax"),
