@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 from lossbook.evidence.contrasts import POINTS
 from lossbook.evidence.select import Evidence
 from lossbook.pages.style import INK, loss_style
-from lossbook.papers.battash2021.table3 import ARCHITECTURES, NAMES, differences, printed
-from lossbook.papers.battash2021.texts import CE, MIXTURES
+from lossbook.papers.battash2021.table3 import ARCHITECTURES, NAMES, differences, gain
+from lossbook.papers.battash2021.texts import MIXTURES
 
 _MARKERS = ("o", "s", "P")
 
@@ -17,11 +17,11 @@ _MARKERS = ("o", "s", "P")
 def gains(evidence: Evidence, profile: str, protocol: str) -> Figure:
     """Draw each mixture minus CE with its 95% interval, network by network, and the paper's difference."""
     found = {(a, m.name): d for a, m, d in differences(evidence, profile, protocol)}
+    dataset = str(evidence.by_profile[profile][0].labels["dataset"])
     shown = [name for name in ARCHITECTURES if any(a == name for a, _ in found)]
     color = loss_style("ceel").color
     figure = Figure(figsize=(5.2, 0.8 * len(shown) + 1.3), layout="constrained")
     ax = figure.subplots()
-    paper = printed()
     for row, architecture in enumerate(shown):
         for place, (method, marker) in enumerate(zip(MIXTURES, _MARKERS, strict=True)):
             y = row + 0.24 * (place - 1)
@@ -31,10 +31,8 @@ def gains(evidence: Evidence, profile: str, protocol: str) -> Figure:
                     ends = [POINTS.scale * interval.low, POINTS.scale * interval.high]
                     ax.plot(ends, [y, y], color=color, linewidth=1.4)
                 ax.plot(POINTS.scale * interval.mean, y, marker=marker, color=color, markersize=6)
-            printed_gain = (
-                paper[architecture, method.loss, method.schedule] - paper[architecture, CE.loss, CE.schedule]
-            )
-            ax.plot(printed_gain, y, marker=marker, color=INK, fillstyle="none", markersize=6)
+            if (paper := gain(architecture, method, protocol, dataset=dataset).paper) is not None:
+                ax.plot(paper, y, marker=marker, color=INK, fillstyle="none", markersize=6)
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.set_yticks(range(len(shown)), [NAMES[name] for name in shown])
     ax.set_ylim(len(shown) - 0.5, -0.5)

@@ -17,8 +17,6 @@ from lossbook.training import RunSpec
 #: CE and the paper's three mixtures, in the order of its tables.
 CE, CONSTANT, TWO_PHASE, GRADUAL = REGIMES = METHODS[:4]
 MIXTURES = REGIMES[1:]
-#: In the order that runs are made: what is claimed first, then what takes part in it.
-ORDER = (CE, GRADUAL, CONSTANT, TWO_PHASE)
 #: The values of labels, as tables name them.
 LABELS = {"loss": {"ce": "CE", "ceel": "CE+EL"}, "schedule": {"": "–"}}
 
