@@ -2,6 +2,7 @@ import pytest
 from torchvision import datasets as tv
 
 from lossbook import datasets
+from lossbook.datasets.loading import EMBEDDED
 from lossbook.datasets.registry import ARRAYS
 from lossbook.errors import UnknownNameError
 
@@ -22,7 +23,8 @@ def test_names():
         "womens_clothing",
         *(f"glue_{task}" for task in ("cola", "sst2", "mrpc", "rte", "wnli", "qnli", "stsb")),
     ]
-    assert datasets.names() == [*TORCHVISION, *images, *features, *texts, "uci121", "digits", "made_labels"]
+    embedded = ["digits", "made_labels", "made_up_reviews", "made_up_pairs"]
+    assert datasets.names() == [*TORCHVISION, *images, *features, *texts, "uci121", *embedded]
 
 
 def test_an_unknown_name_names_the_nearest():
@@ -37,20 +39,20 @@ def test_every_entry_is_complete(name):
     info = datasets.info(name)
     assert info.licence
     assert info.citation
-    assert info.home.startswith("http")
+    assert info.home.startswith("http") or info.format == "made_up"
     assert len(info.class_names) == len(set(info.class_names))
     assert not (info.class_names and info.label_count)
     assert all(mirror.endswith("/") for mirror in info.mirrors)
-    # Where a set comes from, if it does not come with scikit-learn.
-    assert bool(info.mirrors) + bool(info.by_hand) + bool(info.refusal) + (info.format == "sklearn") == 1
+    # Where a set comes from, if it is not embedded.
+    assert bool(info.mirrors) + bool(info.by_hand) + bool(info.refusal) + (info.format in EMBEDDED) == 1
     if info.refusal:
         return
-    assert info.by_hand or info.format == "sklearn" or info.files or info.archive.digest
+    assert info.by_hand or (info.format in EMBEDDED) or info.files or info.archive.digest
     assert set(info.contents) <= {*info.arrays, "x", "y"}
     assert all(file.unpacked and file.array for file in info.files) or info.format != "idx"
     assert bool(info.image_shape) == (info.kind == "images")
     assert bool(info.parts) == bool(info.num_classes) == (info.kind != "tables")
-    assert bool(info.columns) == (info.kind == "texts")
+    assert bool(info.columns) == (info.kind == "texts" and info.format not in EMBEDDED)
 
 
 @pytest.mark.parametrize("name", TORCHVISION)

@@ -36,6 +36,8 @@ CHANGES = {
     "class_shares": (1, 0.5),
     "class_weight": "inverse_frequency",
     "precision": "bfloat16",
+    "redraw": 0.2,
+    "text": {"name": "words", "longest": 9},
     "pixels": "standardised",
     "output_bias": "frequencies",
     "model_options": {"width": 3},

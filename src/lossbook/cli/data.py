@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lossbook import datasets, paths
-from lossbook.datasets import verification
+from lossbook.datasets import loading, verification
 from lossbook.errors import LossbookError
 from lossbook.progress import amount
 
@@ -51,7 +51,7 @@ def get(
     errors = Console(stderr=True, highlight=False, soft_wrap=True)
     for each in datasets.names():
         info = datasets.info(each)
-        if not info.mirrors and info.format != "sklearn" and not verification.status(each).here:
+        if not info.mirrors and info.format not in loading.EMBEDDED and not verification.status(each).here:
             why = "it cannot be loaded" if info.refusal else f"`lossbook data get {each}` says where to ask"
             errors.print(f"{info.title}: passed over; {why}", markup=False)
             continue

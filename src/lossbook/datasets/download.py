@@ -48,8 +48,8 @@ def get(name: str | DatasetInfo, *, progress: bool = True) -> None:
 def _bring(info: DatasetInfo, root: Path, tell: Progress) -> None:
     if info.refusal:
         raise DataUnavailableError(info.refusal)
-    if info.format == "sklearn":
-        tell.say(f"{info.title}: part of scikit-learn, nothing to download")
+    if info.format in loading.EMBEDDED:
+        tell.say(f"{info.title}: {loading.EMBEDDED[info.format]}, nothing to download")
     elif arrays.complete(info, root):
         tell.say(f"{info.title}: already in {root / info.name}")
         for note in arrays.read(info, root).notes:

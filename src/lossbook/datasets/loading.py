@@ -12,6 +12,9 @@ from lossbook.datasets.registry import DatasetInfo
 from lossbook.datasets.registry import info as find
 from lossbook.errors import LossbookError
 
+#: Formats of sets that need no files, and what such a set is a part of.
+EMBEDDED = {"sklearn": "part of scikit-learn", "made_up": "part of this package"}
+
 
 def present(name: str | DatasetInfo) -> bool:
     """Whether a set can be loaded without a network.
@@ -22,7 +25,7 @@ def present(name: str | DatasetInfo) -> bool:
     info, root = _info(name), paths.data_root()
     if info.refusal:
         return False
-    return info.format == "sklearn" or cached(info, root) or official.complete(info, root)
+    return info.format in EMBEDDED or cached(info, root) or official.complete(info, root)
 
 
 def cached(info: DatasetInfo, root: Path) -> bool:
@@ -76,6 +79,10 @@ def load(name: str | DatasetInfo, *, download: bool = True) -> Dataset:
         if info.format == "sklearn" and info.kind == "features":
             return made.read(info)
         if info.kind == "texts":
+            if info.format == "made_up":
+                from lossbook.datasets import made_up
+
+                return made_up.read(info)
             # Imported where it is used: images do without pandas.
             from lossbook.datasets import texts
 

@@ -62,9 +62,10 @@ class DatasetInfo:
         licence: As its own page states it.
         citation: Whom to cite.
         format: Which reader the set needs: ``idx`` (MNIST's own), ``cifar`` (pickled batches), ``sklearn``
-            (comes with scikit-learn), ``omniglot``, ``tiny_imagenet``, ``cinic10``, ``imagenet``,
-            ``market1501``, ``deepfashion`` (see :mod:`lossbook.datasets.folders`), ``mulan``, ``glue``,
-            ``clothing``, or ``uci`` (a collection of tables, see :mod:`lossbook.datasets.uci121`).
+            (comes with scikit-learn), ``made_up`` (texts that this package makes up), ``omniglot``,
+            ``tiny_imagenet``, ``cinic10``, ``imagenet``, ``market1501``, ``deepfashion`` (see
+            :mod:`lossbook.datasets.folders`), ``mulan``, ``glue``, ``clothing``, or ``uci`` (a collection of
+            tables, see :mod:`lossbook.datasets.uci121`).
         kind: What an example is: ``images``, ``features``, ``texts``, or ``tables`` for a collection of them.
         parts: Number of examples of each part; empty for a collection of tables.
         image_shape: (height, width, channels) as loaded; empty for what is not images.

@@ -57,8 +57,8 @@ def status(name: str | DatasetInfo) -> Status:
     root = paths.data_root()
     if info.refusal:
         return Status(False, "", "cannot be loaded", (info.refusal,))
-    if info.format == "sklearn":
-        return Status(True, "when loaded", "part of scikit-learn")
+    if info.format in loading.EMBEDDED:
+        return Status(True, "when loaded", loading.EMBEDDED[info.format])
     try:
         if arrays.complete(info, root):
             try:
@@ -147,8 +147,8 @@ def _verify_whole(
 
 def _checks(info: DatasetInfo, root: Path) -> Iterator[tuple[str, Callable[[], str | None]]]:
     """Each thing to check of a set, with what checks it and gives a note or raises."""
-    if info.format == "sklearn":
-        yield "scikit-learn", lambda: None
+    if info.format in loading.EMBEDDED:
+        yield loading.EMBEDDED[info.format].removeprefix("part of "), lambda: None
     folder = root / info.folder
     # An archive without a known checksum is checked by what is unpacked from it.
     if info.archive and info.archive.digest and (root / info.archive.name).is_file():
@@ -159,7 +159,7 @@ def _checks(info: DatasetInfo, root: Path) -> Iterator[tuple[str, Callable[[], s
             yield str(folder / file.name), partial(_published, info, folder / file.name, file)
         if file.unpacked and (folder / file.unpacked.name).is_file():
             yield str(folder / file.unpacked.name), partial(_unpacked, info, folder, file, file.unpacked)
-    if info.format != "sklearn" and arrays.complete(info, root):
+    if info.format not in loading.EMBEDDED and arrays.complete(info, root):
         for array in info.arrays:
             yield str(arrays.file_of(info, root, array)), partial(_array, info, root, array)
 

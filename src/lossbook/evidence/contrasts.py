@@ -210,7 +210,10 @@ class Difference:
             parts.append(f"the paper has {signed(self.contrast.paper, unit.digits)}")
         if not math.isnan(self.resolution):
             size = min(r.provenance["test_size"] for r in self.records)
-            parts.append(f"{size:,} test images resolve about {unit.scale * self.resolution:.{unit.digits}f}")
+            name = str(self.records[0].labels.get("dataset"))
+            texts = name in datasets.names() and datasets.info(name).kind == "texts"
+            what = "texts" if texts else "images"
+            parts.append(f"{size:,} test {what} resolve about {unit.scale * self.resolution:.{unit.digits}f}")
         return "; ".join(parts) + "."
 
 

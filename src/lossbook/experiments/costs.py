@@ -125,6 +125,8 @@ class Estimator:
         if datasets.is_table(spec.dataset):
             steps = spec.epochs * math.ceil(run_sizes(spec)[0] / spec.batch_size)
             return Estimate(TABLE_STEP * steps, "operations")
+        if datasets.info(spec.dataset).kind == "texts":
+            return Estimate(text_seconds(spec), "operations")
         return Estimate(3 * operations(spec.model, spec.dataset) * _images(spec) / self._rate(), "operations")
 
     def _per_image(self, model: str, kind: str) -> list[float]:
@@ -147,11 +149,11 @@ class Estimator:
         by_network: dict[tuple[str, tuple[int, ...]], list[float]] = defaultdict(list)
         for declared in self._declared:
             cells = [cell for profile in declared.profiles.values() for cell in profile.cells]
-            if all(datasets.is_table(cell.spec.dataset) for cell in cells):
+            if not all(_on_images(cell.spec.dataset) for cell in cells):
                 continue
             for record in self._records(declared.name):
                 dataset, worked = record.config["dataset"], _worked(record)
-                if worked and not datasets.is_table(dataset):
+                if worked and _on_images(dataset):
                     made = 3 * operations(record.config["model"], dataset) * worked
                     by_network[record.config["model"], _shape(dataset)].append(made / _seconds(record))
         return [median(each) for each in by_network.values()]
@@ -211,6 +213,21 @@ def _operations(model: str, shape: tuple[int, int, int], num_classes: int) -> in
         with counter:
             network(torch.empty(1, channels, height, width))
     return int(counter.get_total_flops())
+
+
+def text_seconds(spec: RunSpec) -> float:
+    """What a run on texts would take on one core, by its operations: two per weight and token.
+
+    Tokens are as many as a text can have at most; embeddings are looked up and count for nothing.
+    """
+    tokens = dict(spec.text or {}).get("longest", 128)
+    classes = datasets.info(spec.dataset).num_classes
+    weights = models.weights_per_token(spec.model, classes, **spec.model_options)
+    return 3 * 2 * weights * tokens * _images(spec) / OPERATIONS
+
+
+def _on_images(dataset: str) -> bool:
+    return not datasets.is_table(dataset) and datasets.info(dataset).kind == "images"
 
 
 def _images(spec: RunSpec) -> float:

@@ -26,6 +26,7 @@ from lossbook.training import (
     train_replicas,
 )
 from lossbook.training.precision import used as used_precision
+from lossbook.training.redraw import redraw
 from lossbook.training.replicas import Ties, select_epoch
 from lossbook.training.selection import on_device, sizes
 
@@ -126,7 +127,7 @@ def _train_network(
     plan = run.plan
     assert isinstance(plan, RunPlan)
     whole = datasets.load(run.spec.dataset)
-    data = on_device(select(whole, run.spec), device)
+    data = on_device(select(redraw(whole, run.spec), run.spec), device)
     result = train(
         plan,
         data,

@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from lossbook import datasets
-from lossbook.experiments.costs import TEST_SHARE, run_sizes, table_shape
+from lossbook.experiments.costs import TEST_SHARE, run_sizes, table_shape, text_seconds
 from lossbook.progress import Bar, Progress, duration
 from lossbook.training import Replica, RunPlan, RunSpec, SplitArrays, plan_run, train_replicas
 from lossbook.training.images import to_float
@@ -21,9 +21,11 @@ _MOST_BARS = 4
 
 
 def estimate_seconds(spec: RunSpec, device: torch.device) -> float:
-    """What a run would cost on a device, from a few steps on random data of its shape."""
+    """What a run would cost on a device, from a few steps on random data; on texts, by operations."""
     if datasets.is_table(spec.dataset):
         return _table_seconds(spec, device)
+    if datasets.info(spec.dataset).kind == "texts":
+        return text_seconds(spec)
     train, test = run_sizes(spec)
     # The loss is a small part of a step, so one measurement serves all losses of a network.
     step = _step_seconds(

@@ -119,7 +119,7 @@ def plan_experiment(
     notes: list[str] = []
     if reasons and profile.embedded_cells:
         notes.append(
-            f"{', '.join(reasons)}: unavailable, so sets that come with scikit-learn were run instead. "
+            f"{', '.join(reasons)}: unavailable, so embedded sets were run instead. "
             f"{next(iter(reasons.values()))}"
         )
         profile = replace(profile, cells=cells(profile.embedded_cells))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import nn
 
 from lossbook.errors import UnknownNameError
@@ -10,6 +11,7 @@ from lossbook.models.cifar_resnet import resnet20, resnet32
 from lossbook.models.imagenet import mobilenet, resnet50
 from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
 from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
+from lossbook.models.lstm import lstm
 from lossbook.models.reference import reference_large, reference_small
 from lossbook.models.small import mean_embedding, mlp
 
@@ -20,6 +22,7 @@ __all__ = [
     "cnn5c",
     "keras_cifar10_cnn",
     "keras_mnist_cnn",
+    "lstm",
     "mean_embedding",
     "mlp",
     "mobilenet",
@@ -32,6 +35,7 @@ __all__ = [
     "resnet32",
     "resnet50",
     "takes",
+    "weights_per_token",
 ]
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
@@ -43,6 +47,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "li2020_cnn5c": cnn5c,
     "li2020_mobilenet_v2": mobilenet_v2,
     "li2020_resnet18": resnet18,
+    "lstm": lstm,
     "mean_embedding": mean_embedding,
     "mlp": mlp,
     "mobilenet": mobilenet,
@@ -50,7 +55,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "reference_small": reference_small,
     "resnet50": resnet50,
 }
-_TAKES = {"mean_embedding": "texts", "mlp": "features"}
+_TAKES = {"lstm": "texts", "mean_embedding": "texts", "mlp": "features"}
 
 
 def names() -> list[str]:
@@ -93,3 +98,17 @@ def build(name: str, in_shape: tuple[int, ...], num_classes: int = 10, **options
         UnknownNameError: An unknown name; the message names the nearest.
     """
     return builder(name)(in_shape, num_classes, **options)
+
+
+def weights_per_token(name: str, num_classes: int, **options: Any) -> int:
+    """How many weights of a network for texts every token is multiplied with; embeddings are looked up.
+
+    Args:
+        name: One of :func:`names` that takes texts.
+        num_classes: Number of logits.
+        **options: Arguments of the network.
+    """
+    with torch.device("meta"):
+        network = build(name, (1,), num_classes, **options)
+    looked_up = {id(w) for m in network.modules() if isinstance(m, nn.Embedding) for w in m.parameters()}
+    return sum(weight.numel() for weight in network.parameters() if id(weight) not in looked_up)

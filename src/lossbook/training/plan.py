@@ -10,7 +10,19 @@ from torch import Tensor, nn
 
 from lossbook import losses, models
 from lossbook.errors import UnknownNameError
-from lossbook.training import augmentations, clock, imbalance, measures, optim, precision, start, steps
+from lossbook.training import (
+    augmentations,
+    clock,
+    imbalance,
+    measures,
+    optim,
+    optimizers,
+    precision,
+    redraw,
+    start,
+    steps,
+    texts,
+)
 from lossbook.training.clock import Schedule
 from lossbook.training.complement import ComplementStep
 from lossbook.training.evaluation import Task
@@ -18,14 +30,12 @@ from lossbook.training.features import Features
 from lossbook.training.images import SCALINGS, Images
 from lossbook.training.replicas import Replica
 from lossbook.training.spec import RunSpec, SettingError, names
-from lossbook.training.tokens import Tokens
 
 if TYPE_CHECKING:
     from lossbook.datasets.data import Dataset
 
 #: Networks for tables: a linear classifier, and one hidden layer as wide as the input.
 TABLE_NETWORKS = ("linear", "hidden")
-_TASKS: dict[str, type[Any]] = {"images": Images, "features": Features, "texts": Tokens}
 
 
 class ScheduledLoss(Protocol):
@@ -79,7 +89,7 @@ class RunPlan:
             )
         if kind == "images":
             return Images(data, pixels=self.spec.pixels, augmentation=self.augmentation)
-        task: Task = _TASKS[kind](data)
+        task: Task = texts.get(self.spec.text)(data) if kind == "texts" else Features(data)
         return task
 
     def fitted_loss(self, data: "Dataset") -> nn.Module:
@@ -172,7 +182,7 @@ def scheduled_part(loss: nn.Module) -> ScheduledLoss | None:
 def _plan_network(spec: RunSpec) -> RunPlan:
     build = models.builder(spec.model)
     loss = losses.get(spec.loss, **spec.loss_options)
-    optimizer = optim.get(spec.optimizer)
+    optimizer = optimizers.get(spec.optimizer)
     scheduled = scheduled_part(loss)
     if scheduled is not None:
         try:
@@ -183,6 +193,10 @@ def _plan_network(spec: RunSpec) -> RunPlan:
     kind = models.takes(spec.model)
     if kind != "images" and (spec.augmentation != "none" or spec.pixels is not None):
         raise SettingError(f"augmentation and pixels are for images; the network {spec.model!r} takes {kind}")
+    if kind != "texts" and spec.text is not None:
+        raise SettingError(f"text says how texts are read; the network {spec.model!r} takes {kind}")
+    if spec.redraw is not None and not 0 < spec.redraw < 1:
+        raise SettingError(f"redraw must be a share of the examples, between 0 and 1; got {spec.redraw!r}")
     _check_choice("class weight", spec.class_weight, imbalance.WEIGHTINGS)
     _check_choice("scaling of pixels", spec.pixels, SCALINGS)
     _check_choice("precision", spec.precision, precision.FORMATS)
@@ -214,10 +228,11 @@ def _plan_network(spec: RunSpec) -> RunPlan:
         optimizer,
         augmentation,
         type(step),
-        _TASKS[kind],
+        {"images": Images, "features": Features}[kind] if kind != "texts" else texts.task_class(spec.text),
         *by_epoch,
         *by_step,
     ]
+    used += [redraw.redraw] if spec.redraw is not None else []
     used += [imbalance.weighted_loss] if spec.class_weight is not None else []
     used += [precision.forward] if spec.precision is not None else []
     used += [start.set_output_bias] if spec.output_bias is not None else []

@@ -58,6 +58,10 @@ class RunSpec:
         output_bias: What the biases of the output start from: a number, or ``frequencies`` for
             :math:`-\\log(K - 1)`, where the sigmoids of K classes are 1/K; None for the network's own start.
         pixels: How pixels are scaled, one of :data:`lossbook.training.images.SCALINGS`; None for 0 to 1.
+        redraw: Put the training and the test part together and draw this share anew as the test part, by the
+            seed; None for the parts as they are.
+        text: How texts become numbers, see :func:`lossbook.training.texts.get`; None for the words of the
+            training part.
         seed: Seeds the weights, the order of the data, dropout and augmentation. Two runs that differ in the
             loss alone start from the same weights and see the same batches.
     """
@@ -88,6 +92,8 @@ class RunSpec:
     precision: str | None = None
     pixels: str | None = None
     output_bias: float | str | None = None
+    redraw: float | None = None
+    text: Mapping[str, Any] | None = None
     seed: int = 0
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 from lossbook.evidence import ranking, stats, tables
 from lossbook.evidence.claims import Computed, Finding, Verdict
 from lossbook.evidence.select import Evidence
+from lossbook.papers.battash2021 import table3
 from lossbook.papers.battash2021.names import (
     CE,
     CLASSIFIERS,
@@ -375,14 +376,7 @@ CLAIMS = (
             "It takes 112 training runs: seven tasks, four methods, four seeds.",
         ),
     ),
-    Computed(
-        "reviews",
-        _open(
-            "On the clothing reviews all mixtures beat CE with four networks, the gradual one with all five.",
-            "LSTM multi-class classification; Table 3",
-            _takes("table3", "five networks, four methods, eight seeds"),
-        ),
-    ),
+    table3.REVIEWS_CLAIM,
     Computed(
         "complement",
         _open(
@@ -408,6 +402,9 @@ CLAIMS = (
         ),
     ),
 )
+
+#: The experiments whose records the claims rest on.
+EXPERIMENTS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.experiments))
 
 #: The claims that the verdict page opens with.
 HEADLINES = ("gradual", "mixtures", "el")

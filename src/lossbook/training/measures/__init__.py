@@ -21,6 +21,7 @@ StepMeasure = Callable[[StepSeen], Mapping[str, float | Tensor]]
 _MEASURES = {
     "balance_sigmoid": ("balance", "balance_sigmoid"),
     "balance_softmax": ("balance", "balance_softmax"),
+    "binary": ("labels", "binary"),
     "class_features": ("class_features", "class_features"),
     "class_quality": ("class_features", "class_quality"),
     "examples": ("examples", "examples"),
@@ -34,6 +35,7 @@ _MEASURES = {
     "retrieval_both": ("retrieval_both", "retrieval_both"),
     "retrieval_cosine": ("retrieval", "retrieval_cosine"),
     "retrieval_euclidean": ("retrieval", "retrieval_euclidean"),
+    "scale": ("labels", "scale"),
     "several_labels": ("several_labels", "several_labels"),
     "sigmoid": ("predictions", "sigmoid"),
     "softmax": ("predictions", "softmax"),

@@ -1,0 +1,347 @@
+"""Table 3: five LSTMs that predict the rating of a review of clothes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from lossbook.evidence import power, stats
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Unit
+from lossbook.evidence.grids import Column, Table
+from lossbook.evidence.rules import AtMostInPart, Gain
+from lossbook.evidence.select import Evidence
+from lossbook.evidence.tables import Cell as TableCell
+from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.papers.battash2021 import texts
+from lossbook.papers.battash2021.names import Method
+from lossbook.papers.battash2021.texts import CE, GRADUAL, MIXTURES, REGIMES, by_name
+from lossbook.results import Record, published
+from lossbook.training import RunSpec
+
+TABLE3 = "battash2021/table3"
+REVIEWS = "womens_clothing"
+#: Layers, and LSTM cells per layer, which is the width of the embeddings as well.
+ARCHITECTURES = {"arch1": (1, 50), "arch2": (1, 75), "arch3": (1, 100), "arch4": (2, 50), "arch5": (2, 100)}
+NAMES = {
+    name: f"{number}: {layers} × {width}"
+    for number, (name, (layers, width)) in enumerate(ARCHITECTURES.items(), start=1)
+}
+#: Tokens that are read of a review, and the share of the reviews that the published code tests on.
+LONGEST, TEST_SHARE = 70, 0.2
+EPOCHS, CLEAN_EPOCHS, TRIED_EPOCHS = 90, 8, 12
+
+#: What both protocols have: the published code's, as the paper names none of these.
+_RECIPE = RunSpec(
+    dataset=REVIEWS,
+    model="lstm",
+    loss="ce",
+    optimizer="adam",
+    optimizer_options={"lr": 0.01},
+    batch_size=1024,
+    epochs=EPOCHS,
+    measures="scale",
+)
+#: The published code: words counted in all reviews, training and test part drawn anew by each seed, and the
+#: padding of a short review read as if it were text.
+PUBLISHED = replace(_RECIPE, text={"name": "pooled_words", "longest": LONGEST}, redraw=TEST_SHARE)
+#: The same without these faults: words of the training reviews, one split, the output at the last token.
+CLEAN = replace(_RECIPE, text={"name": "words", "longest": LONGEST}, epochs=CLEAN_EPOCHS)
+#: The network's reading of padding in either.
+_PADDED = {"published": LONGEST, "clean": None}
+MADE_UP: dict[str, Any] = {"dataset": "made_up_reviews", "batch_size": 32, "epochs": 6}
+
+
+def _cells(
+    protocol: str,
+    architectures: Iterable[str] = ARCHITECTURES,
+    methods: Sequence[Method] = REGIMES,
+    **changes: Any,
+) -> tuple[Cell, ...]:
+    base = {"published": PUBLISHED, "clean": CLEAN}[protocol]
+    cells = []
+    for name in architectures:
+        layers, width = ARCHITECTURES[name]
+        options: dict[str, Any] = {"embedding": width, "hidden": width, "layers": layers}
+        if (padded := _PADDED[protocol]) is not None:
+            options["padded_to"] = padded
+        labels = {"architecture": name, "protocol": protocol}
+        cells += [
+            texts.cell(base, method, labels, **{"model_options": options, **changes}) for method in methods
+        ]
+    return tuple(cells)
+
+
+EXPERIMENT = Experiment(
+    name=TABLE3,
+    title="Table 3: five LSTMs on reviews of clothes",
+    profiles=by_name(
+        Profile(
+            "paper",
+            f"the paper's protocol, {EPOCHS} epochs, as its published code has it where the text is silent",
+            _cells("published"),
+            seeds=8,
+        ),
+        Profile(
+            "published",
+            f"a part of the former: the smallest of the five networks, for all {EPOCHS} epochs",
+            _cells("published", ("arch1",)),
+            seeds=8,
+            part_of="paper",
+        ),
+        Profile(
+            "clean",
+            f"{CLEAN_EPOCHS} epochs; words of the training reviews, one split, the output at the last token",
+            _cells("clean"),
+            seeds=8,
+        ),
+        Profile(
+            "lengths",
+            "CE on all but 2,000 training reviews, measured on those by epoch, to choose a number of epochs",
+            _cells("clean", methods=[CE], epochs=TRIED_EPOCHS, validation_size=2000),
+            seeds=1,
+        ),
+        Profile(
+            "quick",
+            "1,000 reviews for 6 epochs, with two of the five networks",
+            _cells("clean", ("arch1", "arch4"), train_size=1000, test_size=500, batch_size=64, epochs=6),
+            seeds=2,
+            embedded_cells=_cells("clean", ("arch1", "arch4"), **MADE_UP),
+        ),
+        Profile(
+            "smoke",
+            "made-up reviews for 6 epochs, to see that everything runs",
+            (
+                *_cells("clean", ("arch1",), **MADE_UP),
+                *_cells("published", ("arch1",), methods=[CE, GRADUAL], **MADE_UP),
+            ),
+            seeds=2,
+        ),
+    ),
+)
+
+#: How far the profiles are from the paper's protocol.
+HOW = {
+    "paper": "the paper's protocol",
+    "clean": "its networks under a clean protocol, and fewer epochs",
+    "published": "the paper's protocol with one of its five networks",
+}
+DECISIVE = tuple(HOW)
+
+
+@cache
+def printed() -> dict[tuple[str, str, str], float]:
+    """Table 3 of the paper: architecture, loss, F -> accuracy in percent, at the best test epoch."""
+    rows = published("battash2021", "table3").to_dict("records")
+    return {
+        (r["architecture"], r["loss"], str(r["schedule"] or "")): float(r["accuracy_percent"]) for r in rows
+    }
+
+
+TABLE = Table(
+    TABLE3,
+    rows={"architecture": "Network", "loss": "Loss", "schedule": "F"},
+    columns=(
+        Column("Last epoch, %", percent=True),
+        Column("Best test epoch, %", "best_test_accuracy", percent=True),
+        Column("Balanced accuracy, %", "balanced_accuracy", percent=True),
+        Column("Mean error, ratings", "absolute_error", digits=3),
+    ),
+    names={"architecture": NAMES, **texts.LABELS},
+    published=printed(),
+    against={"loss": CE.loss, "schedule": CE.schedule},
+    baseline="CE",
+)
+
+
+def table(evidence: Evidence, profile: str, protocol: str) -> tuple[pd.DataFrame, list[str | TableCell]]:
+    """Table 3 at a profile under one of its protocols, and the notes it needs.
+
+    The paper's numbers stand beside runs on its own data alone.
+    """
+    own = {record.config["dataset"] for record in evidence.by_profile[profile]} == {REVIEWS}
+    chosen = TABLE if own else replace(TABLE, published={})
+    return chosen.frame(evidence, profile, where={"protocol": protocol})
+
+
+def protocols(profile: str) -> tuple[str, ...]:
+    """The protocols that a profile has cells of."""
+    cells = EXPERIMENT.profile(profile).cells
+    return tuple(dict.fromkeys(str(cell.labels["protocol"]) for cell in cells))
+
+
+def gain(
+    architecture: str,
+    method: Method,
+    protocol: str,
+    metric: str = "test_accuracy",
+    unit: Unit | None = None,
+    dataset: str = REVIEWS,
+) -> Contrast:
+    """A mixture minus CE with one network, paired by seed.
+
+    Args:
+        architecture: One of :data:`ARCHITECTURES`.
+        method: The mixture.
+        protocol: ``clean`` or ``published``.
+        metric: What is compared.
+        unit: How it is written; points of accuracy by default.
+        dataset: On which texts.
+    """
+    paper = printed()
+    where = {"architecture": architecture, "protocol": protocol, "dataset": dataset}
+    return Contrast(
+        f"{method.name} minus CE, LSTM {NAMES[architecture]} ({protocol} protocol)",
+        texts.select(method, metric, **where),
+        texts.select(CE, metric, **where),
+        paper=paper[architecture, method.loss, method.schedule] - paper[architecture, CE.loss, CE.schedule]
+        if metric == "test_accuracy" and dataset == REVIEWS
+        else None,
+        resolved=metric == "test_accuracy",
+        **({} if unit is None else {"unit": unit}),
+    )
+
+
+#: What the paper says is better than CE: all mixtures, but with the fourth network the gradual one alone.
+CLAIMED = tuple(
+    (architecture, method)
+    for architecture in ARCHITECTURES
+    for method in MIXTURES
+    if architecture != "arch4" or method is GRADUAL
+)
+
+
+def _reading(protocol: str, *, optional: bool = False) -> Contrasts:
+    return Contrasts(TABLE3, [gain(*each, protocol) for each in CLAIMED], optional=optional)
+
+
+REVIEWS_CLAIM = Claim(
+    "reviews",
+    "On the clothing reviews all mixtures beat CE with four networks, the gradual one with all five.",
+    "LSTM multi-class classification; Table 3",
+    "Test accuracy after the last epoch, each mixture minus CE with the same network, paired by seed.",
+    {"clean protocol": _reading("clean"), "published code": _reading("published", optional=True)},
+    AtMostInPart(
+        Gain(), "most runs have fewer epochs than the paper's, whose numbers are those of the best test epoch"
+    ),
+    decisive=DECISIVE,
+    basis=lambda records: texts.basis(records, HOW),
+)
+
+
+def differences(
+    evidence: Evidence, profile: str, protocol: str, metric: str = "test_accuracy", unit: Unit | None = None
+) -> list[tuple[str, Method, Difference]]:
+    """Every mixture minus CE that has been run at a profile, network by network."""
+    sets = dict.fromkeys(str(r.labels["dataset"]) for r in evidence.by_profile.get(profile, ()))
+    return [
+        (architecture, method, found)
+        for dataset in sets
+        for architecture in ARCHITECTURES
+        for method in MIXTURES
+        if (found := gain(architecture, method, protocol, metric, unit, dataset).at(evidence, profile))
+    ]
+
+
+def summary(evidence: Evidence, profile: str, protocol: str) -> str:
+    """How many mixtures are ahead of CE at a profile, before and after Holm's adjustment."""
+    found = [each for *_, each in differences(evidence, profile, protocol)]
+    if not found:
+        return ""
+    adjusted = stats.holm([each.interval.p for each in found])
+    ahead = [(d, p) for d, p in zip(found, adjusted, strict=True) if d.above]
+    behind = [(d, p) for d, p in zip(found, adjusted, strict=True) if d.below]
+    kept = sum(p < power.LEVEL for _, p in [*ahead, *behind])
+    positive = sum(d.interval.mean > 0 for d in found)
+    return (
+        f"**{profile.capitalize()} ({protocol} protocol).** Of {len(found)} mixtures compared with CE, "
+        f"{positive} have the higher mean; the 95% interval lies above zero for {len(ahead)} and below for "
+        f"{len(behind)}. After Holm's adjustment over these comparisons {kept} of them remain."
+    )
+
+
+def baseline(records: Sequence[Record]) -> str:
+    """What predicting the most frequent rating for every review would give."""
+    known = [r for r in records if r.status == "finished" and r.metric("majority_share") is not None]
+    if not known:
+        return ""
+    shares = sorted({round(100 * _number(r, "majority_share"), 1) for r in known})
+    errors = sorted({round(_number(r, "majority_error"), 2) for r in known})
+    balanced = 100 / len(known[0].metrics["count"])
+    return (
+        f"Whoever predicts the most frequent rating for every review is right for {_range(shares, 1)}% of "
+        f"the test reviews, has a balanced accuracy of {balanced:.0f}%, and is off by {_range(errors, 2)} "
+        "ratings on average."
+    )
+
+
+def best_epoch(evidence: Evidence, profile: str, protocol: str) -> str:
+    """What reading the accuracy at the best test epoch adds to that after the last, loss by loss."""
+    said = []
+    for method in REGIMES:
+        gains = []
+        for architecture in ARCHITECTURES:
+            where = {"architecture": architecture, "protocol": protocol}
+            runs = texts.select(method, **where).runs(evidence, profile)
+            last, best = runs.values("test_accuracy"), runs.values("best_test_accuracy")
+            gains += [100 * (best[seed] - last[seed]) for seed in last]
+        if gains:
+            said.append(f"{method.name} {stats.mean_interval(gains).mean:.2f}")
+    if not said:
+        return ""
+    return (
+        f"Reading the best test epoch instead of the last adds, in points on average: {', '.join(said)}. "
+        "The paper's accuracies are of that kind, by its published code."
+    )
+
+
+def errors(evidence: Evidence, profile: str, protocol: str) -> list[str]:
+    """The gradual mixture minus CE in other measures than accuracy."""
+    said = []
+    for architecture in ARCHITECTURES:
+        parts = []
+        for metric, name, unit in (
+            ("balanced_accuracy", "balanced accuracy", Unit(100.0, 2, "points")),
+            ("absolute_error", "mean error", Unit(1.0, 3, "ratings")),
+        ):
+            found = gain(architecture, GRADUAL, protocol, metric, unit).at(evidence, profile)
+            if found is not None:
+                parts.append(f"{name} {found.in_words()}")
+        if parts:
+            said.append(f"LSTM {NAMES[architecture]}: {'; '.join(parts)}.")
+    return said
+
+
+def lengths(evidence: Evidence) -> str:
+    """After how many epochs CE is best on held-out training reviews, network by network."""
+    parts = []
+    for architecture in ARCHITECTURES:
+        for record in evidence.runs("lengths", architecture=architecture).records:
+            curve = [value or 0.0 for value in record.curve("test_accuracy")]
+            ce = [value if value is not None else float("inf") for value in record.curve("test_ce")]
+            if curve:
+                parts.append(
+                    f"{NAMES[architecture]} {curve.index(max(curve)) + 1} "
+                    f"({100 * max(curve):.1f}%; lowest cross-entropy after {ce.index(min(ce)) + 1})"
+                )
+    if not parts:
+        return ""
+    return (
+        f"On the 2,000 reviews held out, CE has its highest accuracy after this many of {TRIED_EPOCHS} "
+        f"epochs: {', '.join(parts)}."
+    )
+
+
+def _number(record: Record, name: str) -> float:
+    value = record.metric(name)
+    assert value is not None
+    return float(value)
+
+
+def _range(values: Sequence[float], digits: int) -> str:
+    low, high = (f"{each:.{digits}f}" for each in (values[0], values[-1]))
+    return low if low == high else f"{low} to {high}"
