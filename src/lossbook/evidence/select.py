@@ -199,6 +199,28 @@ def gather(
     return replace(found, notes=(*outcome.notes, *found.notes))
 
 
+def joined(evidence: Evidence, other: Evidence, labels: Mapping[str, Any] | None = None) -> Evidence:
+    """Evidence with the runs of another experiment beside its own, where both have a profile of that name.
+
+    It spares what would be trained twice: a baseline that several experiments are compared with.
+
+    Args:
+        evidence: The records of an experiment.
+        other: Those of the other. Their labels have to be labels of the first.
+        labels: What its labels do not say since it is the same for all of its runs.
+    """
+    profiles = experiments.get(evidence.experiment).profiles
+    by_profile = {
+        name: [
+            *evidence.by_profile.get(name, ()),
+            *(replace(r, labels={**(labels or {}), **r.labels}) for r in other.by_profile.get(name, ())),
+        ]
+        for name in profiles
+    }
+    notes = tuple(dict.fromkeys((*evidence.notes, *other.notes)))
+    return replace(evidence, by_profile={k: v for k, v in by_profile.items() if v}, notes=notes)
+
+
 def is_trial(profile: str) -> bool:
     """Whether runs at a profile only try whether everything works."""
     return profile in TRIALS

@@ -1,4 +1,12 @@
 """battash2021: mixing cross-entropy and the expectation loss."""
 
 #: The items that train networks; each module has an ``EXPERIMENT``.
-EXPERIMENTS = ("table4",)
+EXPERIMENTS = (
+    "table1",
+    "motivation",
+    "gradient_norm",
+    "table4",
+    "table5",
+    "table6",
+    "escaping",
+)

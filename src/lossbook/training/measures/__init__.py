@@ -21,6 +21,7 @@ StepMeasure = Callable[[StepSeen], Mapping[str, float | Tensor]]
 _MEASURES = {
     "balance_sigmoid": ("balance", "balance_sigmoid"),
     "balance_softmax": ("balance", "balance_softmax"),
+    "escaping": ("escaping", "escaping"),
     "examples": ("examples", "examples"),
     "feature_quality": ("features", "feature_quality"),
     "features": ("features", "features"),
@@ -34,6 +35,7 @@ _MEASURES = {
     "several_labels": ("several_labels", "several_labels"),
     "sigmoid": ("predictions", "sigmoid"),
     "softmax": ("predictions", "softmax"),
+    "tracked": ("tracked", "tracked"),
 }
 _STEP_MEASURES = {"parts": ("parts", "parts")}
 
