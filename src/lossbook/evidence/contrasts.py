@@ -263,14 +263,16 @@ class Contrasts:
 
 @dataclass(frozen=True)
 class Beside(Contrasts):
-    """Contrasts of an experiment's runs with those of another that has the same profile.
+    """Contrasts of an experiment's runs with those of another; see :func:`lossbook.evidence.select.joined`.
 
     Attributes:
         beside: ``<paper>/<item>`` of the other.
-        labels: What its labels do not say; see :func:`lossbook.evidence.select.joined`.
+        profiles: The profiles whose runs are taken over from it.
+        labels: What its labels do not say.
     """
 
     beside: str = ""
+    profiles: tuple[str, ...] = ()
     labels: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -280,7 +282,7 @@ class Beside(Contrasts):
 
     def measure(self, evidence: Mapping[str, Evidence], decisive: Sequence[str] = ()) -> list[Difference]:
         """Those that have runs, each at its best profile."""
-        both = joined(evidence[self.experiment], evidence[self.beside], self.labels)
+        both = joined(evidence[self.experiment], evidence[self.beside], self.profiles, self.labels)
         return super().measure({self.experiment: both}, decisive)
 
 

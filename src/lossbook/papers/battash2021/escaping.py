@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from lossbook.papers.battash2021.protocol import (
     CE,
     CIFAR,
     DIGITS,
+    GRADUAL,
     MIXTURES,
     REDUCED,
     REGIMES,
@@ -51,8 +52,8 @@ SMALL = RunSpec(
 )
 
 
-def _cells(base: RunSpec, **changes: Any) -> tuple[Cell, ...]:
-    return tuple(cell(base, regime, **{**_MEASURED, **changes}) for regime in ALL)
+def _cells(base: RunSpec, regimes: Sequence[tuple[str, str]] = ALL) -> tuple[Cell, ...]:
+    return tuple(cell(base, regime, **_MEASURED) for regime in regimes)
 
 
 EXPERIMENT = Experiment(
@@ -70,7 +71,7 @@ EXPERIMENT = Experiment(
             "reference",
             "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs, measured after every epoch",
             _cells(SMALL),
-            seeds=5,
+            seeds=3,
         ),
         Profile(
             "quick",
@@ -81,8 +82,8 @@ EXPERIMENT = Experiment(
         ),
         Profile(
             "smoke",
-            "128 of scikit-learn's digits for 6 epochs, to see that everything runs",
-            _cells(replace(SMALL, **{**DIGITS, "model": "li2020_cnn2c", "test_size": 50})),
+            "32 of scikit-learn's digits for 6 epochs, to see that everything runs",
+            _cells(replace(SMALL, **{**DIGITS, "model": "li2020_cnn2c", "train_size": 32}), (CE, GRADUAL)),
             seeds=2,
         ),
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,6 +34,7 @@ from lossbook.papers.battash2021.protocol import (
 )
 from lossbook.papers.battash2021.table1 import TABLE1, TRACKED
 from lossbook.results import Record, Store, published
+from lossbook.training import RunSpec
 from lossbook.training.measures.tracked import BINS, RIGHT
 
 MOTIVATION = "battash2021/motivation"
@@ -53,11 +54,11 @@ GROUPS = {
 PARTS = {"test": "test images", "train": "training images"}
 
 
-def _steady(base: Any, regime: tuple[str, str], **changes: Any) -> Cell:
+def _steady(base: RunSpec, regime: tuple[str, str], lr: float | None = STEADY_RATE, **changes: Any) -> Cell:
     return cell(
         base,
         regime,
-        lr=STEADY_RATE,
+        lr=lr,
         labels={"run": STEADY},
         **{"schedule": {"name": "one_cycle", "peak": 2, "start": 0.2, "end": 1.0}, **TRACKED, **changes},
     )
@@ -74,7 +75,9 @@ def _cells(**changes: Any) -> tuple[Cell, ...]:
 def _every(**changes: Any) -> tuple[Cell, ...]:
     """Where Table 1 has no runs of this kind: the falling rate too."""
     falling = (cell(REFERENCE, r, labels={"run": FALLING}, **{**TRACKED, **changes}) for r in REGIMES)
-    return (*falling, *(_steady(REFERENCE, regime, **changes) for regime in (CE, GRADUAL)))
+    # A recipe with a learning rate of its own keeps it.
+    lr = None if "optimizer_options" in changes else STEADY_RATE
+    return (*falling, *(_steady(REFERENCE, regime, lr, **changes) for regime in (CE, GRADUAL)))
 
 
 EXPERIMENT = Experiment(
@@ -116,15 +119,14 @@ EXPERIMENT = Experiment(
     ),
 )
 
-#: What the labels of Table 1 do not say.
+#: What is taken over from Table 1, and what its labels do not say.
+SHARED = ("reference",)
 AS_IN_TABLE1 = {"run": FALLING}
 
 
 def together(evidence: Evidence, table1: Evidence) -> Evidence:
     """The page's runs with those of Table 1, whose learning rate falls."""
-    whole = {"reference"}
-    kept = {name: found for name, found in table1.by_profile.items() if name in whole}
-    return joined(evidence, replace(table1, by_profile=kept), AS_IN_TABLE1)
+    return joined(evidence, table1, SHARED, AS_IN_TABLE1)
 
 
 @dataclass(frozen=True)
@@ -255,9 +257,23 @@ def _rows(evidence: Evidence, profile: str) -> dict[tuple[tuple[str, str], str],
     return found
 
 
+_FLOWS: Mapping[str, Callable[[Mapping[str, Fate]], int]] = {
+    "Come back, p ≥ 0.2": lambda found: found["wrong_above_0.2"].right,
+    "Come back, p < 0.2": lambda found: found["wrong_below_0.2"].right,
+    "Lost": lambda found: found["correct"].images - found["correct"].right,
+}
+
+
 def flow_table(evidence: Evidence, profile: str, part: str = "test") -> pd.DataFrame:
-    """How many images of every thousand come back and how many are lost between the start and the end."""
+    """How many images of every thousand come back and how many are lost, the paper first."""
     rows = []
+    if part == "test":
+        paper = printed()
+        images = sum(each.images for each in paper.values())
+        rows.append(
+            {"Runs": "Paper: CE, ResNet-32"}
+            | {words: f"{1000 * count(paper) / images:.1f}" for words, count in _FLOWS.items()}
+        )
     for (regime, run), records in _rows(evidence, profile).items():
         found = [fates(states(record, part)) for record in records]
         keys = tuple(record.key for record in records)
@@ -271,9 +287,7 @@ def flow_table(evidence: Evidence, profile: str, part: str = "test") -> pd.DataF
         rows.append(
             {
                 "Runs": title(regime) if run == FALLING else f"{title(regime)}, {_said(run)}",
-                "Come back, p ≥ 0.2": of_thousand(lambda f: f["wrong_above_0.2"].right),
-                "Come back, p < 0.2": of_thousand(lambda f: f["wrong_below_0.2"].right),
-                "Lost": of_thousand(lambda f: f["correct"].images - f["correct"].right),
+                **{words: of_thousand(count) for words, count in _FLOWS.items()},
             }
         )
     return pd.DataFrame(rows)
@@ -316,7 +330,7 @@ LEFT_BEHIND = Claim(
     "A Motivating Example",
     "Of the images that are wrong after 78% of training, the share that is right at its end: of those with "
     "p ≥ 0.2 minus that of those with p < 0.2, in each run.",
-    {"": Beside(MOTIVATION, [_contrast("test")], beside=TABLE1, labels=AS_IN_TABLE1)},
+    {"": Beside(MOTIVATION, [_contrast("test")], beside=TABLE1, profiles=SHARED, labels=AS_IN_TABLE1)},
     AtMostInPart(Above(), REDUCED),
     DECISIVE,
     basis=basis,

@@ -8,7 +8,7 @@ from typing import Any
 
 from lossbook.evidence import claims
 from lossbook.evidence.contrasts import Select
-from lossbook.evidence.select import dataset_name
+from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Profile
 from lossbook.results import Record
 from lossbook.training import RunSpec
@@ -28,6 +28,11 @@ LOSS_NAMES = {
     "ce_square": "CE, sized by Eq. 22",
 }
 NETWORK_NAMES = {
+    "resnet110": "ResNet-110",
+    "preact_resnet18": "PreAct ResNet-18",
+    "resnext29": "ResNeXt-29",
+    "resnet50": "ResNet-50",
+    "resnet101": "ResNet-101",
     "reference_small": "reference network",
     "cifar_resnet20": "ResNet-20",
     "cifar_resnet32": "ResNet-32",
@@ -95,6 +100,7 @@ DIGITS: dict[str, Any] = {
     "test_size": 50,
     "batch_size": 32,
     "epochs": 6,
+    "optimizer_options": {"lr": 0.05, "momentum": 0.9},
 }
 
 _CODE: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -151,13 +157,21 @@ def by_name(*profiles: Profile) -> dict[str, Profile]:
 def title(regime: tuple[str, str]) -> str:
     """The printed name of a regime: ``"CE"``, ``"CE+EL 0-0.5"``."""
     loss, schedule = regime
-    return f"{LOSS_NAMES[loss]} {schedule}".strip()
+    return f"{LOSS_NAMES[loss]} {schedule if loss == 'ceel' else ''}".strip()
 
 
 def select(regime: tuple[str, str], **more: Any) -> Select:
     """The runs of a regime; ``metric`` and ``value`` as for a selection, the rest are labels."""
     how = {name: more.pop(name) for name in ("metric", "value") if name in more}
     return Select({"loss": regime[0], "schedule": regime[1], **more}, **how)
+
+
+def places(evidence: Evidence, profile: str) -> list[dict[str, str]]:
+    """Data set and network of the runs at a profile, each pair once."""
+    found = (
+        (str(r.labels["dataset"]), str(r.labels["network"])) for r in evidence.by_profile.get(profile, ())
+    )
+    return [{"dataset": dataset, "network": network} for dataset, network in dict.fromkeys(found)]
 
 
 def basis(records: Sequence[Record]) -> str:

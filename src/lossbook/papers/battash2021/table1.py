@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -13,12 +14,13 @@ from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
 from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.rules import AtMostInPart, Gain
-from lossbook.evidence.select import Evidence
+from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
     CIFAR,
     CINIC,
+    CONSTANT,
     DECISIVE,
     DIGITS,
     FOCUS_NAMES,
@@ -30,9 +32,11 @@ from lossbook.papers.battash2021.protocol import (
     REDUCED,
     REFERENCE,
     REGIMES,
+    TWO_PHASE,
     basis,
     by_name,
     cell,
+    places,
     select,
     title,
 )
@@ -186,11 +190,24 @@ IMAGES = Claim(
 
 def differences(evidence: Evidence, profile: str, metric: str = "test_accuracy") -> list[Difference]:
     """Every mixture minus CE that has been run at a profile."""
-    where = next((r.labels for r in evidence.by_profile.get(profile, ())), None)
-    if where is None:
-        return []
-    sides = (gain(regime, where["dataset"], where["network"], metric) for regime in MIXTURES)
+    sides = (
+        gain(regime, **where, metric=metric) for where in places(evidence, profile) for regime in MIXTURES
+    )
     return [found for side in sides if (found := side.at(evidence, profile)) is not None]
+
+
+def named(found: Iterable[Difference]) -> list[tuple[str, Difference]]:
+    """Each difference with the name of its mixture, and of network and data where there are several."""
+    every = list(found)
+    several = len({d.runs.records[0].labels["network"] + d.runs.records[0].labels["dataset"] for d in every})
+    return [
+        (
+            title((d.contrast.left.labels["loss"], d.contrast.left.labels["schedule"]))
+            + (f", {d.what.rpartition(', ')[2]}" if several > 1 else ""),
+            d,
+        )
+        for d in every
+    ]
 
 
 def power_text(evidence: Evidence, profile: str) -> str:
@@ -202,18 +219,20 @@ def power_text(evidence: Evidence, profile: str) -> str:
 def best_epoch_table(evidence: Evidence, profile: str) -> pd.DataFrame:
     """What reading the best test epoch instead of the last adds to each regime, and to its gain over CE."""
     rows = []
-    for regime in REGIMES:
-        mine = _of(evidence, profile, regime)
+    for where, regime in product(places(evidence, profile), REGIMES):
+        mine = _of(evidence, profile, regime, where)
         if not mine:
             continue
         more = [100 * (max(_curve(r)) - _curve(r)[-1]) for r in mine]
         epochs = [1 + _curve(r).index(max(_curve(r))) for r in mine]
         gains = [
-            gain(regime, mine[0].labels["dataset"], mine[0].labels["network"], metric).at(evidence, profile)
+            gain(regime, **where, metric=metric).at(evidence, profile)
             for metric in ("test_accuracy", "best_test_accuracy")
         ]
         rows.append(
             {
+                "Network": NETWORK_NAMES[where["network"]],
+                "Data": dataset_name(where["dataset"]),
                 "Regime": title(regime),
                 "Best epoch adds, points": _band(more, mine),
                 "Best epochs": ", ".join(str(e) for e in epochs),
@@ -224,8 +243,8 @@ def best_epoch_table(evidence: Evidence, profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of(evidence: Evidence, profile: str, regime: tuple[str, str]) -> list[Record]:
-    found = evidence.runs(profile, loss=regime[0], schedule=regime[1]).records
+def _of(evidence: Evidence, profile: str, regime: tuple[str, str], where: Mapping[str, str]) -> list[Record]:
+    found = evidence.runs(profile, loss=regime[0], schedule=regime[1], **where).records
     return [r for r in found if r.status == "finished"]
 
 
@@ -245,11 +264,11 @@ def _band(values: Sequence[float], records: Sequence[Record]) -> tables.Cell:
 def shared_part(evidence: Evidence, profile: str) -> tuple[int, int]:
     """Of how many pairs of runs F = 0 and F = 0,0.5 have equal curves up to the switch; equal, and all."""
     equal = total = 0
-    for seed, record in {r.seed: r for r in _of(evidence, profile, MIXTURES[0])}.items():
-        other = next((r for r in _of(evidence, profile, MIXTURES[1]) if r.seed == seed), None)
-        if other is None:
-            continue
-        switch = int(record.labels["epochs"]) * 19 // 20
-        total += 1
-        equal += _curve(record)[:switch] == _curve(other)[:switch]
+    for where in places(evidence, profile):
+        others = {r.seed: r for r in _of(evidence, profile, TWO_PHASE, where)}
+        for record in _of(evidence, profile, CONSTANT, where):
+            if record.seed in others:
+                switch = int(record.labels["epochs"]) * 19 // 20
+                total += 1
+                equal += _curve(record)[:switch] == _curve(others[record.seed])[:switch]
     return equal, total

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from lossbook.evidence import tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Beside, Contrast
 from lossbook.evidence.rules import AtMostInPart, Gain
-from lossbook.evidence.select import Evidence, joined
+from lossbook.evidence.select import Evidence, dataset_name, joined
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
@@ -22,12 +23,14 @@ from lossbook.papers.battash2021.protocol import (
     DECISIVE,
     DIGITS,
     GRADUAL,
+    NETWORK_NAMES,
     QUICK,
     REDUCED,
     REFERENCE,
     basis,
     by_name,
     cell,
+    places,
     select,
     title,
 )
@@ -94,17 +97,13 @@ EXPERIMENT = Experiment(
     ),
 )
 
+SHARED = ("reference",)
 AS_IN_TABLE1 = {"length": EPOCHS}
 
 
 def together(evidence: Evidence, table1: Evidence) -> Evidence:
     """The page's runs with those of Table 1 at the reference network: CE and the gradual mixture."""
-    kept = [
-        r
-        for r in table1.by_profile.get("reference", ())
-        if (r.labels["loss"], r.labels["schedule"]) in (CE, GRADUAL)
-    ]
-    return joined(evidence, replace(table1, by_profile={"reference": kept} if kept else {}), AS_IN_TABLE1)
+    return joined(evidence, table1, SHARED, AS_IN_TABLE1)
 
 
 @cache
@@ -142,7 +141,7 @@ COMPLEMENT = Claim(
     "Comparison with COT; Table 5",
     "Test accuracy of COT after the last epoch minus that of the gradual mixture with as many epochs, paired "
     "by seed, on CIFAR-100. The part on larger sets is not tested.",
-    {"": Beside(TABLE5, [lead(GRADUAL, EPOCHS)], beside=TABLE1, labels=AS_IN_TABLE1)},
+    {"": Beside(TABLE5, [lead(GRADUAL, EPOCHS)], beside=TABLE1, profiles=SHARED, labels=AS_IN_TABLE1)},
     AtMostInPart(Gain(), f"{REDUCED}, and the larger data sets have not been run"),
     DECISIVE,
     basis=basis,
@@ -151,17 +150,20 @@ COMPLEMENT = Claim(
 
 def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
     """Accuracy, time and the lead of COT, a row per regime and length."""
-    found: list[tuple[tuple[str, str], str, Runs]] = []
-    for regime in (CE, GRADUAL, COT):
-        for length in (EPOCHS, COST):
-            runs = evidence.runs(profile, loss=regime[0], schedule=regime[1], length=length)
+    found: list[tuple[tuple[str, str], Runs]] = []
+    pairs: list[tuple[Runs, Runs] | None] = []
+    for where in places(evidence, profile):
+        cot = evidence.runs(profile, loss="cot", length=EPOCHS, **where)
+        for regime, length in product((CE, GRADUAL, COT), (EPOCHS, COST)):
+            runs = evidence.runs(profile, loss=regime[0], schedule=regime[1], length=length, **where)
             if runs.records:
-                found.append((regime, length, runs))
-    cot = next((runs for regime, _, runs in found if regime == COT), None)
-    pairs = [(cot, runs) if cot is not None and regime != COT else None for regime, _, runs in found]
+                found.append((regime, runs))
+                pairs.append((cot, runs) if cot.records and regime != COT else None)
     leads, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
     frame = pd.DataFrame(
         {
+            "Network": NETWORK_NAMES[str(runs.records[0].labels["network"])],
+            "Data": dataset_name(str(runs.records[0].labels["dataset"]), runs.records),
             "Regime": title(regime),
             "Epochs": str(runs.records[0].labels["epochs"]),
             "Minutes per run": tables.Cell(f"{_minutes(runs):.1f}", {"minutes": _minutes(runs)}, runs.keys),
@@ -170,9 +172,9 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
             "COT minus this": leads[row],
             "p (Holm)": p_values[row],
         }
-        for row, (regime, _, runs) in enumerate(found)
+        for row, (regime, runs) in enumerate(found)
     )
-    return frame, tables.notes(runs for _, _, runs in found)
+    return frame, tables.notes(runs for _, runs in found)
 
 
 def _minutes(runs: Runs) -> float:
@@ -183,8 +185,8 @@ def paper_table() -> pd.DataFrame:
     """The paper's Table 5, with the leads."""
     return pd.DataFrame(
         {
-            "Data": str(dataset),
-            "Network": str(network),
+            "Data": dataset_name(str(dataset)),
+            "Network": NETWORK_NAMES[str(network)],
             "CE": f"{row['ce']:.2f}",
             "CE+EL 0-0.5": f"{row['ceel']:.2f}",
             "COT": f"{row['cot']:.2f}",
