@@ -25,7 +25,9 @@ def test_every_cell_resolves_and_no_two_runs_are_the_same(name):
 def test_smoke_needs_embedded_data_only(name):
     cells = experiments.get(name).profiles["smoke"].cells
     for dataset in _datasets(cells):
-        assert dataset.startswith("sklearn/") or datasets.info(dataset).format in ("sklearn", "made_up"), dataset
+        assert dataset.startswith("sklearn/") or datasets.info(dataset).format in ("sklearn", "made_up"), (
+            dataset
+        )
 
 
 def _datasets(cells):

@@ -11,7 +11,7 @@ import numpy as np
 
 from lossbook import datasets
 from lossbook.evidence import stats
-from lossbook.evidence.select import Evidence, substituted
+from lossbook.evidence.select import Evidence, joined, substituted
 from lossbook.evidence.tables import Runs, signed
 from lossbook.results import Record
 
@@ -262,6 +262,31 @@ class Contrasts:
         """Those that have runs, each at its best profile."""
         found = (c.measure(evidence[self.experiment], decisive, self.only) for c in self.each)
         return [difference for difference in found if difference is not None]
+
+
+@dataclass(frozen=True)
+class Beside(Contrasts):
+    """Contrasts of an experiment's runs with those of another; see :func:`lossbook.evidence.select.joined`.
+
+    Attributes:
+        beside: ``<paper>/<item>`` of the other.
+        profiles: The profiles whose runs are taken over from it.
+        labels: What its labels do not say.
+    """
+
+    beside: str = ""
+    profiles: tuple[str, ...] = ()
+    labels: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def experiments(self) -> tuple[str, ...]:
+        """Whose records are compared."""
+        return (self.experiment, self.beside)
+
+    def measure(self, evidence: Mapping[str, Evidence], decisive: Sequence[str] = ()) -> list[Difference]:
+        """Those that have runs, each at its best profile."""
+        both = joined(evidence[self.experiment], evidence[self.beside], self.profiles, self.labels)
+        return super().measure({self.experiment: both}, decisive)
 
 
 @dataclass(frozen=True)

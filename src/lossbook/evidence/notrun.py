@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lossbook import datasets, experiments
-from lossbook.evidence.select import Evidence, dataset_name
+from lossbook.evidence.select import Evidence, dataset_name, is_trial
 from lossbook.evidence.tables import Cell
 from lossbook.experiments.progress import duration
 from lossbook.results import Record
@@ -84,3 +84,30 @@ def _speed(records: Sequence[Record]) -> dict[tuple[str, str], float]:
 
 def _key(labels: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name, str(value)) for name, value in labels.items()))
+
+
+def profiles_table(evidence: Evidence) -> pd.DataFrame:
+    """What each profile runs, how many of its runs are recorded, what the others would take, and the command.
+
+    Args:
+        evidence: The records of the experiment; profiles that only try whether everything works take no row.
+    """
+    rows = []
+    for name, profile in experiments.get(evidence.experiment).profiles.items():
+        if is_trial(name):
+            continue
+        left = experiments.pending(name, evidence.experiment)
+        count, seconds = sum(each.count for each in left), sum(each.seconds for each in left)
+        made = len(profile.runs()) - count
+        rows.append(
+            {
+                "Profile": name,
+                "What": profile.description,
+                "Runs made": f"{made} of {len(profile.runs())}",
+                "The others take": Cell(
+                    f"about {duration(seconds)}" if count else "–", {"runs": count, "seconds": seconds}
+                ),
+                "Command": f"lossbook run {evidence.experiment} --profile {name}",
+            }
+        )
+    return pd.DataFrame(rows)

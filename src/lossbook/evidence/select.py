@@ -200,6 +200,34 @@ def gather(
     return replace(found, notes=(*outcome.notes, *found.notes))
 
 
+def joined(
+    evidence: Evidence, other: Evidence, profiles: Sequence[str], labels: Mapping[str, Any] | None = None
+) -> Evidence:
+    """Evidence with runs of another experiment beside its own, as if they were made for it.
+
+    It spares what would be trained twice: a baseline that several experiments are compared with.
+
+    Args:
+        evidence: The records of an experiment.
+        other: Those of the other. Their labels have to be labels of the first.
+        profiles: The profiles whose runs are taken over; both experiments have them.
+        labels: What the labels of the other do not say since it is the same for all of its runs.
+    """
+    by_profile = {
+        name: [
+            *evidence.by_profile.get(name, ()),
+            *(
+                replace(record, labels={**(labels or {}), **record.labels})
+                for record in other.by_profile.get(name, ())
+                if name in profiles
+            ),
+        ]
+        for name in experiments.get(evidence.experiment).profiles
+    }
+    notes = tuple(dict.fromkeys((*evidence.notes, *other.notes)))
+    return replace(evidence, by_profile={k: v for k, v in by_profile.items() if v}, notes=notes)
+
+
 def is_trial(profile: str) -> bool:
     """Whether runs at a profile only try whether everything works."""
     return profile in TRIALS

@@ -25,6 +25,7 @@ from lossbook.losses.logistic import (
     ss_lr_loss,
 )
 from lossbook.losses.mixing import CEELLoss, MixingSchedule, Phase, mixing_factors
+from lossbook.losses.scaled import ScaledCELoss
 from lossbook.losses.softmax import (
     ComplementEntropyLoss,
     ExpectationLoss,
@@ -70,6 +71,7 @@ __all__ = [
     "Phase",
     "Phi",
     "SSLRLoss",
+    "ScaledCELoss",
     "SelectedCELoss",
     "SoftmaxBCELoss",
     "TamedCELoss",
@@ -103,6 +105,7 @@ _MODULES: dict[str, type[nn.Module]] = {
     "asymmetric": AsymmetricLoss,
     "bce": SoftmaxBCELoss,
     "ce": nn.CrossEntropyLoss,
+    "ce_scaled": ScaledCELoss,
     "ceel": CEELLoss,
     "complement_entropy": ComplementEntropyLoss,
     "el": ExpectationLoss,

@@ -14,9 +14,17 @@ Augmentation = Callable[[Tensor, Generator], Tensor]
 # own.
 _AUGMENTATIONS = {
     "crop_flip": ("augment", "crop_flip"),
+    "crop_flip_rotate": ("augment_more", "crop_flip_rotate"),
+    "crop_flip_rotate_erase": ("augment_more", "crop_flip_rotate_erase"),
+    "crop_flip_rotate_jitter": ("augment_more", "crop_flip_rotate_jitter"),
+    "crop_flip_erase": ("augment_more", "crop_flip_erase"),
     "keras_shift_flip": ("augment", "keras_shift_flip"),
     "none": ("augment", "none"),
     "shift_flip": ("augment", "shift_flip"),
+    "shift_flip_erase": ("augment_more", "shift_flip_erase"),
+    "shift_flip_jitter": ("augment_more", "shift_flip_jitter"),
+    "shift_flip_rotate": ("augment_more", "shift_flip_rotate"),
+    "shift_flip_rotate_erase": ("augment_more", "shift_flip_rotate_erase"),
 }
 
 

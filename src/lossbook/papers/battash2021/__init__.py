@@ -2,6 +2,12 @@
 
 #: The items that train networks; each module has an ``EXPERIMENT``.
 EXPERIMENTS = (
+    "table1",
+    "motivation",
+    "gradient_norm",
     "table3",
     "table4",
+    "table5",
+    "table6",
+    "escaping",
 )

@@ -8,10 +8,14 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lossbook.evidence import claims as judging
 from lossbook.evidence import ranking, stats, tables
-from lossbook.evidence.claims import Computed, Finding, Verdict
-from lossbook.evidence.select import Evidence
+from lossbook.evidence.claims import Claim, Computed, Finding, Verdict
+from lossbook.evidence.select import RECORDED, Evidence
 from lossbook.papers.battash2021 import table3
+from lossbook.papers.battash2021.escaping import ESCAPES, ESCAPES_AT_SCALE
+from lossbook.papers.battash2021.gradient_norm import SIZE
+from lossbook.papers.battash2021.motivation import LEFT_BEHIND
 from lossbook.papers.battash2021.names import (
     CE,
     CLASSIFIERS,
@@ -27,6 +31,7 @@ from lossbook.papers.battash2021.names import (
     TWO_PHASE,
     VERY_LOW,
 )
+from lossbook.papers.battash2021.table1 import IMAGES
 from lossbook.papers.battash2021.table4_scores import READINGS, Scores, Study
 from lossbook.papers.battash2021.table4_tables import (
     complete,
@@ -39,6 +44,8 @@ from lossbook.papers.battash2021.table4_tables import (
     switch_text,
     views,
 )
+from lossbook.papers.battash2021.table5 import COMPLEMENT
+from lossbook.papers.battash2021.table6 import REGULARISATION
 from lossbook.results import published
 
 _WHERE = "UCI Datasets, last paragraph; Table 4"
@@ -350,16 +357,10 @@ def _takes(item: str, what: str) -> str:
     return f"It takes {len(rows)} training runs per seed: {what}. The paper does not say how many seeds."
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim | Computed, ...] = (
     *(Computed(key, _on_records(make), (TABLE4,)) for key, make in _UCI.items()),
-    Computed(
-        "images",
-        _open(
-            "On CIFAR-100 and CINIC-10 all three mixtures are more accurate than CE, with every network.",
-            "Recognition in CIFAR100 and CINIC10; Table 1",
-            _takes("table1", "eight networks on two data sets, four methods, four and three seeds"),
-        ),
-    ),
+    IMAGES,
+    LEFT_BEHIND,
     Computed(
         "imagenet",
         _open(
@@ -377,34 +378,30 @@ CLAIMS = (
         ),
     ),
     table3.REVIEWS_CLAIM,
-    Computed(
-        "complement",
-        _open(
-            "Complement training (COT) is ahead of the gradual mixture on CIFAR-100, and not on larger sets.",
-            "Comparison with COT; Table 5",
-            _takes("table5", "six networks on three data sets, three methods"),
-        ),
-    ),
-    Computed(
-        "regularisation",
-        _open(
-            "The gain of the gradual mixture remains under further regularisation.",
-            "Mixing EL and CE with extra regularization; Table 6",
-            _takes("table6", "five regularisations, two methods"),
-        ),
-    ),
-    Computed(
-        "size",
-        _open(
-            "CE with its gradient scaled to the size of the mixture's is not competitive with it.",
-            "Recognition in CIFAR100 and CINIC10, after Eq. 22",
-            "The text does not say with how many networks and seeds; its results are in a supplement.",
-        ),
-    ),
+    COMPLEMENT,
+    REGULARISATION,
+    SIZE,
+    ESCAPES,
+    ESCAPES_AT_SCALE,
 )
-
-#: The experiments whose records the claims rest on.
-EXPERIMENTS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.experiments))
 
 #: The claims that the verdict page opens with.
 HEADLINES = ("gradual", "mixtures", "el")
+
+
+def judge(key: str, *given: Evidence, profile: str = RECORDED) -> Verdict:
+    """Judge one claim without working out the others.
+
+    Args:
+        key: Its name, for example ``"images"``.
+        *given: Records that the page has already chosen; those of other experiments are read.
+        profile: The profile that the page is made at.
+
+    Raises:
+        UnknownNameError: If there is no claim of this name.
+    """
+    return judging.judge(CLAIMS, key, *given, profile=profile)
+
+
+#: The experiments whose records the claims rest on.
+EXPERIMENTS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.experiments))

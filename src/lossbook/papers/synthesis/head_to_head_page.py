@@ -9,12 +9,12 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
-from scipy.stats import t as student_t
 
 from lossbook import datasets, experiments
 from lossbook.evidence import stats, tables
 from lossbook.evidence.claims import Claim, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
+from lossbook.evidence.power import deviation, reach
 from lossbook.evidence.rules import Gain
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell, Runs
@@ -140,7 +140,7 @@ def power(evidence: Evidence) -> str:
     """What effect as many seeds as these can show, by itself and after Holm's adjustment."""
     found = differences(evidence)
     spreads = [
-        100 * each.interval.half * math.sqrt(SEEDS) / float(student_t.ppf(0.975, SEEDS - 1))
+        100 * deviation(each)
         for each, _ in found.values()
         if each.interval.n == SEEDS and math.isfinite(each.interval.half)
     ]
@@ -157,16 +157,6 @@ def power(evidence: Evidence) -> str:
         f"{text} Here the standard deviations are {min(spreads):.2f} to {max(spreads):.2f} points: at "
         f"{middle:.2f}, differences below about {alone * middle:.1f} points stay open."
     )
-
-
-def reach(seeds: int, level: float) -> float:
-    r"""The least mean difference, in standard deviations, that a paired t test shows, :math:`t / \sqrt n`.
-
-    Args:
-        seeds: Number of pairs n.
-        level: Two-sided level of the test.
-    """
-    return float(student_t.ppf(1 - level / 2, seeds - 1)) / math.sqrt(seeds)
 
 
 # --- tables -------------------------------------------------------------------------------------------------

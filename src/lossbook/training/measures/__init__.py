@@ -24,6 +24,7 @@ _MEASURES = {
     "binary": ("labels", "binary"),
     "class_features": ("class_features", "class_features"),
     "class_quality": ("class_features", "class_quality"),
+    "escaping": ("escaping", "escaping"),
     "examples": ("examples", "examples"),
     "feature_quality": ("features", "feature_quality"),
     "features": ("features", "features"),
@@ -39,6 +40,7 @@ _MEASURES = {
     "several_labels": ("several_labels", "several_labels"),
     "sigmoid": ("predictions", "sigmoid"),
     "softmax": ("predictions", "softmax"),
+    "tracked": ("tracked", "tracked"),
 }
 _STEP_MEASURES = {"parts": ("parts", "parts")}
 

@@ -1,0 +1,227 @@
+"""Escaping efficiency on trained networks: tr(H Sigma) by epoch, at equal scale, beside the test accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lossbook.evidence import stats
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import Contrast, Contrasts, Unit
+from lossbook.evidence.rules import Above, AtMostInPart
+from lossbook.evidence.select import Evidence
+from lossbook.evidence.tables import Cell as Shown
+from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.papers.battash2021.protocol import (
+    CE,
+    CIFAR,
+    DIGITS,
+    GRADUAL,
+    MIXTURES,
+    REDUCED,
+    REGIMES,
+    basis,
+    by_name,
+    cell,
+    select,
+    title,
+)
+from lossbook.results import Record
+from lossbook.training import RunSpec
+
+ESCAPING = "battash2021/escaping"
+EL = ("el", "")
+#: The regimes that are measured.
+ALL = (*REGIMES, EL)
+_MEASURED: dict[str, Any] = {"epoch_measures": "escaping"}
+#: Small enough for its curvature to be measured after every epoch.
+SMALL = RunSpec(
+    dataset="fashion_mnist",
+    model="li2020_cnn2c",
+    loss="ce",
+    optimizer="sgd",
+    optimizer_options={"lr": 0.05, "momentum": 0.9},
+    schedule={"name": "cosine"},
+    batch_size=64,
+    epochs=12,
+    train_size=6000,
+)
+
+
+def _cells(base: RunSpec, regimes: Sequence[tuple[str, str]] = ALL) -> tuple[Cell, ...]:
+    return tuple(cell(base, regime, **_MEASURED) for regime in regimes)
+
+
+EXPERIMENT = Experiment(
+    name=ESCAPING,
+    title="Escaping efficiency on trained networks",
+    profiles=by_name(
+        Profile(
+            "paper",
+            "the paper's recipe for CIFAR-100 with ResNet-20, measured after every epoch; the paper measures "
+            "nothing",
+            _cells(CIFAR),
+            seeds=3,
+        ),
+        Profile(
+            "reference",
+            "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs, measured after every epoch",
+            _cells(SMALL),
+            seeds=3,
+        ),
+        Profile(
+            "quick",
+            "CNN2C on 1,000 images of Fashion-MNIST for 6 epochs",
+            _cells(replace(SMALL, train_size=1000, test_size=1000, epochs=6)),
+            seeds=1,
+            embedded_fallback=True,
+        ),
+        Profile(
+            "smoke",
+            "32 of scikit-learn's digits for 6 epochs, to see that everything runs",
+            _cells(replace(SMALL, **{**DIGITS, "model": "li2020_cnn2c", "train_size": 32}), (CE, GRADUAL)),
+            seeds=2,
+        ),
+    ),
+)
+
+#: What is read of a run, and how: as measured, at the scale of CE, and under CE itself.
+READINGS = {
+    "own": "under its own loss",
+    "scaled": "at the scale of CE",
+    "ce": "under CE",
+}
+_LOGS = Unit(1.0, 2, "natural log units")
+
+
+def curve(record: Record, reading: str) -> list[float]:
+    """tr(H Sigma) after each epoch in one of the readings, batch size 1."""
+    if reading == "scaled":
+        return [
+            float(own) / float(scale) ** 3 if own is not None and scale else float("nan")
+            for own, scale in zip(record.curve("own_trace"), record.curve("scale"), strict=True)
+        ]
+    return [float("nan") if v is None else float(v) for v in record.curve(f"{reading}_trace")]
+
+
+def level(record: Record, reading: str) -> float | None:
+    """The logarithm of the mean of tr(H Sigma) over the epochs; None where it is not positive."""
+    values = [v for v in curve(record, reading) if np.isfinite(v)]
+    mean = float(np.mean(values)) if values else 0.0
+    return float(np.log(mean)) if mean > 0 else None
+
+
+def against(regime: tuple[str, str], reading: str) -> Contrast:
+    """The logarithm of a regime's mean trace minus that of CE."""
+    return Contrast(
+        f"log tr(HΣ), {title(regime)} minus CE, {READINGS[reading]}",
+        select(regime, value=lambda record: level(record, reading)),
+        select(CE, value=lambda record: level(record, "ce")),
+        unit=_LOGS,
+        resolved=False,
+    )
+
+
+def _claim(key: str, title_: str, reading: str, measured: str) -> Claim:
+    return Claim(
+        key,
+        title_,
+        "Escaping Efficiency; Eq. 18",
+        measured,
+        {"": Contrasts(ESCAPING, [against(regime, reading) for regime in MIXTURES])},
+        AtMostInPart(Above(), REDUCED),
+        ("paper", "reference"),
+        basis=basis,
+    )
+
+
+ESCAPES = _claim(
+    "escapes",
+    "Training with a mixture has a higher escaping efficiency than training with CE.",
+    "own",
+    "The mean of tr(HΣ) over the epochs, each network under the loss it is trained with, on a logarithmic "
+    "scale, minus that of CE, paired by seed.",
+)
+ESCAPES_AT_SCALE = _claim(
+    "escapes-at-scale",
+    "The escaping efficiency of the mixtures is higher at equal scale of the loss too.",
+    "scaled",
+    "As before, with the trace divided by c³, where c is the root mean square length of the loss's gradient "
+    "by the logits over that of CE on the same examples. This reading is ours: the paper compares no scales.",
+)
+
+
+def table(evidence: Evidence, profile: str) -> pd.DataFrame:
+    """At the end of training and in the mean over it: the trace in each reading, sharpness and accuracy."""
+    rows = []
+    for regime in ALL:
+        records = _of(evidence, profile, regime)
+        if not records:
+            continue
+        keys = tuple(r.key for r in records)
+        rows.append(
+            {
+                "Regime": title(regime),
+                **{
+                    f"tr(HΣ) {words}": _band([float(np.nanmean(curve(r, reading))) for r in records], keys)
+                    for reading, words in READINGS.items()
+                },
+                "Scale c, last epoch": _band([_last(r, "scale") for r in records], keys),
+                "Sharpness, last epoch": _band([_last(r, "sharpness") for r in records], keys),
+                "Accuracy, %": _band([100 * _last(r, "test_accuracy") for r in records], keys),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _of(evidence: Evidence, profile: str, regime: tuple[str, str]) -> list[Record]:
+    found = evidence.runs(profile, loss=regime[0], schedule=regime[1]).records
+    return [r for r in found if r.status == "finished"]
+
+
+def _last(record: Record, name: str) -> float:
+    values = record.curve(name)
+    return float("nan") if not values or values[-1] is None else float(values[-1])
+
+
+def _band(values: list[float], keys: tuple[str, ...]) -> Shown:
+    finite = [v for v in values if np.isfinite(v)]
+    if not finite:
+        return Shown("–", {"n": 0}, keys)
+    mean = stats.mean_interval(finite)
+    text = f"{mean.mean:.3g} ± {mean.half:.2g}" if mean.n > 2 else f"{mean.mean:.3g}"
+    return Shown(text, {"mean": mean.mean, "n": mean.n}, keys)
+
+
+def correlation(evidence: Evidence, profile: str, reading: str) -> tuple[float, int] | None:
+    """Spearman's rank correlation over all runs of trace and test accuracy, and the number of runs.
+
+    Args:
+        evidence: The records.
+        profile: Which of them.
+        reading: One of :data:`READINGS`, or ``sharpness`` at the last epoch.
+    """
+    from scipy.stats import spearmanr
+
+    pairs: list[tuple[float, float]] = []
+    for regime in ALL:
+        for record in _of(evidence, profile, regime):
+            value = _last(record, "sharpness") if reading == "sharpness" else level(record, reading)
+            if value is not None and np.isfinite(value):
+                pairs.append((value, _last(record, "test_accuracy")))
+    if len(pairs) < 5:
+        return None
+    return float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)
+
+
+def curves(evidence: Evidence, profile: str, reading: str) -> Mapping[tuple[str, str], list[list[float]]]:
+    """Regime -> for each seed the trace after each epoch."""
+    return {
+        regime: [curve(record, reading) for record in _of(evidence, profile, regime)]
+        for regime in ALL
+        if _of(evidence, profile, regime)
+    }

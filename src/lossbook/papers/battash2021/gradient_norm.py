@@ -1,0 +1,260 @@
+"""Is it the gradient's norm? CE at the size of the mixture, EL alone, each at its own rate (Eq. 20 to 22)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from lossbook.analysis.escaping import gradient_volumes
+from lossbook.evidence import tables
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import Beside, Contrast
+from lossbook.evidence.rules import AtMostInPart, Gain
+from lossbook.evidence.select import Evidence, joined
+from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.losses import MixingSchedule
+from lossbook.papers.battash2021.protocol import (
+    CE,
+    CIFAR,
+    DECISIVE,
+    DIGITS,
+    GRADUAL,
+    QUICK,
+    REDUCED,
+    REFERENCE,
+    basis,
+    by_name,
+    cell,
+    select,
+    title,
+)
+from lossbook.papers.battash2021.table1 import TABLE1
+from lossbook.results import Record
+from lossbook.training import RunSpec
+
+GRADIENT_NORM = "battash2021/gradient_norm"
+#: CE with its gradient as large as that of the gradual mixture, in the two readings that the paper prints.
+TARGET, SQUARE = ("ce_target", "0-0.5"), ("ce_square", "0-0.5")
+SIZED = (TARGET, SQUARE)
+EL = ("el", "")
+#: Learning rates that a regime is tried at on held-out training images.
+RATES: dict[tuple[str, str], tuple[float, ...]] = {
+    GRADUAL: (0.1, 0.3, 1.0, 3.0),
+    CE: (0.3, 1.0, 3.0),
+    EL: (0.3, 1.0, 3.0, 10.0),
+}
+#: The rate of each on the test images: what :func:`choose` makes of the records of ``rates``; until they are
+#: there, what CE and the gradual mixture did best at in the synthesis's head-to-head, and CE's for EL.
+RATE: dict[tuple[str, str], float] = {CE: 1.0, GRADUAL: 0.3, EL: 1.0}
+#: In the order of the page's table.
+_SHOWN = (CE, GRADUAL, *SIZED, EL)
+_SHARED_RATE = REFERENCE.optimizer_options["lr"]
+
+
+def _cells(base: RunSpec, rates: Mapping[tuple[str, str], float] = {}, **changes: Any) -> tuple[Cell, ...]:
+    shared = base.optimizer_options["lr"]
+    own = [(regime, lr) for regime, lr in rates.items() if lr != shared]
+    return (
+        *(cell(base, regime, labels={"part": "test"}, **changes) for regime in SIZED),
+        *(cell(base, regime, lr=lr, labels={"part": "test"}, **changes) for regime, lr in own),
+        *((cell(base, EL, labels={"part": "test"}, **changes),) if EL not in dict(own) else ()),
+    )
+
+
+def _rates(**changes: Any) -> tuple[Cell, ...]:
+    return tuple(
+        cell(REFERENCE, regime, lr=lr, labels={"part": "validation"}, **changes)
+        for regime, rates in RATES.items()
+        for lr in rates
+    )
+
+
+def _bases(base: RunSpec, **changes: Any) -> tuple[Cell, ...]:
+    return tuple(cell(base, regime, labels={"part": "test"}, **changes) for regime in (CE, GRADUAL))
+
+
+EXPERIMENT = Experiment(
+    name=GRADIENT_NORM,
+    title="Is it the gradient's norm? (Eq. 20 to 22)",
+    profiles=by_name(
+        Profile(
+            "paper",
+            "the paper's protocol on CIFAR-100 with ResNet-20",
+            (*_bases(CIFAR), *_cells(CIFAR)),
+            seeds=4,
+        ),
+        Profile(
+            "reference",
+            "12 epochs of the reference network on CIFAR-100: what Table 1's runs do not have",
+            _cells(REFERENCE, RATE),
+            seeds=3,
+        ),
+        Profile(
+            "rates",
+            "6 epochs on 45,000 training images of CIFAR-100, measured on the 5,000 others",
+            _rates(validation_size=5000, epochs=6),
+            seeds=1,
+        ),
+        Profile(
+            "quick",
+            "6 epochs of the reference network on 2,000 images of CIFAR-10",
+            (
+                *_bases(REFERENCE, dataset="cifar10", **QUICK),
+                *_cells(REFERENCE, RATE, dataset="cifar10", **QUICK),
+            ),
+            seeds=1,
+        ),
+        Profile(
+            "smoke",
+            "128 of scikit-learn's digits for 6 epochs on another network, to see that everything runs",
+            (*_bases(replace(REFERENCE, **DIGITS)), *_cells(replace(REFERENCE, **DIGITS), {GRADUAL: 0.02})),
+            seeds=2,
+        ),
+    ),
+)
+
+SHARED = ("reference",)
+AS_IN_TABLE1 = {"part": "test"}
+
+
+def together(evidence: Evidence, table1: Evidence) -> Evidence:
+    """The page's runs with those of Table 1 at the reference network: CE and the gradual mixture."""
+    return joined(evidence, table1, SHARED, AS_IN_TABLE1)
+
+
+def choose(records: Iterable[Record]) -> dict[tuple[str, str], float]:
+    """The learning rate of each regime with the highest accuracy on held-out images; of equal ones the least.
+
+    A regime is left out until every one of its rates has a run. A run that broke down is never chosen.
+
+    Args:
+        records: Those of the profile ``rates``.
+    """
+    found: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
+    for record in records:
+        accuracy = record.metric("test_accuracy") if record.status == "finished" else None
+        regime = str(record.labels["loss"]), str(record.labels["schedule"])
+        found[regime][record.labels["lr"]] = -1.0 if accuracy is None else accuracy
+    return {
+        regime: max(rates, key=lambda rate: (found[regime][rate], -rate))
+        for regime, rates in RATES.items()
+        if set(rates) <= set(found[regime]) and max(found[regime].values()) >= 0
+    }
+
+
+def factors(epochs: int = 12) -> pd.DataFrame:
+    """What the gradient of CE is multiplied by in each phase of the gradual schedule, in both readings."""
+    rows = []
+    for phase in MixingSchedule("0-0.5").phases(epochs):
+        volume = gradient_volumes(phase.alpha, phase.beta)
+        rows.append(
+            {
+                "F": f"{phase.focus:g}",
+                "Epochs": f"{phase.start + 1} to {phase.start + phase.epochs}",
+                "α": f"{phase.alpha:g}",
+                "β": f"{phase.beta:.3g}",
+                "Eq. 21": f"{volume.target:.2f}",
+                "Eq. 22": f"{volume.competitor_square:.2f}",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def against(
+    regime: tuple[str, str], base: tuple[str, str], lr: float | None = None, base_lr: float | None = None
+) -> Contrast:
+    """One regime's accuracy minus another's, at their rates; the shared one for None."""
+    rates = [_SHARED_RATE if each is None else each for each in (lr, base_lr)]
+    at = "" if rates[0] == rates[1] else " at {left[lr]:g}"
+    base_at = "" if rates[0] == rates[1] else " at {right[lr]:g}"
+    return Contrast(
+        f"{title(regime)}{at} minus {title(base)}{base_at}, reference network on {{left[dataset]}}",
+        select(regime, lr=rates[0], part="test"),
+        select(base, lr=rates[1], part="test"),
+    )
+
+
+def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
+    """Every regime and rate that has been run, with its difference from CE and from the gradual mixture."""
+    cells: dict[tuple[tuple[str, str], float], None] = {}
+    for record in evidence.by_profile.get(profile, ()):
+        regime = str(record.labels["loss"]), str(record.labels["schedule"])
+        if regime in _SHOWN:
+            cells[regime, record.labels["lr"]] = None
+    runs = {
+        key: evidence.runs(profile, loss=key[0][0], schedule=key[0][1], lr=key[1], part="test")
+        for key in cells
+        if evidence.runs(profile, loss=key[0][0], schedule=key[0][1], lr=key[1], part="test").records
+    }
+    declared = EXPERIMENT.profile(profile).cells
+    shared = next(c.labels["lr"] for c in declared if (c.labels["loss"], c.labels["schedule"]) == TARGET)
+    order = sorted(runs, key=lambda key: (_SHOWN.index(key[0]), key[1]))
+    frame = pd.DataFrame(
+        {
+            "Regime": title(key[0]),
+            "Rate": f"{key[1]:g}",
+            "Accuracy, %": tables.mean_cell(runs[key], "test_accuracy", percent=True),
+        }
+        for key in order
+    )
+    if not order:
+        return frame, []
+    for base, name in ((CE, "CE"), (GRADUAL, "the mixture")):
+        known = runs.get((base, shared))
+        pairs = [(runs[k], known) if known is not None and k != (base, shared) else None for k in order]
+        differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+        frame[f"Minus {name}"] = pd.Series(differences, dtype=object)
+        frame[f"p (Holm), {name}"] = pd.Series(p_values, dtype=object)
+    return frame, tables.notes(runs.values())
+
+
+def rates_table(evidence: Evidence) -> pd.DataFrame:
+    """Accuracy on held-out training images by regime and rate."""
+    found = {
+        ((r.labels["loss"], r.labels["schedule"]), r.labels["lr"]): r
+        for r in evidence.by_profile.get("rates", ())
+    }
+    best = choose(found.values())
+    return pd.DataFrame(
+        {
+            "Regime": title(regime),
+            "Rate": f"{rate:g}",
+            "Held-out accuracy, %": _accuracy(found[regime, rate]),
+            "Chosen": "yes" if best.get(regime) == rate else "",
+        }
+        for regime, rates in RATES.items()
+        for rate in rates
+        if (regime, rate) in found
+    )
+
+
+def _accuracy(record: Record) -> tables.Cell:
+    value = record.metric("test_accuracy") if record.status == "finished" else None
+    text = "diverged" if value is None else f"{100 * value:.2f}"
+    return tables.Cell(text, {} if value is None else {"accuracy": 100 * value}, (record.key,))
+
+
+SIZE = Claim(
+    "size",
+    "CE with its gradient scaled to the size of the mixture's is not competitive with it.",
+    "Recognition in CIFAR100 and CINIC10, after Eq. 22",
+    "Test accuracy after the last epoch of the gradual mixture minus that of CE times the factor, in both "
+    "printed readings, paired by seed. The paper does not say which reading it used; its numbers are in a "
+    "supplement that is not at hand.",
+    {
+        "": Beside(
+            GRADIENT_NORM,
+            [against(GRADUAL, regime) for regime in SIZED],
+            beside=TABLE1,
+            profiles=SHARED,
+            labels=AS_IN_TABLE1,
+        )
+    },
+    AtMostInPart(Gain(), REDUCED),
+    DECISIVE,
+    basis=basis,
+)

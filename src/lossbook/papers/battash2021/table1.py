@@ -1,0 +1,274 @@
+"""Table 1: CE and the three mixtures on images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from lossbook.evidence import power, stats, tables
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
+from lossbook.evidence.grids import Column, Table
+from lossbook.evidence.rules import AtMostInPart, Gain
+from lossbook.evidence.select import Evidence, dataset_name
+from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.papers.battash2021.protocol import (
+    CE,
+    CIFAR,
+    CINIC,
+    CONSTANT,
+    DECISIVE,
+    DIGITS,
+    FOCUS_NAMES,
+    LOSS_NAMES,
+    MISSING,
+    MIXTURES,
+    NETWORK_NAMES,
+    QUICK,
+    REDUCED,
+    REFERENCE,
+    REGIMES,
+    TWO_PHASE,
+    basis,
+    by_name,
+    cell,
+    places,
+    select,
+    title,
+)
+from lossbook.results import Record, published
+from lossbook.training import RunSpec
+
+TABLE1 = "battash2021/table1"
+#: Networks of the paper that there are here, by their names in it.
+PAPER_NETWORKS = {
+    "cifar_resnet20": "resnet20",
+    "cifar_resnet32": "resnet32",
+    "li2020_resnet18": "resnet18",
+}
+#: The paper rotates images for networks of more than a million parameters, on CINIC-10.
+_LARGE = ("li2020_resnet18",)
+#: The paper's length, and a twentieth of it.
+SHORT = {"epochs": 12, "schedule": {"name": "steps", "at": [6, 8, 10]}, "precision": "native"}
+TRACKED: dict[str, Any] = {"epoch_measures": "tracked"}
+
+
+def _cells(base: RunSpec, networks: Iterable[str] = (), **changes: Any) -> tuple[Cell, ...]:
+    return tuple(
+        cell(base, regime, **{"model": network, **changes})
+        for network in networks or (base.model,)
+        for regime in REGIMES
+    )
+
+
+def _paper() -> tuple[Cell, ...]:
+    small = [name for name in PAPER_NETWORKS if name not in _LARGE]
+    return (
+        *_cells(CIFAR, PAPER_NETWORKS),
+        *_cells(CINIC, small),
+        *_cells(CINIC, _LARGE, augmentation="crop_flip_rotate"),
+    )
+
+
+EXPERIMENT = Experiment(
+    name=TABLE1,
+    title="Table 1: CE and the three mixtures on images",
+    profiles=by_name(
+        Profile(
+            "paper",
+            "the paper's protocol with ResNet-20, ResNet-32 and ResNet-18, three of its eight networks",
+            _paper(),
+            seeds=4,
+        ),
+        Profile(
+            "reference",
+            "12 epochs of the reference network on CIFAR-100, every image's state by epoch",
+            _cells(REFERENCE, **TRACKED),
+            seeds=8,
+        ),
+        Profile(
+            "resnet20",
+            "ResNet-20 on CIFAR-100 with the paper's recipe at a twentieth of its length, 12 epochs",
+            _cells(CIFAR, **SHORT),
+            seeds=3,
+        ),
+        Profile(
+            "cifar10",
+            "12 epochs of the reference network on CIFAR-10",
+            _cells(REFERENCE, dataset="cifar10"),
+            seeds=3,
+        ),
+        Profile(
+            "quick",
+            "6 epochs of the reference network on 2,000 images of CIFAR-10",
+            _cells(REFERENCE, dataset="cifar10", **QUICK, **TRACKED),
+            seeds=1,
+            embedded_fallback=False,
+        ),
+        Profile(
+            "smoke",
+            "128 of scikit-learn's digits for 6 epochs on another network, to see that everything runs",
+            _cells(REFERENCE, **DIGITS, **TRACKED),
+            seeds=2,
+        ),
+    ),
+)
+
+
+@cache
+def printed() -> dict[tuple[str, str, str, str], float]:
+    """Table 1 of the paper for the networks that there are here: data set, network, loss, F -> percent."""
+    own = {paper: name for name, paper in PAPER_NETWORKS.items()}
+    return {
+        (r["dataset"], own[r["model"]], r["loss"], r["schedule"]): float(r["accuracy_percent"])
+        for r in published("battash2021", "table1").to_dict("records")
+        if r["model"] in own
+    }
+
+
+def _paper_gain(dataset: str, network: str, regime: tuple[str, str]) -> float | None:
+    mine, base = ((dataset, network, *each) for each in (regime, CE))
+    return printed()[mine] - printed()[base] if mine in printed() else None
+
+
+def gain(
+    regime: tuple[str, str],
+    dataset: str = "cifar100",
+    network: str = "reference_small",
+    metric: str = "test_accuracy",
+) -> Contrast:
+    """A regime's accuracy minus that of CE, on one data set with one network."""
+    where = {"dataset": dataset, "network": network, "metric": metric}
+    return Contrast(
+        f"{title(regime)} minus CE, {NETWORK_NAMES[network]} on {{left[dataset]}}",
+        select(regime, **where),
+        select(CE, **where),
+        paper=_paper_gain(dataset, network, regime),
+    )
+
+
+TABLE = Table(
+    TABLE1,
+    rows={"dataset": "Data", "network": "Network", "loss": "Loss", "schedule": "F"},
+    names={"network": NETWORK_NAMES, "loss": LOSS_NAMES, "schedule": FOCUS_NAMES},
+    columns=(
+        Column("Last epoch, %", "test_accuracy", percent=True),
+        Column("Best test epoch, %", "best_test_accuracy", percent=True),
+    ),
+    published=printed(),
+    against={"loss": "ce", "schedule": ""},
+    baseline="CE",
+    missing=MISSING,
+)
+
+IMAGES = Claim(
+    "images",
+    "On CIFAR-100 and CINIC-10 all three mixtures are more accurate than CE, with every network.",
+    "Recognition in CIFAR100 and CINIC10; Table 1",
+    "Test accuracy after the last epoch on CIFAR-100, each mixture minus CE at one learning rate, paired by "
+    "seed, with the reference network and with ResNet-20. The paper's networks, and its accuracy of the "
+    "best test epoch, are others.",
+    {
+        "": Contrasts(
+            TABLE1,
+            [
+                gain(regime, network=network)
+                for network in ("reference_small", "cifar_resnet20")
+                for regime in MIXTURES
+            ],
+        )
+    },
+    AtMostInPart(Gain(), REDUCED),
+    DECISIVE,
+    basis=basis,
+)
+
+
+def differences(evidence: Evidence, profile: str, metric: str = "test_accuracy") -> list[Difference]:
+    """Every mixture minus CE that has been run at a profile."""
+    sides = (
+        gain(regime, **where, metric=metric) for where in places(evidence, profile) for regime in MIXTURES
+    )
+    return [found for side in sides if (found := side.at(evidence, profile)) is not None]
+
+
+def named(found: Iterable[Difference]) -> list[tuple[str, Difference]]:
+    """Each difference with the name of its mixture, and of network and data where there are several."""
+    every = list(found)
+    several = len({d.runs.records[0].labels["network"] + d.runs.records[0].labels["dataset"] for d in every})
+    return [
+        (
+            title((d.contrast.left.labels["loss"], d.contrast.left.labels["schedule"]))
+            + (f", {d.what.rpartition(', ')[2]}" if several > 1 else ""),
+            d,
+        )
+        for d in every
+    ]
+
+
+def power_text(evidence: Evidence, profile: str) -> str:
+    """What gain the seeds can show, beside the gains that the paper prints for CIFAR-100."""
+    gains = (0.1, 0.3, 0.5)
+    return power.in_words(differences(evidence, profile), gains)
+
+
+def best_epoch_table(evidence: Evidence, profile: str) -> pd.DataFrame:
+    """What reading the best test epoch instead of the last adds to each regime, and to its gain over CE."""
+    rows = []
+    for where, regime in product(places(evidence, profile), REGIMES):
+        mine = _of(evidence, profile, regime, where)
+        if not mine:
+            continue
+        more = [100 * (max(_curve(r)) - _curve(r)[-1]) for r in mine]
+        epochs = [1 + _curve(r).index(max(_curve(r))) for r in mine]
+        gains = [
+            gain(regime, **where, metric=metric).at(evidence, profile)
+            for metric in ("test_accuracy", "best_test_accuracy")
+        ]
+        rows.append(
+            {
+                "Network": NETWORK_NAMES[where["network"]],
+                "Data": dataset_name(where["dataset"]),
+                "Regime": title(regime),
+                "Best epoch adds, points": _band(more, mine),
+                "Best epochs": ", ".join(str(e) for e in epochs),
+                "Gain, last epoch": "–" if regime == CE or gains[0] is None else gains[0].short(),
+                "Gain, best test epoch": "–" if regime == CE or gains[1] is None else gains[1].short(),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _of(evidence: Evidence, profile: str, regime: tuple[str, str], where: Mapping[str, str]) -> list[Record]:
+    found = evidence.runs(profile, loss=regime[0], schedule=regime[1], **where).records
+    return [r for r in found if r.status == "finished"]
+
+
+def _curve(record: Record) -> list[float]:
+    return [float(value) for value in record.curve("test_accuracy")]
+
+
+def _band(values: Sequence[float], records: Sequence[Record]) -> tables.Cell:
+    """A mean over seeds, with its interval from three seeds on."""
+    mean = stats.mean_interval(values)
+    text = f"{mean.mean:.2f} ± {mean.half:.2f}" if mean.n > 2 else f"{mean.mean:.2f}"
+    return tables.Cell(
+        f"{text} (n = {mean.n})", {"mean": mean.mean, "n": mean.n}, tuple(r.key for r in records)
+    )
+
+
+def shared_part(evidence: Evidence, profile: str) -> tuple[int, int]:
+    """Of how many pairs of runs F = 0 and F = 0,0.5 have equal curves up to the switch; equal, and all."""
+    equal = total = 0
+    for where in places(evidence, profile):
+        others = {r.seed: r for r in _of(evidence, profile, TWO_PHASE, where)}
+        for record in _of(evidence, profile, CONSTANT, where):
+            if record.seed in others:
+                switch = int(record.labels["epochs"]) * 19 // 20
+                total += 1
+                equal += _curve(record)[:switch] == _curve(others[record.seed])[:switch]
+    return equal, total

@@ -1,0 +1,197 @@
+"""Table 5: complement training (COT), CE and the gradual mixture, at equal epochs and at equal cost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from lossbook.evidence import tables
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import Beside, Contrast
+from lossbook.evidence.rules import AtMostInPart, Gain
+from lossbook.evidence.select import Evidence, dataset_name, joined
+from lossbook.evidence.tables import Runs
+from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.papers.battash2021.protocol import (
+    CE,
+    CIFAR,
+    DECISIVE,
+    DIGITS,
+    GRADUAL,
+    NETWORK_NAMES,
+    QUICK,
+    REDUCED,
+    REFERENCE,
+    basis,
+    by_name,
+    cell,
+    places,
+    select,
+    title,
+)
+from lossbook.papers.battash2021.table1 import TABLE1
+from lossbook.results import published
+from lossbook.training import RunSpec
+
+TABLE5 = "battash2021/table5"
+COT = ("cot", "")
+#: How long CE and the mixture are trained beside COT, whose steps take two passes.
+EPOCHS, COST = "as many epochs", "as much computing"
+_TWICE = 2
+
+
+def _long(base: RunSpec, **changes: Any) -> tuple[Cell, ...]:
+    """CE and the mixture with as many passes as COT."""
+    epochs = _TWICE * int(changes.pop("epochs", base.epochs))
+    return tuple(cell(base, r, labels={"length": COST}, epochs=epochs, **changes) for r in (CE, GRADUAL))
+
+
+def _short(base: RunSpec, regimes: Sequence[tuple[str, str]], **changes: Any) -> tuple[Cell, ...]:
+    return tuple(cell(base, regime, labels={"length": EPOCHS}, **changes) for regime in regimes)
+
+
+#: "For a fair comparison": 200 epochs with drops at 100 and 150, as in Chen et al. (2019).
+_PAPER = replace(CIFAR, epochs=200, schedule={"name": "steps", "at": [100, 150]})
+
+EXPERIMENT = Experiment(
+    name=TABLE5,
+    title="Table 5: complement training, CE and the gradual mixture",
+    profiles=by_name(
+        Profile(
+            "paper",
+            "the paper's protocol on CIFAR-100, with ResNet-20 and ResNet-18 instead of its three networks, "
+            "and ResNet-18 on Tiny ImageNet",
+            (
+                *_short(_PAPER, (CE, GRADUAL, COT)),
+                *_short(_PAPER, (CE, GRADUAL, COT), model="li2020_resnet18"),
+                *_short(_PAPER, (CE, GRADUAL, COT), model="li2020_resnet18", dataset="tiny_imagenet"),
+            ),
+            seeds=3,
+        ),
+        Profile(
+            "reference",
+            "12 epochs of the reference network on CIFAR-100, and 24 of what takes one pass a step",
+            (*_short(REFERENCE, (COT,)), *_long(REFERENCE)),
+            seeds=3,
+        ),
+        Profile(
+            "quick",
+            "6 epochs of the reference network on 2,000 images of CIFAR-10, and 12",
+            (
+                *_short(REFERENCE, (CE, GRADUAL, COT), dataset="cifar10", **QUICK),
+                *_long(REFERENCE, dataset="cifar10", **QUICK),
+            ),
+            seeds=1,
+        ),
+        Profile(
+            "smoke",
+            "128 of scikit-learn's digits for 6 epochs and for 12, on another network",
+            (*_short(REFERENCE, (CE, GRADUAL, COT), **DIGITS), *_long(REFERENCE, **DIGITS)),
+            seeds=2,
+        ),
+    ),
+)
+
+SHARED = ("reference",)
+AS_IN_TABLE1 = {"length": EPOCHS}
+
+
+def together(evidence: Evidence, table1: Evidence) -> Evidence:
+    """The page's runs with those of Table 1 at the reference network: CE and the gradual mixture."""
+    return joined(evidence, table1, SHARED, AS_IN_TABLE1)
+
+
+@cache
+def printed() -> pd.DataFrame:
+    """Table 5 of the paper: a row per data set and network, with COT's lead over CE and the mixture."""
+    wide = published("battash2021", "table5")
+    accuracy = wide.assign(accuracy_percent=wide["accuracy_percent"].astype(float)).pivot(
+        index=["dataset", "model"], columns="loss", values="accuracy_percent"
+    )
+    accuracy["cot_minus_ce"] = accuracy["cot"] - accuracy["ce"]
+    accuracy["cot_minus_ceel"] = accuracy["cot"] - accuracy["ceel"]
+    return accuracy
+
+
+def _lead(column: str) -> float:
+    """The paper's mean lead of COT on CIFAR-100, over its three networks."""
+    return float(printed().loc["cifar100", column].mean())
+
+
+def lead(base: tuple[str, str], length: str) -> Contrast:
+    """COT minus CE or the mixture, trained for as many epochs or with as much computing."""
+    epochs = "" if length == EPOCHS else ", which has twice the epochs"
+    paper = _lead("cot_minus_ce" if base == CE else "cot_minus_ceel") if length == EPOCHS else None
+    return Contrast(
+        f"COT minus {title(base)}{epochs}, reference network on {{left[dataset]}}",
+        select(COT, length=EPOCHS, network="reference_small"),
+        select(base, length=length, network="reference_small"),
+        paper=paper,
+    )
+
+
+COMPLEMENT = Claim(
+    "complement",
+    "Complement training (COT) is ahead of the gradual mixture on CIFAR-100, and not on larger sets.",
+    "Comparison with COT; Table 5",
+    "Test accuracy of COT after the last epoch minus that of the gradual mixture with as many epochs, paired "
+    "by seed, on CIFAR-100. The part on larger sets is not tested.",
+    {"": Beside(TABLE5, [lead(GRADUAL, EPOCHS)], beside=TABLE1, profiles=SHARED, labels=AS_IN_TABLE1)},
+    AtMostInPart(Gain(), f"{REDUCED}, and the larger data sets have not been run"),
+    DECISIVE,
+    basis=basis,
+)
+
+
+def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
+    """Accuracy, time and the lead of COT, a row per regime and length."""
+    found: list[tuple[tuple[str, str], Runs]] = []
+    pairs: list[tuple[Runs, Runs] | None] = []
+    for where in places(evidence, profile):
+        cot = evidence.runs(profile, loss="cot", length=EPOCHS, **where)
+        for regime, length in product((CE, GRADUAL, COT), (EPOCHS, COST)):
+            runs = evidence.runs(profile, loss=regime[0], schedule=regime[1], length=length, **where)
+            if runs.records:
+                found.append((regime, runs))
+                pairs.append((cot, runs) if cot.records and regime != COT else None)
+    leads, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
+    frame = pd.DataFrame(
+        {
+            "Network": NETWORK_NAMES[str(runs.records[0].labels["network"])],
+            "Data": dataset_name(str(runs.records[0].labels["dataset"]), runs.records),
+            "Regime": title(regime),
+            "Epochs": str(runs.records[0].labels["epochs"]),
+            "Minutes per run": tables.Cell(f"{_minutes(runs):.1f}", {"minutes": _minutes(runs)}, runs.keys),
+            "Accuracy, %": tables.mean_cell(runs, "test_accuracy", percent=True),
+            "Best test epoch, %": tables.mean_cell(runs, "best_test_accuracy", percent=True),
+            "COT minus this": leads[row],
+            "p (Holm)": p_values[row],
+        }
+        for row, (regime, runs) in enumerate(found)
+    )
+    return frame, tables.notes(runs for _, runs in found)
+
+
+def _minutes(runs: Runs) -> float:
+    return sum(float(r.provenance["seconds"]) for r in runs.records) / len(runs.records) / 60
+
+
+def paper_table() -> pd.DataFrame:
+    """The paper's Table 5, with the leads."""
+    return pd.DataFrame(
+        {
+            "Data": dataset_name(str(dataset)),
+            "Network": NETWORK_NAMES[str(network)],
+            "CE": f"{row['ce']:.2f}",
+            "CE+EL 0-0.5": f"{row['ceel']:.2f}",
+            "COT": f"{row['cot']:.2f}",
+            "COT minus CE": tables.signed(row["cot_minus_ce"]),
+            "COT minus CE+EL": tables.signed(row["cot_minus_ceel"]),
+        }
+        for (dataset, network), row in printed().iterrows()
+    )
