@@ -13,7 +13,7 @@ def get(name: str) -> Callable[..., optim.Optimizer]:
     Raises:
         UnknownNameError: An unknown name; the message names the nearest.
     """
-    # Adam has a file of its own: the code of a record made with another optimiser stays as it was.
+    # Adam has a file of its own, as an entry in training.optim would make records of all others look old.
     known = {**optim._OPTIMIZERS, "adam": adam}
     if name not in known:
         raise UnknownNameError("optimizer", name, sorted(known))
