@@ -142,6 +142,39 @@ def test_the_differences_of_dong2019_are_those_of_its_networks(store: Store, mak
     assert not row.whole
 
 
+def test_the_differences_of_battash2021_are_those_of_its_networks(
+    store: Store, make_record: MakeRecord
+) -> None:
+    counts = glance.not_run(list(_groups(store, "battash2021").values()))
+    # Eight networks on two data sets, seven on one, five, six with two methods each, five regularisations.
+    for said in (
+        "Table 1 48 of 48",
+        "Table 2 21 of 21",
+        "Table 3 15 of 15",
+        "Table 5 12 of 12",
+        "Table 6 5 of 5",
+    ):
+        assert said in counts
+    level = {"": 0.68, "0": 0.682, "0,0.5": 0.683, "0-0.5": 0.685}
+    for experiment, profile in (("table1", "resnet20"), ("table1", "reference"), ("table3", "clean")):
+        for record in _declared(
+            make_record,
+            f"battash2021/{experiment}",
+            profile,
+            lambda labels, seed: level[labels["schedule"]] + 0.001 * seed * (labels["loss"] == "ce"),
+        ):
+            store.append(record)
+    found = _groups(store, "battash2021")
+    images = {r.what: r for g in found.values() if g.item == "Table 1" for r in g.shown}
+    assert set(images) == {f"F = {f}, ResNet-20, CIFAR-100" for f in ("0", "0,0.5", "0-0.5")}
+    gradual = images["F = 0-0.5, ResNet-20, CIFAR-100"]
+    assert (round(gradual.paper, 2), gradual.text) == (0.23, "+0.40 ± 0.25")
+    assert not gradual.whole
+    reviews = [r for g in found.values() if g.item == "Table 3" for r in g.shown]
+    assert reviews
+    assert all(r.ours is not None and not r.whole for r in reviews)
+
+
 def test_published_epochs_come_before_equal_ones(store: Store, make_record: MakeRecord) -> None:
     level = {"ce": 0.90, "bce": 0.90, "nllr": 0.70, "nllr_clipped": 0.91}
     for record in _declared(

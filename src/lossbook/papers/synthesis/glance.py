@@ -17,6 +17,8 @@ from lossbook.evidence.contrasts import Contrast, Difference, Select
 from lossbook.evidence.tables import UNATTESTED, Cell, signed
 from lossbook.pages.style import loss_style
 from lossbook.papers.battash2021 import names
+from lossbook.papers.battash2021 import table1 as battash2021_images
+from lossbook.papers.battash2021 import table3 as battash2021_reviews
 from lossbook.papers.battash2021 import table4_scores as uci
 from lossbook.papers.dong2019 import table1 as dong2019_objects
 from lossbook.papers.dong2019 import table2 as dong2019_persons
@@ -108,7 +110,7 @@ def groups(paper: str, read: Reader, *, simulated: Sequence[int] = SIMULATED) ->
     makers: Mapping[str, Callable[[], list[Group]]] = {
         "yao2018": lambda: _yao2018(read),
         "li2020": lambda: [*_li2020(read), _balance(simulated)],
-        "battash2021": lambda: _battash2021(read),
+        "battash2021": lambda: [*_battash2021(read), *_mixtures(read)],
         "dong2019": lambda: _dong2019(read),
     }
     return makers[paper]()
@@ -335,6 +337,76 @@ def _minus_ce(
 
 
 _DONG2019 = {"tiny200": "tiny_imagenet"}
+
+
+# --- battash2021, the tables of mixtures beside CE ----------------------------------------------------------
+
+
+def _mixtures(read: Reader) -> list[Group]:
+    """Each mixture minus CE. The reference network takes no row: it is none of the paper's networks."""
+    images, reviews = read("battash2021/table1"), read("battash2021/table3")
+    own = {paper: name for name, paper in battash2021_images.PAPER_NETWORKS.items()}
+
+    def on_images(row: Mapping[str, str]) -> Difference | None:
+        if row["model"] not in own:
+            return None
+        sides = battash2021_images.gain((row["loss"], row["schedule"]), row["dataset"], own[row["model"]])
+        return sides.measure(images, (PAPER,))
+
+    def on_reviews(row: Mapping[str, str]) -> Difference | None:
+        method = next(m for m in names.METHODS if (m.loss, m.schedule) == (row["loss"], row["schedule"]))
+        for protocol in ("published", "clean"):
+            sides = battash2021_reviews.gain(row["architecture"], method, protocol)
+            if found := sides.measure(reviews, (PAPER,), (PAPER, "published", "clean")):
+                return found
+        return None
+
+    def places(row: Mapping[str, str]) -> str:
+        return f"{_BATTASH2021[row['model']]}, {_title(row['dataset'])}"
+
+    def nothing(row: Mapping[str, str]) -> None:
+        """Networks that there are not here, or other data."""
+
+    tables_of = (
+        ("table1", places, on_images),
+        ("table2", places, nothing),
+        ("table3", lambda row: f"LSTM {battash2021_reviews.NAMES[row['architecture']]}", on_reviews),
+        ("table5", places, nothing),
+        ("table6", lambda row: row["regularization"].replace("_", " "), nothing),
+    )
+    return [
+        Group(f"Table {item[-1]}", "Accuracy minus CE's, points", _beside_ce(item, place, made))
+        for item, place, made in tables_of
+    ]
+
+
+def _beside_ce(
+    item: str,
+    place: Callable[[Mapping[str, str]], str],
+    made: Callable[[Mapping[str, str]], Difference | None],
+) -> tuple[Row, ...]:
+    """Every number of a table of battash2021 but CE's, minus CE's at the same place."""
+    printed = _rows("battash2021", item)
+    base = {place(row): float(row["accuracy_percent"]) for row in printed if row["loss"] == "ce"}
+    rows = []
+    for line in printed:
+        if line["loss"] == "ce":
+            continue
+        value, other = float(line["accuracy_percent"]), base[place(line)]
+        name = f"F = {line['schedule']}" if line["loss"] == "ceel" else "COT"
+        loss = "ceel" if line["loss"] == "ceel" else "complement_entropy"
+        row = Row(f"{name}, {place(line)}", loss, value - other, sides=(_pair(value, other), ""))
+        rows.append(_with(row, made(line)))
+    return tuple(rows)
+
+
+_BATTASH2021 = {
+    "preact_resnet18": "PreAct ResNet-18",
+    **{f"resnet{depth}": f"ResNet-{depth}" for depth in (18, 20, 32, 34, 44, 50, 101, 110)},
+    **{f"resnext{depth}": f"ResNeXt-{depth}" for depth in (29, 50, 101)},
+    "shufflenet": "ShuffleNet",
+    "shufflenetv2": "ShuffleNetV2",
+}
 
 
 # --- what the page shows ------------------------------------------------------------------------------------
