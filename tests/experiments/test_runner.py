@@ -15,6 +15,7 @@ import torch
 from tiny import tiny_experiment
 
 from lossbook import datasets
+from lossbook.datasets.data import Dataset, Part
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.experiments import Cell, Experiment, Profile, jobs, runner
 from lossbook.experiments.runner import device_named, pending_runs, run_experiment
@@ -578,3 +579,19 @@ def test_embedded_cells_are_chosen_by_their_own_labels(store, monkeypatch):
     toy = Experiment("toy/a", "", {"smoke": Profile("smoke", "", cells, 1, embedded_cells=embedded)})
     (run,), _ = runner.plan_experiment(toy, toy.profile("smoke"), where={"loss": "nllr"})
     assert (run.spec.loss, run.spec.dataset) == ("nllr", "digits")
+
+
+@pytest.mark.parametrize(("size", "refused"), [(120, True), (119, False)])
+def test_examples_in_the_order_of_their_classes_are_not_cut_to_a_few_classes(
+    store, monkeypatch, size, refused
+):
+    images = torch.zeros(1200, 16, 16, 1, dtype=torch.uint8)
+    part = Part(images, torch.arange(1200) % 10)
+    ordered = Dataset("digits", "images", {"train": part, "test": part}, 10, tuple("0123456789"), "x", ())
+    monkeypatch.setattr(datasets, "load", lambda name, **_: ordered)
+    experiment = tiny_experiment(losses=("ce",), seeds=1, epochs=1, train_size=size)
+    if refused:
+        with pytest.raises(LossbookError, match=r"none of 9 of the 10 classes.*one less"):
+            run(experiment, store)
+    else:
+        assert len(run(experiment, store).records) == 1

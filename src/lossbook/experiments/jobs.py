@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lossbook import datasets, paths
+from lossbook.datasets.data import Dataset
 from lossbook.errors import LossbookError
 from lossbook.experiments.grid import Cell
 from lossbook.results import Record, Store, code_hash, provenance
@@ -128,6 +129,7 @@ def _train_network(
     assert isinstance(plan, RunPlan)
     whole = datasets.load(run.spec.dataset)
     data = on_device(select(redraw(whole, run.spec), run.spec), device)
+    _check_classes(data, run.spec)
     result = train(
         plan,
         data,
@@ -150,6 +152,28 @@ def _train_network(
     return _record(
         run, result.status, metrics, curves, made, steps=steps, files=files.written, weights=result.weights
     )
+
+
+def _check_classes(data: Dataset, spec: RunSpec) -> None:
+    """Refuse evenly spaced examples that leave out classes, as they do where rows are ordered by class.
+
+    Raises:
+        LossbookError: A part that could have ten examples of each class has none of some.
+    """
+    if spec.class_shares is not None or not (spec.train_size or spec.test_size or spec.validation_size):
+        return
+    for name in ("train", "test"):
+        targets = data.parts[name].targets if name in data.parts else torch.empty(0, 0)
+        if targets.ndim != 1 or len(targets) < 10 * data.num_classes:
+            continue
+        missing = int((torch.bincount(targets, minlength=data.num_classes) == 0).sum())
+        if missing:
+            raise LossbookError(
+                f"the {name} part of this run would have {len(targets):,} examples and none of {missing} of "
+                f"the {data.num_classes} classes: the examples of {data.name} are ordered by class here, and "
+                "the run takes evenly spaced ones. Choose a train_size, test_size or validation_size that "
+                "does not divide their number, such as one less"
+            )
 
 
 class _Files:

@@ -91,8 +91,8 @@ EXPERIMENT = Experiment(
         ),
         Profile(
             "quick",
-            "2,000 images of CIFAR-100 for 3 epochs",
-            _cells(BASES[OBJECTS], batch_size=100, train_size=2000, test_size=1000),
+            "1,999 images of CIFAR-100 for 3 epochs",
+            _cells(BASES[OBJECTS], batch_size=100, train_size=1999, test_size=999),
             seeds=1,
         ),
         Profile(
