@@ -57,8 +57,8 @@ RATE: Mapping[str, Mapping[str, float]] = {
     "bibtex": {"lr": 3e-3, "hs_lr": 1e-3, "ss_lr": 1e-3, "asymmetric": 1e-3},
     "delicious": {"lr": 3e-3, "hs_lr": 1e-3, "ss_lr": 1e-3, "asymmetric": 1e-3},
 }
-#: Epochs on each set, about as many steps on all: where LR was best on held-out examples of Corel5k, in a trial
-#: of 40 epochs at a rate of 0.003.
+#: Epochs on each set, about as many steps on all: where LR was best on held-out examples of Corel5k, in a
+#: trial of 40 epochs at a rate of 0.003.
 EPOCHS = {"corel5k": 24, "bibtex": 24, "delicious": 8}
 
 #: Of the training parts, counted once; a test counts again.
