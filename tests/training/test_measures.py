@@ -364,6 +364,21 @@ def test_the_features_of_five_classes_are_those_of_their_test_examples():
     assert torch.equal(found["class_features"][:, 0].floor().long(), found["class_targets"])
 
 
+def test_the_quality_of_features_by_class_is_of_all_classes_in_any_order():
+    # One of each class after another: every fifth is of 20 of the 100 classes.
+    y = torch.arange(100).repeat(100)
+    x = torch.eye(100)[y] + 0.01 * torch.randn(len(y), 100, generator=torch.Generator().manual_seed(0))
+    known = Known(targets={"test": y}, features={"test": x})
+    known.num_classes = 100
+    found = measures.get("class_quality")(known)
+    assert found["nearest_neighbour"] == 1
+    distance = found["class_distance"]
+    assert not distance.isnan().any()
+    first = torch.nn.functional.normalize(x.double(), dim=1)
+    means = torch.stack([first[y == k][:20].mean(0) for k in (3, 77)])
+    assert float(distance[3, 77]) == pytest.approx(float((means[0] - means[1]).norm()))
+
+
 def test_features_are_evenly_spaced_and_not_more_than_two_thousand():
     x = torch.arange(5000.0)[:, None]
     found = measures.get("features")(

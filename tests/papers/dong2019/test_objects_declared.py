@@ -5,11 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from lossbook import experiments, paths
+from lossbook.datasets.data import Dataset, Part
 from lossbook.papers.dong2019 import classes, table1
 from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, USUAL
 from lossbook.results import Record, Store
+from lossbook.training import select
 
 MakeRecord = Callable[..., Record]
 
@@ -134,7 +137,31 @@ def test_numbers_of_classes_differ_in_nothing_else() -> None:
         assert spec.schedule is not None
         assert spec.schedule["peak"] == spec.epochs / 6
     equal = [c for c in cells if c.labels["images"] == classes.EACH and c.spec.dataset == "cifar100"]
-    assert {c.spec.train_size / c.labels["classes"] for c in equal} == {25}
+    assert {(c.spec.train_size + 1) / c.labels["classes"] for c in equal} == {25}
+
+
+@pytest.mark.parametrize("name", ["table1", "classes"])
+def test_all_classes_are_trained_on_and_held_out_where_a_copy_has_one_after_another(name: str) -> None:
+    inputs = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
+
+    def part(each: int) -> Part:
+        return Part(inputs.expand(100 * each, 1, 1, 1), torch.arange(100).repeat(each))
+
+    data = Dataset("cifar100", "images", {"train": part(500), "test": part(100)}, 100, (), "")
+    seen = set()
+    for profile in ("reference", "rates", "quick"):
+        for cell in experiments.get(f"dong2019/{name}").profile(profile).cells:
+            kind = (cell.spec.classes, cell.spec.train_size, cell.spec.validation_size, cell.spec.test_size)
+            if cell.spec.dataset != "cifar100" or kind in seen:
+                continue
+            seen.add(kind)
+            chosen = select(data, cell.spec)
+            for which in ("train", "test"):
+                targets = chosen.parts[which].targets
+                counts = torch.bincount(targets, minlength=chosen.num_classes)
+                # Nearly equally many of each.
+                assert counts.min() >= 0.7 * len(targets) / chosen.num_classes - 1, (profile, kind, which)
+    assert seen
 
 
 def test_held_out_images_are_of_training_and_as_many_as_there_are() -> None:

@@ -19,11 +19,11 @@ Variant = tuple[str, str]
 
 
 def look(loss: str, start: str = USUAL) -> style.LossStyle:
-    """The look of a loss; with other biases at the start it keeps its colour, and its line is dotted."""
+    """The look of a loss; with other biases at the start it keeps its colour, and its line is solid."""
     usual = style.loss_style(loss)
     if start == USUAL:
         return usual
-    return style.LossStyle(named(loss, start), usual.color, "D", (0, (1, 1)))
+    return style.LossStyle(named(loss, start), usual.color, "D", "-")
 
 
 def legend(figure: Figure, variants: Sequence[Variant], columns: int = 4) -> None:

@@ -22,6 +22,7 @@ _MEASURES = {
     "balance_sigmoid": ("balance", "balance_sigmoid"),
     "balance_softmax": ("balance", "balance_softmax"),
     "class_features": ("class_features", "class_features"),
+    "class_quality": ("class_features", "class_quality"),
     "examples": ("examples", "examples"),
     "feature_quality": ("features", "feature_quality"),
     "features": ("features", "features"),
