@@ -431,13 +431,9 @@ def table(
         name = MEASURES[measure]
         frame[f"{name}, %"] = pd.Series([_mean(mine, measure) for _, _, mine, _ in found], dtype=object)
         differences, p_values = tables.difference_cells(pairs, measure, percent=True)
-        frame["minus LR" + _SPACE * len(frame.columns)] = pd.Series(differences, dtype=object)
-        frame["p (Holm)" + _SPACE * len(frame.columns)] = pd.Series(p_values, dtype=object)
+        frame[f"{name} minus LR"] = pd.Series(differences, dtype=object)
+        frame[f"{name}, p (Holm)"] = pd.Series(p_values, dtype=object)
     return frame, tables.notes((mine for _, _, mine, _ in found), "map_example")
-
-
-#: Columns of one name are told apart by spaces that nobody sees.
-_SPACE = "\u200b"
 
 
 def _mean(mine: Runs, measure: str) -> tables.Cell:
