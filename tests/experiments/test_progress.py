@@ -1,5 +1,7 @@
 """How far an experiment is: which run, which epoch, how long it will take at the speed so far."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny import tiny_experiment
@@ -7,6 +9,7 @@ from tiny import tiny_experiment
 from lossbook import progress
 from lossbook.experiments import progress as experiment_progress
 from lossbook.experiments.progress import RunProgress
+from lossbook.training import RunSpec
 
 
 @pytest.fixture
@@ -76,3 +79,11 @@ def test_of_many_runs_in_hand_a_few_are_shown(clock, capsys):
     last = capsys.readouterr().err.splitlines()[-1]
     assert last.startswith("0/20 runs done, 20 in hand; ")
     assert last.count("epoch 0/2") == 4
+
+
+def test_networks_on_features_are_timed_on_their_data():
+    spec = RunSpec("made_labels", "mlp", "lr", "sgd", 32, 2, optimizer_options={"lr": 0.1})
+    seconds = experiment_progress.estimate_seconds(spec, torch.device("cpu"))
+    assert 0 < seconds < 60
+    # Without the data nothing is known of its shape.
+    assert experiment_progress._small_step_seconds(replace(spec, dataset="glue_stsb"), "cpu") == 0

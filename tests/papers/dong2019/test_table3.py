@@ -260,3 +260,22 @@ def test_low_biases_are_those_of_one_class_in_all() -> None:
     (spec,) = (c.spec for c in cells if c.labels["start"] == FREQUENCIES)
     network = plan_run(spec).build_model((20,), 12)
     assert network[-1].bias.tolist() == pytest.approx([-math.log(11)] * 12)
+
+
+def test_gradients_before_the_first_step_by_hand() -> None:
+    # 374 classes and 4 labels: of 1/2 each with LR; beta / 2 in all with HS-LR.
+    assert table3.start_ratio("corel5k", "lr") == pytest.approx(4 / 370)
+    assert table3.start_ratio("corel5k", "hs_lr") == pytest.approx(4 / 10)
+    # The other classes of SS-LR: beta p^2 (2 (1 - p) log 2 + p) at p = 1/2.
+    assert table3.start_ratio("corel5k", "ss_lr") == pytest.approx(2 / (10 / 4 * (math.log(2) + 0.5)))
+    # p = 1/K: the labels (K - 1) / K each, the others 1 / K.
+    assert table3.start_ratio("corel5k", "lr", FREQUENCIES) == pytest.approx(4 * 373 / 370)
+    frame = table3.start_table()
+    assert list(frame["Loss"]) == ["LR", "HS-LR", "SS-LR", "ASL", "LR, biases at −log(K − 1)"]
+    # What the page says of them.
+    low = [table3.start_ratio(dataset, "lr", FREQUENCIES) for dataset in DATASETS]
+    others = [max(table3.start_ratio(dataset, loss) for loss in LOSSES) for dataset in DATASETS]
+    assert all(mine > other for mine, other in zip(low, others, strict=True))
+    labels, classes = 3.52, 374
+    assert classes * math.log(2) == pytest.approx(259, abs=0.5)
+    assert labels * (1 + math.log(classes / labels)) == pytest.approx(20, abs=0.5)

@@ -317,7 +317,7 @@ HARD = _claim(
 )
 IMPROVE = _claim(
     "retrieval-improve",
-    "HS-LR and SS-LR identify unseen classes better than SR.",
+    "HS-LR and SS-LR identify unseen classes better than CE.",
     "Table 2; observation (2); Abstract",
     "HS-LR and SS-LR minus CE.",
     [("hs_lr", BASELINE), ("ss_lr", BASELINE)],
@@ -335,7 +335,7 @@ DISTRACTED = _claim(
 SIMILAR = 2.0
 PLAIN = _claim(
     "retrieval-similar",
-    "On unseen classes plain LR and SR perform very similarly with the larger network.",
+    "On unseen classes plain LR and CE perform very similarly with the larger network.",
     "Table 2; observation (1)",
     "LR minus CE.",
     [("lr", BASELINE)],

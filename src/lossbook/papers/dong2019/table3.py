@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
+import torch
 
-from lossbook import datasets, experiments
+from lossbook import datasets, experiments, losses
 from lossbook.evidence import stats, tables
 from lossbook.evidence.claims import NO_RUNS, Claim, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
@@ -31,9 +32,11 @@ from lossbook.papers.dong2019.names import (
     USUAL,
     named,
 )
+from lossbook.papers.dong2019.names import OPTIONS as PAPER_OPTIONS
 from lossbook.papers.dong2019.protocol import by_name, cell
 from lossbook.results import Record
 from lossbook.training import RunSpec
+from lossbook.training.start import output_bias
 
 #: The tables of Mulan, those with the fewest labels beside the most classes first.
 DATASETS = ("corel5k", "bibtex", "delicious")
@@ -424,13 +427,9 @@ def table(
         name = MEASURES[measure]
         frame[f"{name}, %"] = pd.Series([_mean(mine, measure) for _, _, mine, _ in found], dtype=object)
         differences, p_values = tables.difference_cells(pairs, measure, percent=True)
-        frame["minus LR" + _SPACE * len(frame.columns)] = pd.Series(differences, dtype=object)
-        frame["p (Holm)" + _SPACE * len(frame.columns)] = pd.Series(p_values, dtype=object)
+        frame[f"{name} minus LR"] = pd.Series(differences, dtype=object)
+        frame[f"{name}, p (Holm)"] = pd.Series(p_values, dtype=object)
     return frame, tables.notes((mine for _, _, mine, _ in found), "map_example")
-
-
-#: Columns of one name are told apart by spaces that nobody sees.
-_SPACE = "\u200b"
 
 
 def _mean(mine: Runs, measure: str) -> tables.Cell:
@@ -516,4 +515,38 @@ def data_table() -> pd.DataFrame:
             "Classes K": info.num_classes,
         }
         rows.append({**row, **FACTS[dataset]})
+    return pd.DataFrame(rows)
+
+
+def start_ratio(dataset: str, loss: str, start: str = USUAL) -> float:
+    r"""The gradient ratio of labels to other classes before the first step, where all logits are the same.
+
+    .. math:: \frac{\sum_{k \in Y} |g_k|}{\sum_{k \notin Y} |g_k|}, \quad g_k = \partial \ell / \partial z_k
+
+    of an example with the mean number of labels, rounded.
+
+    Args:
+        dataset: One of :data:`DATASETS`.
+        loss: A loss at the settings of the experiment.
+        start: Where the output biases start.
+    """
+    classes, labels = datasets.info(dataset).num_classes, round(FACTS[dataset]["Labels per example"])
+    bias = output_bias(FREQUENCIES, classes) if start == FREQUENCIES else 0.0
+    logits = torch.full((1, classes), bias, dtype=torch.float64, requires_grad=True)
+    target = torch.arange(classes)[None] < labels
+    value = losses.get(loss, **OPTIONS.get(loss, PAPER_OPTIONS.get(loss, {})))(logits, target)
+    size = torch.autograd.grad(value, logits)[0].abs()
+    return float(size[target].sum() / size[~target].sum())
+
+
+def start_table() -> pd.DataFrame:
+    """The gradient ratios at the start, of every loss, and of LR from low biases."""
+    every = [*((loss, USUAL) for loss in LOSSES), (BASELINE, FREQUENCIES)]
+    rows = []
+    for loss, start in every:
+        row: dict[str, Any] = {"Loss": named(loss, start)}
+        for dataset in DATASETS:
+            ratio = start_ratio(dataset, loss, start)
+            row[title(dataset)] = tables.Cell(f"{ratio:.3g}", {"ratio": ratio})
+        rows.append(row)
     return pd.DataFrame(rows)

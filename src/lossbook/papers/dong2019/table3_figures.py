@@ -15,7 +15,7 @@ from lossbook.papers.dong2019.table3 import BASELINE, DATASETS, LOSSES, MEASURES
 
 #: The rows of a panel: loss and start.
 _ROWS = ((BASELINE, USUAL), (BASELINE, FREQUENCIES), *((loss, USUAL) for loss in LOSSES[1:]))
-_BIASES = "biases at\n−log(K − 1)"
+_BIASES = "LR, biases at\n−log(K − 1)"
 
 
 def _runs(evidence: Evidence, dataset: str, loss: str, start: str, policy: str) -> Runs:
@@ -87,7 +87,7 @@ PANELS = (
 def training_figure(evidence: Evidence, dataset: str) -> Figure:
     """Draw the training loss, and LR's loss on the test part, by epoch, each loss at its own rate."""
     groups = {loss: _runs(evidence, dataset, loss, USUAL, OWN).records for loss in LOSSES}
-    return figures.curves({loss: each for loss, each in groups.items() if each}, PANELS, columns=2, width=6.0)
+    return figures.curves({loss: each for loss, each in groups.items() if each}, PANELS, columns=1, width=4.4)
 
 
 def training_alt(evidence: Evidence, dataset: str) -> str:

@@ -131,9 +131,9 @@ def identical() -> Verdict:
         (gradient.masked_fill(~others, 0).amax(1) / gradient[others].view(200, -1).amin(1)).median()
     )
     return Verdict(
-        "SR treats all classes but the labelled one identically and so ignores how they are related.",
+        "CE treats all classes but the labelled one identically and so ignores how they are related.",
         "Introduction; Delve Deep into Deep Learning Classification, Remarks",
-        "It does not hold if the gradient of SR with respect to another class's logit is that class's "
+        "It does not hold if the gradient of CE with respect to another class's logit is that class's "
         "probability, which differs from class to class.",
         "does not hold" if error < EQUAL and spread > 1 else "holds",
         MATHEMATICS,
@@ -153,9 +153,9 @@ def competition() -> Verdict:
     elsewhere = gradient.abs().sum(1) - on_target
     error = float((on_target / elsewhere - 1).abs().max())
     return Verdict(
-        "SR does not suffer from negative class distraction.",
+        "CE does not suffer from negative class distraction.",
         "Further Analysis and Discussion, Hard Mining for SR",
-        "It holds if in the gradient of SR the labelled class has as much weight as all others together, for "
+        "It holds if in the gradient of CE the labelled class has as much weight as all others together, for "
         "every example.",
         "holds" if error < EQUAL else "does not hold",
         MATHEMATICS,
