@@ -21,7 +21,7 @@ def test_names():
     made_up = ["made_up_reviews", "made_up_pairs"]
     texts = [
         "womens_clothing",
-        *(f"glue_{task}" for task in ("cola", "sst2", "mrpc", "rte", "wnli", "qnli", "stsb")),
+        *(f"glue_{task}" for task in ("cola", "sst2", "mrpc", "rte", "wnli", "qnli", "qqp", "mnli", "stsb")),
     ]
     assert datasets.names() == [*TORCHVISION, *images, *features, *texts, "uci121", "digits", *made_up]
 

@@ -2,6 +2,7 @@
 
 #: The items that train networks; each module has an ``EXPERIMENT``.
 EXPERIMENTS = (
+    "fig2",
     "table3",
     "table4",
 )

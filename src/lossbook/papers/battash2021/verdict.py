@@ -10,7 +10,7 @@ import numpy as np
 from lossbook.evidence import ranking, stats, tables
 from lossbook.evidence.claims import Computed, Finding, Verdict
 from lossbook.evidence.select import Evidence
-from lossbook.papers.battash2021 import table3
+from lossbook.papers.battash2021 import fig2, table3
 from lossbook.papers.battash2021.names import (
     CE,
     CLASSIFIERS,
@@ -365,14 +365,7 @@ CLAIMS = (
             _takes("table2", "seven networks, four methods, two seeds"),
         ),
     ),
-    Computed(
-        "glue",
-        _open(
-            "On GLUE the gradual mixture outperforms the other settings.",
-            "BERT on the GLUE Benchmark; Fig. 2",
-            "It takes 112 training runs: seven tasks, four methods, four seeds.",
-        ),
-    ),
+    fig2.GLUE_CLAIM,
     table3.REVIEWS_CLAIM,
     Computed(
         "complement",
