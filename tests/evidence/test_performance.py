@@ -16,5 +16,5 @@ def test_shares_of_problems_within_a_factor_of_the_best():
 
 
 def test_a_problem_without_a_positive_score_has_no_ratio():
-    with pytest.raises(ValueError, match="leave the rest out"):
+    with pytest.raises(ValueError, match="leave out the others"):
         performance.ratios(np.array([[0.5, 0.4], [0.0, -0.1]]))
