@@ -39,7 +39,7 @@ test: setup
 
 lock: setup
 	.venv/bin/uv pip compile --upgrade --universal --python-version 3.11 --generate-hashes --no-annotate \
-	    --extra book --extra dev --extra slurm pyproject.toml -o requirements.lock
+	    --extra book --extra dev --extra slurm --extra text pyproject.toml -o requirements.lock
 
 clean:
 	@rm -rf _build/recorded _build/smoke _build/quick _build/paper _build/cache _build/jupyter _build/files _build/notebooks-by-hand

@@ -21,7 +21,7 @@ def test_names():
     features = ["corel5k", "delicious", "bibtex"]
     texts = [
         "womens_clothing",
-        *(f"glue_{task}" for task in ("cola", "sst2", "mrpc", "rte", "wnli", "qnli", "stsb")),
+        *(f"glue_{task}" for task in ("cola", "sst2", "mrpc", "rte", "wnli", "qnli", "qqp", "mnli", "stsb")),
     ]
     embedded = ["digits", "made_labels", "made_up_reviews", "made_up_pairs"]
     assert datasets.names() == [*TORCHVISION, *images, *features, *texts, "uci121", *embedded]

@@ -11,11 +11,13 @@ from lossbook.models.cifar_resnet import resnet20, resnet32
 from lossbook.models.imagenet import mobilenet, resnet50
 from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
 from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
-from lossbook.models.lstm import lstm
+from lossbook.models.pretrained import bert, bert_weights
+from lossbook.models.recurrent import lstm
 from lossbook.models.reference import reference_large, reference_small
 from lossbook.models.small import mean_embedding, mlp
 
 __all__ = [
+    "bert",
     "build",
     "builder",
     "cnn2c",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
+    "bert": bert,
     "cifar_resnet20": resnet20,
     "cifar_resnet32": resnet32,
     "keras_cifar10_cnn": keras_cifar10_cnn,
@@ -55,7 +58,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "reference_small": reference_small,
     "resnet50": resnet50,
 }
-_TAKES = {"lstm": "texts", "mean_embedding": "texts", "mlp": "features"}
+_TAKES = {"bert": "texts", "lstm": "texts", "mean_embedding": "texts", "mlp": "features"}
 
 
 def names() -> list[str]:
@@ -108,6 +111,8 @@ def weights_per_token(name: str, num_classes: int, **options: Any) -> int:
         num_classes: Number of logits.
         **options: Arguments of the network.
     """
+    if name == "bert":
+        return bert_weights(**options)
     with torch.device("meta"):
         network = build(name, (1,), num_classes, **options)
     looked_up = {id(w) for m in network.modules() if isinstance(m, nn.Embedding) for w in m.parameters()}

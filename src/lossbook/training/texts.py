@@ -10,6 +10,7 @@ from lossbook.errors import UnknownNameError
 # Module and class of each. Imported when asked for: a record depends on the code of its own.
 _TASKS = {
     "pooled_words": ("pooled_words", "PooledWords"),
+    "word_pieces": ("word_pieces", "WordPieces"),
     "words": ("tokens", "Tokens"),
 }
 
@@ -32,8 +33,9 @@ def get(declared: Mapping[str, Any] | None) -> Callable[..., Any]:
     """What makes the task from the data of a run.
 
     Args:
-        declared: ``name`` (``words``, the training texts' own, or ``pooled_words``, of all parts) and the
-            options of the class of that name; None for words with its defaults.
+        declared: ``name`` (``words``, those of the training part; ``pooled_words``, of all parts; or
+            ``word_pieces``, those of a pretrained network) and the options of the class of that name; None
+            for words with its defaults.
 
     Raises:
         UnknownNameError: An unknown name; the message names the nearest.

@@ -5,6 +5,7 @@ EXPERIMENTS = (
     "table1",
     "motivation",
     "gradient_norm",
+    "fig2",
     "table3",
     "table4",
     "table5",

@@ -12,7 +12,7 @@ from lossbook.evidence import claims as judging
 from lossbook.evidence import ranking, stats, tables
 from lossbook.evidence.claims import Claim, Computed, Finding, Verdict
 from lossbook.evidence.select import RECORDED, Evidence
-from lossbook.papers.battash2021 import table3
+from lossbook.papers.battash2021 import fig2, table3
 from lossbook.papers.battash2021.escaping import ESCAPES, ESCAPES_AT_SCALE
 from lossbook.papers.battash2021.gradient_norm import SIZE
 from lossbook.papers.battash2021.motivation import LEFT_BEHIND
@@ -369,14 +369,7 @@ CLAIMS: tuple[Claim | Computed, ...] = (
             _takes("table2", "seven networks, four methods, two seeds"),
         ),
     ),
-    Computed(
-        "glue",
-        _open(
-            "On GLUE the gradual mixture outperforms the other settings.",
-            "BERT on the GLUE Benchmark; Fig. 2",
-            "It takes 112 training runs: seven tasks, four methods, four seeds.",
-        ),
-    ),
+    fig2.GLUE_CLAIM,
     table3.REVIEWS_CLAIM,
     COMPLEMENT,
     REGULARISATION,

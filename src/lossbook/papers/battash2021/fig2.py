@@ -1,0 +1,305 @@
+"""Fig. 2: a pretrained BERT fine-tuned on the tasks of GLUE, under CE and the three mixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lossbook.evidence import performance, stats, tables
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import PLAIN, POINTS, Contrast, Contrasts, Difference, Select
+from lossbook.evidence.grids import not_run
+from lossbook.evidence.rules import AtMostInPart, Gain
+from lossbook.evidence.select import Evidence, dataset_name
+from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.models.checkpoints import RANDOM
+from lossbook.papers.battash2021 import texts
+from lossbook.papers.battash2021.names import Method
+from lossbook.papers.battash2021.texts import CE, CONSTANT, GRADUAL, REGIMES, TWO_PHASE, by_name
+from lossbook.results import Record
+from lossbook.training import RunSpec
+
+FIG2 = "battash2021/fig2"
+#: The classification tasks of GLUE, in its order. The paper has seven of the eight and names MNLI alone.
+TASKS = tuple(f"glue_{name}" for name in ("cola", "sst2", "mrpc", "qqp", "mnli", "qnli", "rte", "wnli"))
+#: Those that were run.
+RUN = ("glue_cola", "glue_sst2", "glue_mrpc", "glue_rte", "glue_wnli")
+BERT_BASE, MINILM = "bert-base-uncased", "all-MiniLM-L6-v2"
+CHECKPOINTS = {
+    BERT_BASE: "BERT-base",
+    MINILM: "all-MiniLM-L6-v2, a sentence encoder",
+    RANDOM: "a tiny BERT with random weights",
+}
+#: Training examples of a task at the profile that was run, evenly spaced; WNLI has fewer.
+PART = 1500
+
+#: "BERT on the GLUE Benchmark": at most 64 tokens, a rate of 2e-5, six epochs. The paper is silent on the
+#: batch, on the course of the rate and on dropout: 32, a straight line to zero and 0.1 are those of the
+#: example of the library that it cites.
+_RECIPE = RunSpec(
+    dataset="glue_cola",
+    model="bert",
+    loss="ce",
+    optimizer="adam",
+    optimizer_options={"lr": 2e-5},
+    schedule={"name": "one_cycle", "peak": 0},
+    batch_size=32,
+    epochs=6,
+    measures="binary",
+)
+
+
+def _cells(checkpoint: str, tasks: Iterable[str], **changes: Any) -> tuple[Cell, ...]:
+    chosen = {"checkpoint": checkpoint}
+    settings = {"model_options": chosen, "text": {"name": "word_pieces", "longest": 64, **chosen}}
+    return tuple(
+        texts.cell(_RECIPE, method, chosen, **{**settings, **_measured(task), "dataset": task, **changes})
+        for task in tasks
+        for method in REGIMES
+    )
+
+
+def _measured(task: str) -> dict[str, Any]:
+    """F1 and Matthews' correlation are for two classes; MNLI has three, and accuracy alone."""
+    return {"measures": None} if task == "glue_mnli" else {}
+
+
+def _tiny(**changes: Any) -> tuple[Cell, ...]:
+    return _cells(RANDOM, ["made_up_pairs"], optimizer_options={"lr": 0.003}, **changes)
+
+
+EXPERIMENT = Experiment(
+    name=FIG2,
+    title="Fig. 2: a BERT fine-tuned on GLUE",
+    profiles=by_name(
+        Profile(
+            "paper",
+            "the paper's protocol with BERT-base, on all eight classification tasks of GLUE",
+            _cells(BERT_BASE, TASKS),
+            seeds=4,
+        ),
+        Profile(
+            "minilm",
+            f"all-MiniLM-L6-v2, a sentence encoder, on {PART:,} examples of each of four tasks and on WNLI",
+            _cells(MINILM, RUN, train_size=PART, precision="native"),
+            seeds=4,
+        ),
+        Profile(
+            "quick",
+            "all-MiniLM-L6-v2 on 128 examples of RTE and of WNLI",
+            _cells(MINILM, ("glue_rte", "glue_wnli"), train_size=128, test_size=64, precision="native"),
+            seeds=1,
+            embedded_cells=_tiny(),
+        ),
+        Profile(
+            "smoke",
+            "a tiny BERT with random weights on made-up pairs of sentences, to see that everything runs",
+            _tiny(train_size=64, test_size=40),
+            seeds=2,
+        ),
+    ),
+)
+HOW = {
+    "paper": "the paper's protocol",
+    "minilm": "another network than BERT-base, on a part of the training examples",
+}
+DECISIVE = tuple(HOW)
+
+#: What a task is scored by, as GLUE does: its name, and how it is read of a run.
+Score = Callable[[Record], float | None]
+
+
+def _matthews(record: Record) -> float | None:
+    return record.metric("matthews")
+
+
+def _accuracy(record: Record) -> float | None:
+    return record.metric("test_accuracy")
+
+
+def _f1_and_accuracy(record: Record) -> float | None:
+    f1, accuracy = record.metric("f1"), record.metric("test_accuracy")
+    return None if f1 is None or accuracy is None else (f1 + accuracy) / 2
+
+
+_SCORES: dict[str, tuple[str, Score]] = {
+    "glue_cola": ("Matthews' correlation", _matthews),
+    "glue_mrpc": ("mean of F1 and accuracy", _f1_and_accuracy),
+    "glue_qqp": ("mean of F1 and accuracy", _f1_and_accuracy),
+}
+
+
+def score(task: str) -> tuple[str, Score]:
+    """The name of a task's own measure, and what reads it of a run; accuracy for most."""
+    return _SCORES.get(task, ("accuracy", _accuracy))
+
+
+def tasks(evidence: Evidence, profile: str) -> list[str]:
+    """The tasks that all four regimes have been run on at a profile, in the order they are declared."""
+    declared = [c.labels["dataset"] for c in _declared(profile)]
+    return [
+        task
+        for task in dict.fromkeys(map(str, declared))
+        if all(_values(evidence, profile, task, method) for method in REGIMES)
+    ]
+
+
+def _declared(profile: str) -> tuple[Cell, ...]:
+    chosen = EXPERIMENT.profile(profile)
+    return (*chosen.cells, *chosen.embedded_cells)
+
+
+def _values(evidence: Evidence, profile: str, task: str, method: Method) -> dict[int, float]:
+    select = _select(task, method)
+    return select.values(select.runs(evidence, profile))
+
+
+def _select(task: str, method: Method) -> Select:
+    labels = {"dataset": task, "loss": method.loss, "schedule": method.schedule}
+    return Select(labels, value=score(task)[1])
+
+
+def scores(evidence: Evidence, profile: str) -> tuple[list[str], np.ndarray]:
+    """The tasks that a performance profile can have, and mean scores over seeds ``[tasks, 4]``.
+
+    A task on which no regime has a positive mean score is left out: there ratios mean nothing.
+    """
+    means = {
+        task: [float(np.mean(list(_values(evidence, profile, task, m).values()))) for m in REGIMES]
+        for task in tasks(evidence, profile)
+    }
+    kept = {task: values for task, values in means.items() if max(values) > 0}
+    return list(kept), np.array(list(kept.values())).reshape(len(kept), len(REGIMES))
+
+
+def gain(task: str, method: Method, base: Method = CE) -> Contrast:
+    """A mixture minus another regime in a task's own measure, paired by seed."""
+    accuracy = score(task)[0] == "accuracy"
+    return Contrast(
+        f"{method.name} minus {base.name}, {{left[dataset]}}, {score(task)[0]}",
+        _select(task, method),
+        _select(task, base),
+        unit=POINTS if accuracy else PLAIN,
+        resolved=accuracy,
+    )
+
+
+GLUE_CLAIM = Claim(
+    "glue",
+    "On GLUE the gradual mixture outperforms the other settings.",
+    "BERT on the GLUE Benchmark; Fig. 2",
+    "Each task's own measure after the last epoch, the gradual mixture minus CE and minus each of the other "
+    "mixtures, paired by seed.",
+    {"": Contrasts(FIG2, [gain(t, GRADUAL, base) for t in RUN for base in (CE, CONSTANT, TWO_PHASE)])},
+    AtMostInPart(Gain(), "the paper's seven tasks with BERT-base have not been run"),
+    decisive=DECISIVE,
+    basis=lambda records: texts.basis(records, HOW),
+)
+
+
+def differences(evidence: Evidence, profile: str) -> list[tuple[str, Method, Difference]]:
+    """Every mixture minus CE that has been run at a profile, task by task."""
+    return [
+        (task, method, found)
+        for task in tasks(evidence, profile)
+        for method in REGIMES[1:]
+        if (found := gain(task, method).at(evidence, profile)) is not None
+    ]
+
+
+def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
+    """Scores by task and regime at a profile, their differences from CE, and the notes this needs.
+
+    Returns:
+        The table, with a row for every cell that has been run on all its regimes.
+    """
+    found = differences(evidence, profile)
+    adjusted = stats.holm([each.interval.p for *_, each in found])
+    minus = {(task, m.name): (each, p) for (task, m, each), p in zip(found, adjusted, strict=True)}
+    rows, used = [], []
+    for task in tasks(evidence, profile):
+        for method in REGIMES:
+            runs = _select(task, method).runs(evidence, profile)
+            used.append(runs)
+            difference, p = minus.get((task, method.name), (None, float("nan")))
+            rows.append(
+                {
+                    "Task": dataset_name(task, runs.records),
+                    "Loss": texts.LABELS["loss"][method.loss],
+                    "F": method.schedule or "–",
+                    "Measure": score(task)[0],
+                    "Score": _mean(_values(evidence, profile, task, method), runs.keys),
+                    "Minus CE": "–" if difference is None else _minus(difference),
+                    "p (Holm)": tables.p_text(p),
+                    "Accuracy, %": tables.mean_cell(runs, "test_accuracy", percent=True),
+                    "Majority, %": _majority(runs.records),
+                }
+            )
+    shown = len(rows)
+    declared = len(EXPERIMENT.profile(profile).cells)
+    return pd.DataFrame(rows), [*tables.notes(used), *not_run(max(declared, shown), shown)]
+
+
+def _mean(values: dict[int, float], keys: Sequence[str]) -> tables.Cell:
+    interval = stats.mean_interval(values.values())
+    half = f" ± {interval.half:.3f}" if interval.n > 2 else ""
+    return tables.Cell(
+        f"{interval.mean:.3f}{half} (n = {interval.n})", {"mean": interval.mean, "n": interval.n}, tuple(keys)
+    )
+
+
+def _minus(difference: Difference) -> tables.Cell:
+    d = difference.interval
+    half = f" ± {d.half:.3f}" if d.n > 2 and np.isfinite(d.half) else ""
+    return tables.Cell(
+        f"{tables.signed(d.mean, 3)}{half}",
+        {"mean": d.mean, "low": d.low, "high": d.high, "n": d.n},
+        tuple(dict.fromkeys((*difference.runs.keys, *difference.base.keys))),
+    )
+
+
+def _majority(records: Sequence[Record]) -> str:
+    shares = [value for r in records if (value := r.metric("majority_share")) is not None]
+    return f"{100 * shares[0]:.1f}" if shares else "–"
+
+
+def hidden(evidence: Evidence, profile: str) -> str:
+    """How many of the differences behind the performance profile are beyond chance."""
+    found = differences(evidence, profile)
+    if not found:
+        return ""
+    adjusted = stats.holm([each.interval.p for *_, each in found])
+    kept = [
+        f"{method.name} on {dataset_name(task)}"
+        for (task, method, _), p in zip(found, adjusted, strict=True)
+        if p < 0.05
+    ]
+    beyond = sum(each.above or each.below for *_, each in found)
+    return (
+        f"Of the {len(found)} differences from CE behind the curves, {beyond} have a 95% interval without "
+        f"zero, and {len(kept)} are left after Holm's adjustment{': ' if kept else ''}{', '.join(kept)}."
+    )
+
+
+def best(evidence: Evidence, profile: str) -> str:
+    """On how many tasks each regime has the best mean score: the curves at a threshold of 1."""
+    names, found = scores(evidence, profile)
+    if not names:
+        return ""
+    wins = performance.profile(performance.ratios(found), np.ones(1))[0]
+    each = ", ".join(f"{m.name} {round(w * len(names))}" for m, w in zip(REGIMES, wins, strict=True))
+    return f"Best mean score, ties included, on so many of {len(names)} tasks: {each}."
+
+
+def left_out(evidence: Evidence, profile: str) -> str:
+    """The tasks that the performance profile cannot have."""
+    missing = [task for task in tasks(evidence, profile) if task not in scores(evidence, profile)[0]]
+    if not missing:
+        return ""
+    return (
+        f"{', '.join(map(dataset_name, missing))}: no regime has a score above zero, so it is no part of the "
+        "curves."
+    )

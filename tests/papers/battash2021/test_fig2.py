@@ -1,0 +1,161 @@
+"""Fig. 2 of battash2021: what is declared, and curves and findings whose answer is known."""
+
+import numpy as np
+import pytest
+
+from lossbook.evidence import Evidence
+from lossbook.papers.battash2021 import fig2, fig2_figures
+from lossbook.papers.battash2021.texts import CE, GRADUAL, MIXTURES
+from lossbook.results import Record
+
+PROFILES = fig2.EXPERIMENT.profiles
+
+
+def records(profile, score, seeds=4):
+    """Runs of a profile; `score` gives that of a cell and seed, or None where it has not been run."""
+    found = []
+    for cell in PROFILES[profile].cells:
+        for seed in range(seeds):
+            value = score(cell.labels, seed)
+            if value is None:
+                continue
+            found.append(
+                Record(
+                    key=f"{profile}-{cell.spec.key}-{seed}",
+                    experiment=fig2.FIG2,
+                    profile=profile,
+                    labels=dict(cell.labels),
+                    config=cell.spec.config,
+                    seed=seed,
+                    status="finished",
+                    metrics={
+                        "test_accuracy": value,
+                        "matthews": value - 0.6,
+                        "f1": value + 0.1,
+                        "majority_share": 0.6,
+                    },
+                    curves={"test_accuracy": [value]},
+                    provenance={"train_size": 1500, "test_size": 400, "data_notes": []},
+                )
+            )
+    return found
+
+
+def evidence(profile="minilm", score=None, **settings):
+    return Evidence(fig2.FIG2, "recorded", {profile: records(profile, score, **settings)} if score else {})
+
+
+def by_schedule(scores, noise=0.0):
+    """These scores; the noise of a seed differs from regime to regime."""
+    order = list(scores)
+    return lambda labels, seed: (
+        scores[labels["schedule"]] + noise * (seed - 1.5) * order.index(labels["schedule"])
+    )
+
+
+AS_CLAIMED = {"": 0.70, "0": 0.72, "0,0.5": 0.74, "0-0.5": 0.80}
+
+
+def test_the_paper_profile_is_the_papers_protocol():
+    profile = PROFILES["paper"]
+    assert profile.seeds == 4
+    assert len(profile.cells) == 8 * 4
+    for cell in profile.cells:
+        config = cell.spec.config
+        assert config["model_options"] == {"checkpoint": "bert-base-uncased"}
+        assert config["text"] == {"name": "word_pieces", "longest": 64, "checkpoint": "bert-base-uncased"}
+        assert (config["optimizer_options"], config["epochs"]) == ({"lr": 2e-5}, 6)
+        assert config["train_size"] is None
+    assert {c.spec.measures for c in profile.cells if c.labels["dataset"] == "glue_mnli"} == {None}
+
+
+def test_what_is_run_is_named_as_it_is():
+    cells = PROFILES["minilm"].cells
+    assert {cell.labels["checkpoint"] for cell in cells} == {"all-MiniLM-L6-v2"}
+    assert {cell.labels["dataset"] for cell in cells} == set(fig2.RUN)
+    assert "a sentence encoder" in PROFILES["minilm"].description
+    assert "another network than BERT-base" in fig2.HOW["minilm"]
+
+
+def test_each_task_has_its_own_measure():
+    (record,) = records("minilm", lambda labels, seed: 0.7 if labels["dataset"] == "glue_mrpc" else None, 1)[
+        :1
+    ]
+    assert fig2.score("glue_cola")[1](record) == pytest.approx(0.1)
+    assert fig2.score("glue_mrpc")[1](record) == pytest.approx(0.75)
+    assert fig2.score("glue_rte")[1](record) == pytest.approx(0.7)
+
+
+def test_the_curves_follow_from_mean_scores():
+    found = evidence(score=by_schedule(AS_CLAIMED))
+    names, scores = fig2.scores(found, "minilm")
+    assert names == list(fig2.RUN)
+    assert scores[0] == pytest.approx([0.1, 0.12, 0.14, 0.2]), "CoLA, Matthews"
+    assert scores[2] == pytest.approx([0.75, 0.77, 0.79, 0.85]), "MRPC"
+    assert fig2.best(found, "minilm").endswith("CE 0, CE+EL 0 0, CE+EL 0,0.5 0, CE+EL 0-0.5 5.")
+    (ax,) = fig2_figures.profiles(found, "minilm").axes
+    ce, *_, gradual = (np.asarray(line.get_ydata()) for line in ax.lines[:4])
+    assert set(gradual) == {1.0}
+    # CE comes within 0.875 of the best accuracy, within 0.882 on MRPC, and within 0.5 on CoLA.
+    thresholds = np.asarray(ax.lines[0].get_xdata())
+    assert thresholds[0] == pytest.approx(0.5)
+    assert ce[np.searchsorted(thresholds, 0.87)] == pytest.approx(0.8)
+    assert ce[np.searchsorted(thresholds, 0.88)] == pytest.approx(0.2)
+    assert ce[-1] == 0
+
+
+def test_a_task_without_a_positive_score_is_left_out_and_named():
+    found = evidence(
+        score=lambda labels, seed: 0.5 if labels["dataset"] == "glue_cola" else AS_CLAIMED[labels["schedule"]]
+    )
+    names, _ = fig2.scores(found, "minilm")
+    assert "glue_cola" not in names
+    assert fig2.left_out(found, "minilm").startswith("GLUE: CoLA: no regime")
+
+
+def test_a_task_that_lacks_a_regime_is_not_compared():
+    found = evidence(
+        score=lambda labels, seed: (
+            None if (labels["dataset"], labels["schedule"]) == ("glue_rte", "0") else 0.7
+        )
+    )
+    assert fig2.tasks(found, "minilm") == [t for t in fig2.RUN if t != "glue_rte"]
+    _, notes = fig2.table(found, "minilm")
+    assert any("4 of 20 cells" in str(note) for note in notes)
+
+
+def test_findings_follow_from_paired_differences():
+    judge = lambda found: fig2.GLUE_CLAIM.judge({fig2.FIG2: found})  # noqa: E731
+    assert judge(evidence()).finding == "not tested"
+    clear = judge(evidence(score=by_schedule(AS_CLAIMED, noise=0.001)))
+    assert (clear.finding, clear.count) == ("holds in part", (15, 15))
+    noisy = judge(
+        evidence(score=lambda labels, seed: 0.7 + 0.05 * ((seed + len(labels["schedule"])) % 3 - 1))
+    )
+    assert noisy.finding == "not settled"
+
+
+def test_the_differences_are_counted_with_and_without_adjustment():
+    found = evidence(score=by_schedule(AS_CLAIMED, noise=0.001))
+    assert fig2.hidden(found, "minilm").startswith("Of the 15 differences from CE behind the curves, 15 have")
+    frame, notes = fig2.table(found, "minilm")
+    assert len(frame) == 20
+    row = frame.iloc[3]
+    assert (row["Task"], row["F"], row["Measure"]) == ("GLUE: CoLA", "0-0.5", "Matthews' correlation")
+    assert str(row["Minus CE"]).startswith("+0.100 ± 0.0")
+    assert row["Majority, %"] == "60.0"
+    assert not notes
+    (ax,) = fig2_figures.gains(found, "minilm").axes
+    assert len(ax.lines) == 15 * 2 + 1
+    assert all(method.name in fig2_figures.gains_alt(found, "minilm") for method in MIXTURES)
+
+
+def test_nothing_is_said_without_runs():
+    empty = evidence()
+    assert fig2.tasks(empty, "minilm") == []
+    assert fig2.hidden(empty, "minilm") == fig2.best(empty, "minilm") == fig2.left_out(empty, "minilm") == ""
+
+
+def test_a_difference_in_a_correlation_is_no_accuracy():
+    assert not fig2.gain("glue_cola", GRADUAL).resolved
+    assert fig2.gain("glue_rte", GRADUAL, CE).resolved
