@@ -23,7 +23,6 @@ from lossbook.losses.logistic import (
     ss_lr_loss,
 )
 from lossbook.losses.mixing import CEELLoss, MixingSchedule, Phase, mixing_factors
-from lossbook.losses.scaled import ScaledCELoss
 from lossbook.losses.softmax import (
     ComplementEntropyLoss,
     ExpectationLoss,
@@ -67,7 +66,6 @@ __all__ = [
     "Phase",
     "Phi",
     "SSLRLoss",
-    "ScaledCELoss",
     "SoftmaxBCELoss",
     "TamedCELoss",
     "available",
@@ -96,7 +94,6 @@ __all__ = [
 _MODULES: dict[str, type[nn.Module]] = {
     "bce": SoftmaxBCELoss,
     "ce": nn.CrossEntropyLoss,
-    "ce_scaled": ScaledCELoss,
     "ceel": CEELLoss,
     "complement_entropy": ComplementEntropyLoss,
     "el": ExpectationLoss,
