@@ -25,7 +25,6 @@ from lossbook.losses.logistic import (
     ss_lr_loss,
 )
 from lossbook.losses.mixing import CEELLoss, MixingSchedule, Phase, mixing_factors
-from lossbook.losses.scaled import ScaledCELoss
 from lossbook.losses.softmax import (
     ComplementEntropyLoss,
     ExpectationLoss,
@@ -71,7 +70,6 @@ __all__ = [
     "Phase",
     "Phi",
     "SSLRLoss",
-    "ScaledCELoss",
     "SelectedCELoss",
     "SoftmaxBCELoss",
     "TamedCELoss",
@@ -105,7 +103,6 @@ _MODULES: dict[str, type[nn.Module]] = {
     "asymmetric": AsymmetricLoss,
     "bce": SoftmaxBCELoss,
     "ce": nn.CrossEntropyLoss,
-    "ce_scaled": ScaledCELoss,
     "ceel": CEELLoss,
     "complement_entropy": ComplementEntropyLoss,
     "el": ExpectationLoss,

@@ -25,6 +25,7 @@ from lossbook.training import (
 )
 from lossbook.training.clock import Schedule
 from lossbook.training.complement import ComplementStep
+from lossbook.training.controls import ScaledCELoss
 from lossbook.training.evaluation import Task
 from lossbook.training.features import Features
 from lossbook.training.images import SCALINGS, Images
@@ -181,7 +182,7 @@ def scheduled_part(loss: nn.Module) -> ScheduledLoss | None:
 
 def _plan_network(spec: RunSpec) -> RunPlan:
     build = models.builder(spec.model)
-    loss = losses.get(spec.loss, **spec.loss_options)
+    loss = _loss(spec)
     optimizer = optimizers.get(spec.optimizer)
     scheduled = scheduled_part(loss)
     if scheduled is not None:
@@ -250,6 +251,12 @@ def _plan_network(spec: RunSpec) -> RunPlan:
         modules_of(used, "lossbook.training.loop", "lossbook.training.selection"),
         modules_of(at_end),
     )
+
+
+def _loss(spec: RunSpec) -> nn.Module:
+    if spec.loss == "ce_scaled":
+        return ScaledCELoss(**spec.loss_options)
+    return losses.get(spec.loss, **spec.loss_options)
 
 
 def _step(spec: RunSpec) -> steps.Step:

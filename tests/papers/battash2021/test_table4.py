@@ -677,15 +677,12 @@ def test_claims_count_what_shows_them() -> None:
 
 
 def test_all_claims_of_the_paper_are_judged_on_one_set_of_records() -> None:
-    others = {name: Evidence(name, "recorded", {}) for name in verdict.EXPERIMENTS}
+    others = {name: Evidence(name, "", {}) for name in verdict.EXPERIMENTS}
     evidence = others | {TABLE4: _evidence(_shifted(AS_CLAIMED))}
     found = {claim.key: claim.judge(evidence).finding for claim in verdict.CLAIMS}
-    assert list(found.values()) == ["holds"] * 6 + ["not tested"] * 7
+    assert list(found.values()) == ["holds"] * 6 + ["not tested"] * (len(verdict.CLAIMS) - 6)
     nothing = others | {TABLE4: _evidence()}
     assert {claim.judge(nothing).finding for claim in verdict.CLAIMS} == {"not tested"}
-    said = {claim.key: claim.judge(nothing).evidence[0] for claim in verdict.CLAIMS}
-    assert "It takes 224 training runs: eight networks" in said["images"]
-    assert "It takes 18 training runs per seed" in said["complement"]
 
 
 def test_the_names_and_looks_are_those_of_the_book() -> None:

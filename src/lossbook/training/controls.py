@@ -1,4 +1,4 @@
-r"""Cross-entropy as large as a mix with the expectation loss, to tell size from shape (battash2021)."""
+"""Losses that are controls of an experiment, for nobody to train with otherwise."""
 
 from collections.abc import Iterable
 

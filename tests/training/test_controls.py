@@ -7,13 +7,15 @@ from torch.nn import functional as F
 from lossbook import losses
 from lossbook.analysis.escaping import gradient_volumes
 from lossbook.errors import UnknownNameError
+from lossbook.training import RunSpec, plan_run
+from lossbook.training.controls import ScaledCELoss
 
 VOLUMES = {"target": "target", "square": "competitor_square", "simplex": "competitor_simplex"}
 
 
 @pytest.mark.parametrize("reading", VOLUMES)
 def test_the_factor_is_that_of_the_areas_in_every_phase(reading):
-    loss = losses.ScaledCELoss(schedule="0-0.5", reading=reading)
+    loss = ScaledCELoss(schedule="0-0.5", reading=reading)
     schedule = losses.MixingSchedule("0-0.5")
     logits = torch.randn(5, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     target = torch.tensor([0, 3, 6, 1, 1])
@@ -25,7 +27,7 @@ def test_the_factor_is_that_of_the_areas_in_every_phase(reading):
 
 
 def test_it_starts_at_the_first_phase_and_can_go_back():
-    loss = losses.ScaledCELoss(schedule="0,0.5", reading="square")
+    loss = ScaledCELoss(schedule="0,0.5", reading="square")
     assert loss.alpha == pytest.approx(1.5)
     loss.set_epoch(11, 12)
     assert loss.alpha == pytest.approx(0.5)
@@ -35,11 +37,17 @@ def test_it_starts_at_the_first_phase_and_can_go_back():
 
 def test_a_reading_that_there_is_not():
     with pytest.raises(ValueError, match="reading must be one of 'target', 'square', 'simplex'; got 'both'"):
-        losses.ScaledCELoss(reading="both")
+        ScaledCELoss(reading="both")
     with pytest.raises(UnknownNameError, match="mixing schedule"):
-        losses.ScaledCELoss(schedule="0-0.6")
+        ScaledCELoss(schedule="0-0.6")
 
 
-def test_by_name_and_printed():
-    loss = losses.get("ce_scaled", reading="square")
+def test_a_run_names_it_and_depends_on_its_code():
+    spec = RunSpec(
+        "digits", "keras_mnist_cnn", "ce_scaled", "sgd", 32, 12, loss_options={"reading": "square"}
+    )
+    plan = plan_run(spec)
+    assert "lossbook.training.controls" in plan.modules
+    loss = plan.loss
+    assert plan.scheduled_loss(loss) is loss
     assert repr(loss).startswith("ScaledCELoss(reading='square', schedule=MixingSchedule('0-0.5'), alpha=1.5")
