@@ -126,7 +126,7 @@ def extract(archive: Path, folder: Path) -> None:
         for member in tar.getmembers():
             parts = PurePosixPath(member.name).parts
             if not (member.isfile() or member.isdir()) or ".." in parts or "/" in parts[:1]:
-                raise tarfile.ExtractError(f"{archive} has the member {member.name!r}, which is refused")
+                raise tarfile.ExtractError(f"{archive} has the member {member.name!r}, which is not taken")
         tar.extractall(folder)
 
 
