@@ -213,7 +213,8 @@ def correlation(evidence: Evidence, profile: str, reading: str) -> tuple[float, 
             value = _last(record, "sharpness") if reading == "sharpness" else level(record, reading)
             if value is not None and np.isfinite(value):
                 pairs.append((value, _last(record, "test_accuracy")))
-    if len(pairs) < 5:
+    # Among equal values nothing goes with anything.
+    if len(pairs) < 5 or any(len(set(side)) == 1 for side in zip(*pairs, strict=True)):
         return None
     return float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)
 

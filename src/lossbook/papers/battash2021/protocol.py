@@ -166,7 +166,7 @@ def select(regime: tuple[str, str], **more: Any) -> Select:
     return Select({"loss": regime[0], "schedule": regime[1], **more}, **how)
 
 
-def places(evidence: Evidence, profile: str) -> list[dict[str, str]]:
+def places(evidence: Evidence, profile: str) -> list[dict[str, Any]]:
     """Data set and network of the runs at a profile, each pair once."""
     found = (
         (str(r.labels["dataset"]), str(r.labels["network"])) for r in evidence.by_profile.get(profile, ())

@@ -53,7 +53,7 @@ PAPER_NETWORKS = {
 #: The paper rotates images for networks of more than a million parameters, on CINIC-10.
 _LARGE = ("li2020_resnet18",)
 #: The paper's length, and a twentieth of it.
-SHORT = {"epochs": 12, "schedule": {"name": "steps", "at": [6, 8, 10]}, "precision": "native"}
+SHORT: dict[str, Any] = {"epochs": 12, "schedule": {"name": "steps", "at": [6, 8, 10]}, "precision": "native"}
 TRACKED: dict[str, Any] = {"epoch_measures": "tracked"}
 
 
@@ -243,7 +243,7 @@ def best_epoch_table(evidence: Evidence, profile: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _of(evidence: Evidence, profile: str, regime: tuple[str, str], where: Mapping[str, str]) -> list[Record]:
+def _of(evidence: Evidence, profile: str, regime: tuple[str, str], where: Mapping[str, Any]) -> list[Record]:
     found = evidence.runs(profile, loss=regime[0], schedule=regime[1], **where).records
     return [r for r in found if r.status == "finished"]
 
