@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lossbook.evidence import ranking, stats, tables
-from lossbook.evidence.claims import Computed, Finding, Verdict
+from lossbook.evidence.claims import Claim, Computed, Finding, Verdict
 from lossbook.evidence.select import Evidence
 from lossbook.papers.battash2021 import fig2, table3
 from lossbook.papers.battash2021.names import (
@@ -347,7 +347,7 @@ def _takes(item: str, what: str) -> str:
     return f"It takes {len(rows)} training runs per seed: {what}. The paper does not say how many seeds."
 
 
-CLAIMS = (
+CLAIMS: tuple[Claim | Computed, ...] = (
     *(Computed(key, _on_records(make), (TABLE4,)) for key, make in _UCI.items()),
     Computed(
         "images",
