@@ -41,4 +41,5 @@ def get(declared: Mapping[str, Any] | None) -> Callable[..., Any]:
         UnknownNameError: An unknown name; the message names the nearest.
     """
     options = {name: value for name, value in (declared or {}).items() if name != "name"}
-    return functools.partial(task_class(declared), **options)
+    make: Callable[..., Any] = task_class(declared)
+    return functools.partial(make, **options)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from lossbook.evidence import performance
 from lossbook.evidence.select import Evidence, dataset_name
-from lossbook.pages.style import INK, loss_style
+from lossbook.papers.battash2021 import texts_figures
 from lossbook.papers.battash2021.fig2 import differences, scores
-from lossbook.papers.battash2021.texts import MIXTURES, REGIMES
-
-#: CE and the three mixtures: a colour for the loss, dash and marker for the schedule.
-_LOOKS = (("-", "o"), ((0, (1.2, 1.2)), "s"), ((0, (4, 1.5)), "P"), ((0, (8, 1.5)), "D"))
+from lossbook.papers.battash2021.texts import REGIMES
 
 
 def profiles(evidence: Evidence, profile: str) -> Figure:
@@ -24,20 +20,13 @@ def profiles(evidence: Evidence, profile: str) -> Figure:
     low = max(0.5, float(np.floor(20 * (ratios.min() - 0.01)) / 20))
     thresholds = np.linspace(low, 1, 1001)
     shares = performance.profile(ratios, thresholds)
-    figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+    figure = Figure(figsize=(5.6, 3.2), layout="constrained")
     ax = figure.subplots()
-    for place, (method, (dash, marker)) in enumerate(zip(REGIMES, _LOOKS, strict=True)):
-        ax.plot(
-            thresholds,
-            shares[:, place],
-            color=loss_style(method.loss).color,
-            linestyle=dash,
-            marker=marker,
-            markevery=(40 * place, 200),
-            label=method.name,
-        )
+    for place, look in enumerate(texts_figures.LOOKS):
+        # Markers lie apart, as the curves often coincide.
+        ax.plot(thresholds, shares[:, place], marker=look.marker, markevery=(40 * place, 200), **look.line())
     ax.set(xlabel="threshold τ", ylabel="share of tasks", ylim=(-0.04, 1.06))
-    figure.legend(loc="outside upper center", ncols=4, columnspacing=1.2)
+    figure.legend(loc="outside upper center", ncols=4, columnspacing=1.0)
     return figure
 
 
@@ -59,29 +48,11 @@ def profiles_alt(evidence: Evidence, profile: str) -> str:
 
 def gains(evidence: Evidence, profile: str) -> Figure:
     """Draw each mixture minus CE in the task's own measure, with its 95% interval, task by task."""
-    found = differences(evidence, profile)
-    shown = list(dict.fromkeys(task for task, *_ in found))
-    names = [method.name for method in MIXTURES]
-    color = loss_style("ceel").color
-    figure = Figure(figsize=(5.2, 0.75 * len(shown) + 1.2), layout="constrained")
-    ax = figure.subplots()
-    for task, method, difference in found:
-        place = names.index(method.name)
-        y, d = shown.index(task) + 0.24 * (place - 1), difference.interval
-        if d.n > 2:
-            ax.plot([d.low, d.high], [y, y], color=color, linewidth=1.4)
-        ax.plot(d.mean, y, marker=_LOOKS[place + 1][1], color=color, markersize=6)
-    ax.axvline(0, color=INK, linewidth=0.8)
-    ax.set_yticks(range(len(shown)), [dataset_name(task).removeprefix("GLUE: ") for task in shown])
-    ax.set_ylim(len(shown) - 0.5, -0.5)
-    ax.set_xlabel("score minus that of CE")
-    ax.grid(visible=False, axis="y")
-    marks = [
-        Line2D([], [], marker=marker, color=color, linestyle="none", label=name)
-        for name, (_, marker) in zip(names, _LOOKS[1:], strict=True)
+    found = [
+        (dataset_name(task).removeprefix("GLUE: "), method.name, each)
+        for task, method, each in differences(evidence, profile)
     ]
-    figure.legend(handles=marks, loc="outside upper center", ncols=3, columnspacing=1.2)
-    return figure
+    return texts_figures.gains(found, "score minus that of CE")
 
 
 def gains_alt(evidence: Evidence, profile: str) -> str:
