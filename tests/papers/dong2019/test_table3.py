@@ -169,11 +169,11 @@ def test_the_rate_with_the_highest_mean_is_chosen(made: Callable[..., list[Recor
 
     records = made("rates", value, dataset="bibtex")
     assert choose(records) == {"bibtex": best}
-    assert choose(r for r in records if r.seed == 0)["bibtex"]["hs_lr"] == 3e-4
+    assert choose(r for r in records if r.seed == 0)["bibtex"]["hs_lr"] == 1e-4
     # Of equal ones the least; one that broke down never; a loss without all of its rates is left out.
-    assert choose(made("rates", lambda *_: 0.2, loss="lr", dataset="corel5k")) == {"corel5k": {"lr": 3e-4}}
+    assert choose(made("rates", lambda *_: 0.2, loss="lr", dataset="corel5k")) == {"corel5k": {"lr": 1e-4}}
     broken = [replace(r, status="diverged") if r.labels["lr"] == 1e-2 else r for r in records]
-    assert choose(broken)["bibtex"]["lr"] == 3e-4
+    assert choose(broken)["bibtex"]["lr"] == 1e-4
     assert (
         "lr" not in choose(r for r in records if (r.labels["loss"], r.labels["lr"]) != ("lr", 1e-2))["bibtex"]
     )
@@ -249,10 +249,10 @@ def test_two_seeds_have_no_interval_and_no_sentence(store: Store, made: Callable
 def test_rates_as_far_as_they_have_been_run(store: Store, made: Callable[..., list[Record]]) -> None:
     records = made("rates", lambda labels, _: 0.2 + labels["lr"], seeds=1, dataset="corel5k", loss="lr")
     frame = table3.rates_table(evidence(store, records[:3]))
-    assert list(frame.columns) == ["Data", "Loss", "0.0003", "0.001", "0.003", "0.01"]
-    assert [str(cell) for cell in frame.iloc[0, 2:]] == ["20.03", "20.10", "20.30", "–"]
+    assert list(frame.columns) == ["Data", "Loss", "0.0001", "0.0003", "0.001", "0.003", "0.01", "0.03"]
+    assert [str(cell) for cell in frame.iloc[0, 2:]] == ["20.01", "20.03", "20.10", "–", "–", "–"]
     frame = table3.rates_table(evidence(store, records[3:]))
-    assert str(frame.iloc[0, 5]) == "21.00 *"
+    assert str(frame.iloc[0, 7]) == "23.00 *"
 
 
 def test_low_biases_are_those_of_one_class_in_all() -> None:
