@@ -33,7 +33,7 @@ NAMES = {
 }
 #: Tokens that are read of a review, and the share of the reviews that the published code tests on.
 LONGEST, TEST_SHARE = 70, 0.2
-EPOCHS, CLEAN_EPOCHS, TRIED_EPOCHS = 90, 8, 12
+EPOCHS, CLEAN_EPOCHS, TRIED_EPOCHS = 90, 7, 12
 
 #: What both protocols have: the published code's, as the paper names none of these.
 _RECIPE = RunSpec(
