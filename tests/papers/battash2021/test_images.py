@@ -25,7 +25,7 @@ from lossbook.papers.battash2021 import (
 )
 from lossbook.papers.battash2021.protocol import CE, CONSTANT, GRADUAL, MIXTURES, REGIMES, TWO_PHASE
 from lossbook.papers.battash2021.protocol import title as name_of
-from lossbook.results import Record, published
+from lossbook.results import Record, arrays, published
 
 ITEMS = ("table1", "motivation", "gradient_norm", "table5", "table6", "escaping")
 NOTEBOOKS = Path(__file__).parents[3] / "notebooks" / "battash2021"
@@ -311,6 +311,16 @@ def test_images_that_come_back():
     assert motivation.returning(both, "reference")[CE][8] == pytest.approx(20)
     assert len(images_figures.returning(both, "reference").axes) == 2
     assert "CE, test images: 20.0% from epoch 1" in images_figures.returning_alt(both, "reference")
+
+
+def test_states_of_ten_thousand_images_are_read_from_their_file(store):
+    (record,) = made("table1", "reference", gains(), seeds=1, loss="ce")
+    kept = np.tile(np.arange(10_000) % 26, (12, 1)).astype(np.uint8)
+    file = arrays.write(store.working / record.experiment, kept)
+    record = replace(record, files={"curves/test_tracked": file})
+    assert np.array_equal(motivation.states(record, "test"), kept)
+    # None of them changes.
+    assert motivation.fates(motivation.states(record, "test"))["correct"].share == 1
 
 
 # --- the gradient's norm ---

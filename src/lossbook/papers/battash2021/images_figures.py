@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.select import Evidence
@@ -187,6 +187,10 @@ def accuracy_against(evidence: Evidence, profile: str, reading: str = "ce") -> F
         if points:
             ax.plot(*zip(*points, strict=True), look.marker, color=look.color, label=title(regime))
     ax.set_xscale("log")
+    # Within a decade the labels of a logarithmic axis would meet.
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set(xlabel=f"mean tr(HΣ) {escaping.READINGS[reading]}", ylabel="test accuracy, %")
     _legend(figure, ax, 3)
     return figure

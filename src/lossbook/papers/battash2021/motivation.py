@@ -205,7 +205,7 @@ def groups_table(evidence: Evidence, profile: str, part: str = "test") -> pd.Dat
         profile: Which of them.
         part: ``test`` or ``train``.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Mapping[str, object]] = []
     if part == "test":
         fate = printed()
         images = sum(each.images for each in fate.values())
@@ -273,7 +273,7 @@ _FLOWS: Mapping[str, Callable[[Mapping[str, Fate]], int]] = {
 
 def flow_table(evidence: Evidence, profile: str, part: str = "test") -> pd.DataFrame:
     """How many images of every thousand come back and how many are lost, the paper first."""
-    rows: list[dict[str, Any]] = []
+    rows: list[Mapping[str, object]] = []
     if part == "test":
         paper = printed()
         images = sum(each.images for each in paper.values())

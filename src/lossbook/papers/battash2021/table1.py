@@ -107,7 +107,6 @@ EXPERIMENT = Experiment(
             "6 epochs of the reference network on 2,000 images of CIFAR-10",
             _cells(REFERENCE, dataset="cifar10", **QUICK, **TRACKED),
             seeds=1,
-            embedded_fallback=False,
         ),
         Profile(
             "smoke",
