@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+# A machine that does other things as well takes its time.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 # Workers share the processor, and one's waiting threads would take it from the others. Before torch is there.
 if "PYTEST_XDIST_WORKER" in os.environ:

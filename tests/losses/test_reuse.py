@@ -299,8 +299,8 @@ def test_cross_entropy_by_either_name():
         made = losses.get(name, weight=[1, 2], ignore_index=1, reduction="sum", label_smoothing=0.1)
         assert (made.ignore_index, made.reduction, made.label_smoothing) == (1, "sum", 0.1)
         assert made.weight.tolist() == [1, 2]
-    with pytest.raises(UnknownNameError, match="did you mean 'ce'"):
-        losses.get("cros_ce")
+    with pytest.raises(UnknownNameError, match="did you mean 'ceel'"):
+        losses.get("cel")
 
 
 def test_types_are_declared():
