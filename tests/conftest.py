@@ -18,8 +18,8 @@ hypothesis.settings.load_profile("patient")
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from lossbook.results import Record, Store
-from lossbook.results.attestation import Trust
+from lossbook.results import Record, Store  # noqa: E402
+from lossbook.results.attestation import Trust  # noqa: E402
 
 MakeRecord = Callable[..., Record]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
