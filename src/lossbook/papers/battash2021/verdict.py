@@ -393,8 +393,5 @@ CLAIMS: tuple[Claim | Computed, ...] = (
     ),
 )
 
-#: The experiments whose records the claims rest on.
-EXPERIMENTS = tuple(dict.fromkeys(name for claim in CLAIMS for name in claim.experiments))
-
 #: The claims that the verdict page opens with.
 HEADLINES = ("gradual", "mixtures", "el")
