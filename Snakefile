@@ -52,7 +52,8 @@ rule experiment:
     params:
         inputs=lambda w: GRAPH.experiment_inputs(f"{w.paper}/{w.item}"),
         options=SETTINGS.options(),
-    threads: CORES if SETTINGS.shards == 1 else 1
+    # Small runs gain nothing from a second thread; experiments side by side do.
+    threads: CORES if SETTINGS.shards == 1 and PROFILE not in ("smoke", "quick") else 1
     shell:
         "{RUN} experiment {wildcards.paper}/{wildcards.item} --profile {PROFILE} --stamp {output:q}"
         " {params.options} 2>&1"
