@@ -50,11 +50,15 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {"asymmetric": {}}
 CHOSEN = "rates"
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 VALIDATION_SIZE = 500
+#: What is compared: loss and start.
+COMPARED = (*((loss, USUAL) for loss in LOSSES), (BASELINE, FREQUENCIES))
+#: Name of LR from low biases among the rates.
+LOW = f"{BASELINE}, {FREQUENCIES}"
 #: The learning rate of each loss on each set: what :func:`choose` makes of the records of ``rates``.
 RATE: Mapping[str, Mapping[str, float]] = {
-    "corel5k": {"lr": 3e-3, "hs_lr": 1e-3, "ss_lr": 1e-3, "asymmetric": 1e-3},
-    "bibtex": {"lr": 1e-3, "hs_lr": 1e-3, "ss_lr": 1e-3, "asymmetric": 3e-4},
-    "delicious": {"lr": 1e-2, "hs_lr": 3e-3, "ss_lr": 3e-3, "asymmetric": 3e-3},
+    "corel5k": {"lr": 3e-3, "hs_lr": 1e-3, "ss_lr": 1e-3, "asymmetric": 1e-3, LOW: 1e-3},
+    "bibtex": {"lr": 1e-3, "hs_lr": 1e-3, "ss_lr": 1e-3, "asymmetric": 3e-4, LOW: 1e-3},
+    "delicious": {"lr": 1e-2, "hs_lr": 3e-3, "ss_lr": 3e-3, "asymmetric": 3e-3, LOW: 3e-3},
 }
 #: Epochs on each set, about as many steps on all: where LR was best on held-out examples of Corel5k, in a
 #: trial of 40 epochs at a rate of 0.003.
@@ -122,11 +126,10 @@ def _cell(base: RunSpec, loss: str, **settings: Any) -> Cell:
 
 
 def variants(dataset: str) -> list[tuple[str, str, float]]:
-    """What is compared on a set: loss, start and learning rate; at LR's rate, then at each loss's own."""
-    rates = RATE[dataset]
-    every = [(loss, USUAL, rates[BASELINE]) for loss in LOSSES]
-    every.append((BASELINE, FREQUENCIES, rates[BASELINE]))
-    every += [(loss, USUAL, rates[loss]) for loss in LOSSES]
+    """What is compared on a set: loss, start and learning rate; at LR's rate, then at each one's own."""
+    every = [
+        (loss, start, rate(dataset, loss, policy, start)) for policy in (ONE, OWN) for loss, start in COMPARED
+    ]
     return list(dict.fromkeys(every))
 
 
@@ -135,9 +138,13 @@ def title(dataset: str) -> str:
     return datasets.info(dataset).title
 
 
-def rate(dataset: str, loss: str, policy: str) -> float:
-    """The learning rate of a loss: that of LR for all losses, or each one's own."""
-    return RATE[dataset][BASELINE if policy == ONE else loss]
+def rate(dataset: str, loss: str, policy: str, start: str = USUAL) -> float:
+    """The learning rate of a loss from a start: that of LR for all, or each one's own."""
+    return RATE[dataset][BASELINE if policy == ONE else _key(loss, start)]
+
+
+def _key(loss: str, start: str) -> str:
+    return loss if start == USUAL else f"{loss}, {start}"
 
 
 EXPERIMENT = Experiment(
@@ -172,13 +179,14 @@ EXPERIMENT = Experiment(
                 _cell(
                     RECIPE,
                     loss,
+                    start=start,
                     lr=lr,
                     dataset=name,
                     epochs=EPOCHS[name],
                     validation_size=VALIDATION_SIZE,
                 )
                 for name in DATASETS
-                for loss in LOSSES
+                for loss, start in COMPARED
                 for lr in RATES
             ),
             seeds=3,
@@ -205,7 +213,7 @@ EXPERIMENT = Experiment(
                     batch_size=32,
                     model_options={"hidden": 16},
                 )
-                for loss, start in [*((loss, USUAL) for loss in LOSSES), (BASELINE, FREQUENCIES)]
+                for loss, start in COMPARED
             ),
             seeds=3,
         ),
@@ -223,13 +231,14 @@ def choose(records: Iterable[Record]) -> dict[str, dict[str, float]]:
         records: Those of the profile ``rates``, measured on examples held out of training.
 
     Returns:
-        Data set -> loss -> rate.
+        Data set -> loss, or :data:`LOW` -> rate.
     """
     found: dict[tuple[str, str], dict[float, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for record in records:
         labels = record.labels
         value = record.metric("map_example") if record.status == "finished" else None
-        found[labels["dataset"], labels["loss"]][labels["lr"]][record.seed] = value or 0.0
+        name = _key(labels["loss"], labels["start"])
+        found[labels["dataset"], name][labels["lr"]][record.seed] = value or 0.0
     chosen: dict[str, dict[str, float]] = {}
     for (dataset, loss), each in found.items():
         seeds = set.intersection(*(set(each.get(rate, ())) for rate in RATES))
@@ -243,7 +252,7 @@ def choose(records: Iterable[Record]) -> dict[str, dict[str, float]]:
 
 
 def _select(dataset: str, loss: str, policy: str, measure: str, start: str = USUAL) -> Select:
-    labels = {"dataset": dataset, "loss": loss, "start": start, "lr": rate(dataset, loss, policy)}
+    labels = {"dataset": dataset, "loss": loss, "start": start, "lr": rate(dataset, loss, policy, start)}
     return Select(labels, measure)
 
 
@@ -458,13 +467,13 @@ def rates_table(evidence: Evidence) -> pd.DataFrame:
     chosen = choose(evidence.by_profile.get(CHOSEN, ()))
     rows = []
     for dataset in DATASETS:
-        for loss in LOSSES:
-            row: dict[str, Any] = {"Data": title(dataset), "Loss": NAMES[loss]}
+        for loss, start in COMPARED:
+            row: dict[str, Any] = {"Data": title(dataset), "Loss": named(loss, start)}
             for lr in RATES:
-                mine = evidence.runs(CHOSEN, dataset=dataset, loss=loss, lr=lr)
+                mine = evidence.runs(CHOSEN, dataset=dataset, loss=loss, start=start, lr=lr)
                 values = list(mine.values("map_example").values())
                 mean = 100 * sum(values) / len(values) if values else float("nan")
-                mark = " *" if chosen.get(dataset, {}).get(loss) == lr else ""
+                mark = " *" if chosen.get(dataset, {}).get(_key(loss, start)) == lr else ""
                 row[f"{lr:g}"] = tables.Cell(
                     f"{mean:.2f}{mark}" if values else "–", {"mean": mean}, mine.keys
                 )
@@ -478,7 +487,7 @@ def sentences(evidence: Evidence, measure: str = "map_example") -> list[str]:
     for dataset in DATASETS:
         found = {
             named(loss, start): made
-            for loss, start in (*((loss, USUAL) for loss in LOSSES[1:]), (BASELINE, FREQUENCIES))
+            for loss, start in COMPARED[1:]
             if (made := contrast(dataset, loss, BASELINE, OWN, measure, start).at(evidence, REFERENCE))
             and made.interval.n > 2
         }
@@ -541,9 +550,8 @@ def start_ratio(dataset: str, loss: str, start: str = USUAL) -> float:
 
 def start_table() -> pd.DataFrame:
     """The gradient ratios at the start, of every loss, and of LR from low biases."""
-    every = [*((loss, USUAL) for loss in LOSSES), (BASELINE, FREQUENCIES)]
     rows = []
-    for loss, start in every:
+    for loss, start in COMPARED:
         row: dict[str, Any] = {"Loss": named(loss, start)}
         for dataset in DATASETS:
             ratio = start_ratio(dataset, loss, start)

@@ -19,7 +19,7 @@ _BIASES = "LR, biases at\n−log(K − 1)"
 
 
 def _runs(evidence: Evidence, dataset: str, loss: str, start: str, policy: str) -> Runs:
-    lr = rate(dataset, loss, policy)
+    lr = rate(dataset, loss, policy, start)
     return evidence.runs(REFERENCE, dataset=dataset, loss=loss, start=start, lr=lr)
 
 
@@ -51,7 +51,7 @@ def measure_figure(evidence: Evidence, measure: str = "map_example") -> Figure:
                     [mean.mean], [row - 0.14], marker=look.marker, color=look.color, markersize=6.5, mew=1.6
                 )
             other = _runs(evidence, dataset, loss, start, ONE).values(measure)
-            if other and rate(dataset, loss, ONE) != rate(dataset, loss, OWN):
+            if other and rate(dataset, loss, ONE) != rate(dataset, loss, OWN, start):
                 middle = 100 * sum(other.values()) / len(other)
                 ax.plot([middle], [row - 0.14], "o", color=look.color, markersize=6.5, fillstyle="none")
         names = [_BIASES if start == FREQUENCIES else loss_style(loss).name for loss, start in _ROWS]
