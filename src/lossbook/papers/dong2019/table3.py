@@ -521,8 +521,8 @@ def against_low_biases(evidence: Evidence) -> str:
             above, below = (sum(getattr(each, side) for each in found) for side in ("above", "below"))
             by_image = [each.short() for each in found if each.contrast.left.metric == "map_example"]
             said.append(
-                f"{NAMES[loss]} is above it in {above} and below it in {below} of {len(found)} comparisons (mAP "
-                f"per image {', '.join(by_image)} points, in the order of the sets)"
+                f"{NAMES[loss]} is above it in {above} and below it in {below} of {len(found)} comparisons "
+                f"(mAP per image {', '.join(by_image)} points, in the order of the sets)"
             )
     return (
         f"Against **{named(BASELINE, FREQUENCIES)}**, each at its own rate: {'; '.join(said)}."
