@@ -503,6 +503,39 @@ def sentences(evidence: Evidence, measure: str = "map_example") -> list[str]:
     return said
 
 
+def against_low_biases(evidence: Evidence) -> str:
+    """How hard and soft selection stand to LR from low biases, each at its own rate; empty without runs."""
+    said = []
+    for loss in ("hs_lr", "ss_lr"):
+        found = [
+            made
+            for dataset in DATASETS
+            for measure in MEASURES
+            if (made := _over_low(dataset, loss, measure).at(evidence, REFERENCE)) and made.interval.n > 2
+        ]
+        if found:
+            above, below = (sum(getattr(each, side) for each in found) for side in ("above", "below"))
+            by_image = [each.short() for each in found if each.contrast.left.metric == "map_example"]
+            said.append(
+                f"{NAMES[loss]} is above it in {above} and below it in {below} of {len(found)} comparisons "
+                f"(mAP per image {', '.join(by_image)} points, in the order of the sets)"
+            )
+    return (
+        f"Against **{named(BASELINE, FREQUENCIES)}**, each at its own rate: {'; '.join(said)}."
+        if said
+        else ""
+    )
+
+
+def _over_low(dataset: str, loss: str, measure: str) -> Contrast:
+    return Contrast(
+        f"{NAMES[loss]} minus {named(BASELINE, FREQUENCIES)}, {MEASURES[measure]}, {title(dataset)}",
+        _select(dataset, loss, OWN, measure),
+        _select(dataset, BASELINE, OWN, measure, FREQUENCIES),
+        resolved=False,
+    )
+
+
 def counted(verdict: Verdict) -> str:
     """How many comparisons of a verdict show what is claimed, by reading."""
     if not verdict.differences or not verdict.count:
