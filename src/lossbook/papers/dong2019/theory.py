@@ -110,8 +110,8 @@ def minima() -> Verdict:
         "LR leads to some poor local minima with the positive class largely ignored.",
         _WHERE_NCD,
         "Formulas settle one half alone. If Eq. 3 is convex in the logits, a last layer on fixed features "
-        "has no local minimum but the global one, so that such minima would be the network's, and the claim is "
-        "not settled. If it is not convex, the claim holds in part.",
+        "has no local minimum but the global one, so that such minima would be the network's, and the "
+        "claim is not settled. If it is not convex, the claim holds in part.",
         "not settled" if convex else "holds in part",
         MATHEMATICS,
         (
