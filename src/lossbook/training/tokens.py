@@ -13,7 +13,9 @@ from lossbook.training.steps import Inputs
 if TYPE_CHECKING:
     from lossbook.datasets.data import Dataset, Part, Texts
 
-PADDING, UNKNOWN, SEPARATOR = 0, 1, 2
+PADDING = 0
+UNKNOWN = 1
+SEPARATOR = 2
 _SPECIAL = 3
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?|[^\w\s]|_")
 
