@@ -188,3 +188,11 @@ def test_a_network_is_shown_with_all_its_seeds_or_not_at_all(
         }
     ]
     assert frame["Accuracy, %"][0].values["mean"] == pytest.approx(91)
+
+
+def test_without_a_comparison_the_page_says_how_much_has_been_run(
+    made: Callable[..., list[Record]], store: Store
+) -> None:
+    assert "not been run yet" in head_to_head_page.so_far(recorded(NAME, store=store))
+    first = [r for r in made("reference", lambda *_: 0.9) if r.seed == 0]
+    assert head_to_head_page.so_far(evidence(store, first)).startswith("12 of 36 runs")

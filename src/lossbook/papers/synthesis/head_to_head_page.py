@@ -92,6 +92,14 @@ def complete(evidence: Evidence) -> Evidence:
     return Evidence(NAME, evidence.profile, {COMPARED: kept} if kept else {})
 
 
+def so_far(evidence: Evidence) -> str:
+    """How much of the comparison has been run, where no loss can be compared yet."""
+    made, every = len(evidence.by_profile.get(COMPARED, ())), len(EXPERIMENT.profile(COMPARED).runs())
+    if not made:
+        return "The comparison has not been run yet. So far learning rates were tried, on validation images."
+    return f"{made} of {every} runs have been made. Losses are compared once both have all {SEEDS} seeds."
+
+
 def runs(evidence: Evidence, dataset: str, loss: str) -> Runs:
     """The runs of a loss on a data set that are compared."""
     return evidence.runs(COMPARED, dataset=dataset, loss=loss)
