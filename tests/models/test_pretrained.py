@@ -32,7 +32,7 @@ def no_library(monkeypatch):
 
 def test_without_the_library_the_message_says_how_to_get_it(no_library):
     plan_run(SPEC)
-    with pytest.raises(LossbookError, match=r"pip install 'lossbook\[text\]'"):
+    with pytest.raises(LossbookError, match=r"pip install '\.\[text\]'"):
         models.build("bert", (9,), 2)
 
 

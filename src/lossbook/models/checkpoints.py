@@ -32,7 +32,7 @@ def library() -> ModuleType:
         return importlib.import_module("transformers")
     except ImportError as error:
         raise LossbookError(
-            "fine-tuning a pretrained network needs the library transformers: pip install 'lossbook[text]'"
+            "a pretrained network needs the library transformers: pip install '.[text]' in a clone"
         ) from error
 
 

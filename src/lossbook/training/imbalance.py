@@ -88,7 +88,7 @@ class ClassWeighted(nn.Module):
 
         Args:
             loss: A loss with one value an example, shape ``[B]``.
-            weight: One weight a class, shape ``[K]``.
+            weight: One weight per class, shape ``[K]``.
             in_batch: Divide by the sum of the batch's weights, as PyTorch does.
         """
         super().__init__()

@@ -1,8 +1,10 @@
 """Few labels beside many classes: the grid, the rates that follow from records, and the page."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -293,3 +295,20 @@ def test_gradients_before_the_first_step_by_hand() -> None:
     labels, classes = 3.52, 374
     assert classes * math.log(2) == pytest.approx(259, abs=0.5)
     assert labels * (1 + math.log(classes / labels)) == pytest.approx(20, abs=0.5)
+
+
+def test_the_number_of_epochs_is_about_where_lr_was_best_on_held_out_examples(
+    tmp_path: Path,
+) -> None:
+    text = table3.lengths_text(recorded(TABLE3, store=Store(working=tmp_path)))
+    best = [int(number) for number in re.findall(r"\d+", text.partition("after ")[2].partition(" of ")[0])]
+    assert len(best) == 3
+    assert abs(sum(best) / 3 - table3.EPOCHS["corel5k"]) < 3
+
+
+def test_what_follows_is_what_low_biases_do(store: Store, tmp_path: Path) -> None:
+    # Without runs nothing follows; from the published runs low biases come first.
+    assert table3.follows(recorded(TABLE3, store=store)) == ""
+    assert "output biases of LR low" in table3.follows(
+        recorded(TABLE3, store=Store(working=tmp_path / "none"))
+    )

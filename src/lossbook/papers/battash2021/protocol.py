@@ -10,6 +10,7 @@ from lossbook.evidence import claims
 from lossbook.evidence.contrasts import Select
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Profile
+from lossbook.papers.recipe import RECIPE
 from lossbook.results import Record
 from lossbook.training import RunSpec
 
@@ -49,28 +50,9 @@ REDUCED = "one small network cannot show a general rule"
 #: Where what has not been run is listed.
 MISSING = "../reproduce.html"
 
-#: The recipe of the reference network, as in the synthesis's head-to-head, at the rate that CE did best at
-#: there on validation images: the paper's mixtures have "the exact same training configuration". Twelve
-#: epochs, not nine: the gradual mixture has six phases of equal length.
-REFERENCE = RunSpec(
-    dataset="cifar100",
-    model="reference_small",
-    loss="ce",
-    optimizer="sgd",
-    optimizer_options={
-        "lr": 1.0,
-        "momentum": 0.9,
-        "nesterov": True,
-        "weight_decay": 5e-4,
-        "decay_vectors": False,
-    },
-    schedule={"name": "one_cycle", "peak": 2, "start": 0.2},
-    augmentation="shift_flip",
-    pixels="standardised",
-    precision="native",
-    batch_size=512,
-    epochs=12,
-)
+#: The recipe of the reference network at one rate: the paper's mixtures have "the exact same training
+#: configuration". Twelve epochs, not nine: the gradual mixture has six phases of equal length.
+REFERENCE = replace(RECIPE, dataset="cifar100", epochs=12)
 #: "Recognition in CIFAR100 and CINIC10". Batch sizes are those of the published code.
 CIFAR = RunSpec(
     dataset="cifar100",

@@ -8,29 +8,11 @@ from typing import Any
 
 from lossbook.experiments.grid import Cell, Profile
 from lossbook.papers.dong2019.names import FREQUENCIES, OPTIONS, USUAL
+from lossbook.papers.recipe import RECIPE
 from lossbook.training import RunSpec
 
-#: The recipe of the reference network, as in the synthesis's head-to-head, at the rate that CE did best at
-#: there on validation images: one rate for all losses is the paper's practice.
-REFERENCE_RECIPE = RunSpec(
-    dataset="cifar100",
-    model="reference_small",
-    loss="ce",
-    optimizer="sgd",
-    optimizer_options={
-        "lr": 1.0,
-        "momentum": 0.9,
-        "nesterov": True,
-        "weight_decay": 5e-4,
-        "decay_vectors": False,
-    },
-    schedule={"name": "one_cycle", "peak": 2, "start": 0.2},
-    augmentation="shift_flip",
-    pixels="standardised",
-    precision="native",
-    batch_size=512,
-    epochs=9,
-)
+#: The recipe of the reference network at its one rate for all losses, which is the paper's practice.
+REFERENCE_RECIPE = replace(RECIPE, dataset="cifar100")
 
 
 def cell(

@@ -159,12 +159,12 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
             "worth a try beside CE where features are what is wanted",
             "These runs give no reason to leave CE.",
         ),
-        _few_labels(few),
+        _few_labels(few, table3.against_low_biases(evidence[TABLE3])),
         f"**Settings.** {' '.join(_sentence(each) for each in settings if each) or OPEN}",
     ]
 
 
-#: What is said of a question without runs.
+#: What the page says where a question has no runs.
 OPEN = "Open: no runs of three seeds or more say."
 
 
@@ -197,7 +197,8 @@ def _paragraph(
     return f"**{question}.** In points, {said}. {follows}"
 
 
-def _few_labels(verdict: Verdict) -> str:
+def _few_labels(verdict: Verdict, low_biases: str) -> str:
+    """How often selection is ahead of LR, and how it stands beside LR from low biases."""
     question = "**Few labels beside many classes.**"
     if verdict.count is None or not verdict.count[1]:
         return f"{question} {OPEN}"
@@ -206,7 +207,7 @@ def _few_labels(verdict: Verdict) -> str:
     said = (
         f"HS-LR or SS-LR is ahead of LR in {shown} of {made} comparisons on tables of features, and behind "
         f"in {below}."
-    )
+    ) + (f" {low_biases}" if low_biases else "")
     if shown > made / 2 and not below:
         return f"{question} {said} Try them before LR."
     if not shown:

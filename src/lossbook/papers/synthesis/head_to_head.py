@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.papers.recipe import RECIPE
 from lossbook.results import Record
-from lossbook.training import RunSpec
 
 #: The losses, by the book's names for them: what they are called in the code, and their options.
 LOSSES: dict[str, tuple[str, Mapping[str, Any]]] = {
@@ -40,26 +40,6 @@ RATE: dict[str, float] = {
 #: The data sets, and the seeds of each loss on each.
 DATASETS = ("cifar10", "cifar100")
 SEEDS = 3
-#: The recipe of the reference network. Nothing in it is made for one of the losses.
-RECIPE = RunSpec(
-    dataset="cifar10",
-    model="reference_small",
-    loss="ce",
-    optimizer="sgd",
-    optimizer_options={
-        "lr": 0.3,
-        "momentum": 0.9,
-        "nesterov": True,
-        "weight_decay": 5e-4,
-        "decay_vectors": False,
-    },
-    schedule={"name": "one_cycle", "peak": 2, "start": 0.2},
-    augmentation="shift_flip",
-    pixels="standardised",
-    precision="native",
-    batch_size=512,
-    epochs=9,
-)
 
 
 def _cell(loss: str, lr: float, changes: Mapping[str, Any]) -> Cell:

@@ -20,12 +20,12 @@ from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell, Runs
 from lossbook.experiments.costs import spent
 from lossbook.pages.style import INK, LossStyle, loss_style
+from lossbook.papers.recipe import RECIPE
 from lossbook.papers.synthesis.head_to_head import (
     DATASETS,
     EXPERIMENT,
     LOSSES,
     RATES,
-    RECIPE,
     SEEDS,
     choose,
 )
