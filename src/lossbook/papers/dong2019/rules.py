@@ -23,16 +23,20 @@ class Within:
         """The rule in words."""
         intervals = "the 95% interval lies" if total == 1 else "all 95% intervals lie"
         one = "it lies" if total == 1 else "one lies"
+        part = "" if total == 1 else "holds in part if some lie within and none beyond, "
         return (
             f"It holds if {intervals} within ±{self.points:g} points, does not hold if {one} wholly beyond, "
-            "and is not settled otherwise."
+            f"{part}and is not settled otherwise."
         )
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:
         """The finding."""
         if any(self.beyond(d) for d in found):
             return "does not hold"
-        return "holds" if found and len(found) == total and all(map(self.shows, found)) else "not settled"
+        within = [self.shows(d) for d in found]
+        if found and len(found) == total and all(within):
+            return "holds"
+        return "holds in part" if any(within) else "not settled"
 
     def shows(self, difference: Difference) -> bool:
         """Whether the interval lies within the margin."""

@@ -1,0 +1,36 @@
+"""Rules against a margin: what lies within it, what beyond, and what between."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lossbook.papers.dong2019.rules import Beyond, Within
+
+
+def between(low: float, high: float) -> Any:
+    """A difference of accuracies, as fractions, whose interval goes from ``low`` to ``high`` points."""
+    return SimpleNamespace(
+        interval=SimpleNamespace(low=low / 100, high=high / 100),
+        contrast=SimpleNamespace(unit=SimpleNamespace(scale=100.0)),
+    )
+
+
+INSIDE, ACROSS, OUTSIDE = between(-0.9, 0.9), between(-0.5, 1.5), between(-3.0, -1.1)
+
+
+@pytest.mark.parametrize(
+    ("found", "within", "beyond"),
+    [
+        ([INSIDE, INSIDE], "holds", "does not hold"),
+        ([INSIDE, ACROSS], "holds in part", "not settled"),
+        ([ACROSS, ACROSS], "not settled", "not settled"),
+        ([INSIDE, OUTSIDE], "does not hold", "holds"),
+        ([], "not settled", "not settled"),
+    ],
+)
+def test_findings_against_a_margin_of_a_point(found: list[Any], within: str, beyond: str) -> None:
+    assert Within(1.0).judge(found, 2) == within
+    assert Beyond(1.0).judge(found, 2) == beyond
+    # A comparison that has not been made leaves open what all must show.
+    assert Within(1.0).judge(found[:1], 2) != "holds"
