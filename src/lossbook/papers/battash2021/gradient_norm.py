@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +10,7 @@ import pandas as pd
 
 from lossbook.analysis.escaping import gradient_volumes
 from lossbook.evidence import tables
+from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Beside, Contrast
 from lossbook.evidence.rules import AtMostInPart, Gain
@@ -134,16 +134,7 @@ def choose(records: Iterable[Record]) -> dict[tuple[str, str], float]:
     Args:
         records: Those of the profile ``rates``.
     """
-    found: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
-    for record in records:
-        accuracy = record.metric("test_accuracy") if record.status == "finished" else None
-        regime = str(record.labels["loss"]), str(record.labels["schedule"])
-        found[regime][record.labels["lr"]] = -1.0 if accuracy is None else accuracy
-    return {
-        regime: max(rates, key=lambda rate: (found[regime][rate], -rate))
-        for regime, rates in RATES.items()
-        if set(rates) <= set(found[regime]) and max(found[regime].values()) >= 0
-    }
+    return best_rates(records, ["loss", "schedule"], lambda *regime: RATES.get(regime, ()))
 
 
 def factors(epochs: int = 12) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lossbook.evidence import stats, tables
+from lossbook.evidence.choosing import best_rate
 from lossbook.evidence.claims import NO_RUNS, Computed, Verdict, of_readings, seeds_text, unique
 from lossbook.evidence.contrasts import Contrast, Difference, Select
 from lossbook.evidence.rules import Finding
@@ -30,7 +31,7 @@ from lossbook.papers.dong2019.names import (
     named,
 )
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
-from lossbook.papers.dong2019.table1 import SMALL, best_rate, mean_cell, rate_cells
+from lossbook.papers.dong2019.table1 import SMALL, mean_cell, rate_cells
 from lossbook.results import Record
 from lossbook.training import RunSpec
 

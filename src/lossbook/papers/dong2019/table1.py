@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from lossbook.evidence import tables
+from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.grids import not_run
@@ -108,11 +109,6 @@ MEASURES: Mapping[str, Any] = {"step_measures": ["parts"], "measures": ["class_q
 PICTURED: Mapping[str, Any] = {**MEASURES, "measures": ["class_quality", "class_features"]}
 
 
-def best_rate(accuracies: Mapping[float, float]) -> float:
-    """The rate with the highest accuracy; of equal ones the least."""
-    return max(sorted(accuracies), key=lambda rate: (accuracies[rate], -rate))
-
-
 def choose(records: Iterable[Record]) -> dict[tuple[str, str, str], float]:
     """The rate of each data set, loss and start with the highest last accuracy; of equal ones the least.
 
@@ -121,17 +117,7 @@ def choose(records: Iterable[Record]) -> dict[tuple[str, str, str], float]:
     Args:
         records: Those of the profile ``rates``, whose accuracies are those of validation images.
     """
-    found: dict[tuple[str, str, str], dict[float, float]] = defaultdict(dict)
-    for record in records:
-        accuracy = record.metric("test_accuracy") if record.status == "finished" else None
-        labels = record.labels
-        which = (labels["dataset"], labels["loss"], labels["start"])
-        found[which][labels["lr"]] = -1.0 if accuracy is None else accuracy
-    return {
-        which: best_rate(each)
-        for which, each in found.items()
-        if set(TRIED.get(which[0], ())) <= set(each) and max(each.values()) >= 0
-    }
+    return best_rates(records, ["dataset", "loss", "start"], lambda dataset, *_: TRIED.get(dataset, ()))
 
 
 def _reference() -> tuple[Cell, ...]:

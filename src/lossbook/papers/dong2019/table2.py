@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -13,6 +12,7 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 from lossbook import datasets
+from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim, Computed, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.rules import Above, AtMostInPart, Rule
@@ -34,7 +34,6 @@ from lossbook.papers.dong2019.names import (
 from lossbook.papers.dong2019.names import RATES as RATE_READINGS
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
 from lossbook.papers.dong2019.rules import Within
-from lossbook.papers.dong2019.table1 import best_rate
 from lossbook.results import Record, published
 from lossbook.training import RunSpec
 
@@ -100,16 +99,7 @@ def choose(records: Iterable[Record]) -> dict[tuple[str, str], float]:
     Args:
         records: Those of the profile ``rates``, whose accuracies are those of examples held out of training.
     """
-    found: dict[tuple[str, str], dict[float, float]] = defaultdict(dict)
-    for record in records:
-        accuracy = record.metric("test_accuracy") if record.status == "finished" else None
-        which = (record.labels["dataset"], record.labels["loss"])
-        found[which][record.labels["lr"]] = -1.0 if accuracy is None else accuracy
-    return {
-        which: best_rate(each)
-        for which, each in found.items()
-        if set(RATES) <= set(each) and max(each.values()) >= 0
-    }
+    return best_rates(records, ["dataset", "loss"], lambda *_: RATES)
 
 
 def _reference() -> tuple[Cell, ...]:

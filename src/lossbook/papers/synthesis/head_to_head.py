@@ -1,10 +1,10 @@
 """The losses of the four papers side by side, on the small reference network: no paper's own experiment."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from lossbook.evidence.choosing import best_rates
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.recipe import RECIPE
 from lossbook.results import Record
@@ -58,16 +58,7 @@ def choose(records: Iterable[Record]) -> dict[str, float]:
     Args:
         records: Those of the profile ``rates``, whose accuracies are those of validation images.
     """
-    found: dict[str, dict[float, float]] = defaultdict(dict)
-    for record in records:
-        accuracy = record.metric("test_accuracy") if record.status == "finished" else None
-        found[record.labels["loss"]][record.labels["lr"]] = -1.0 if accuracy is None else accuracy
-    complete = {loss: each for loss, each in found.items() if set(RATES[loss]) <= set(each)}
-    return {
-        loss: max(RATES[loss], key=lambda rate: (each[rate], -rate))
-        for loss, each in complete.items()
-        if max(each.values()) >= 0
-    }
+    return {loss: rate for (loss,), rate in best_rates(records, ["loss"], RATES.__getitem__).items()}
 
 
 def _rates(**changes: Any) -> tuple[Cell, ...]:

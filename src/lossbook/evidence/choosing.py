@@ -1,0 +1,41 @@
+"""Learning rates chosen from records of examples that were held out of training."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any
+
+from lossbook.results import Record
+
+
+def best_rate(accuracies: Mapping[float, float]) -> float:
+    """The rate with the highest accuracy; of equal ones the least."""
+    return max(sorted(accuracies), key=lambda rate: (accuracies[rate], -rate))
+
+
+def best_rates(
+    records: Iterable[Record], by: Collection[str], tried: Callable[..., Collection[float]]
+) -> dict[tuple[Any, ...], float]:
+    """The rate with the highest accuracy after the last epoch, for everything that has one of its own.
+
+    What has not been run at all of its rates is left out. A run that broke down is never chosen.
+
+    Args:
+        records: One run per rate, whose test accuracies are those of held-out examples.
+        by: The labels that tell apart what has a rate of its own, for example ``("dataset", "loss")``.
+        tried: From their values to the rates that are tried; to none for what is not asked for.
+
+    Returns:
+        Values of the labels -> rate.
+    """
+    found: dict[tuple[Any, ...], dict[float, float]] = defaultdict(dict)
+    for record in records:
+        accuracy = record.metric("test_accuracy") if record.status == "finished" else None
+        which = tuple(record.labels[name] for name in by)
+        found[which][record.labels["lr"]] = -1.0 if accuracy is None else accuracy
+    return {
+        which: best_rate(each)
+        for which, each in found.items()
+        if (rates := set(tried(*which))) and rates <= set(each) and max(each.values()) >= 0
+    }
