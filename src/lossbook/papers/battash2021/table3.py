@@ -326,14 +326,14 @@ def lengths(evidence: Evidence) -> str:
             ce = [value if value is not None else float("inf") for value in record.curve("test_ce")]
             if curve:
                 parts.append(
-                    f"{NAMES[architecture]} {curve.index(max(curve)) + 1} "
-                    f"({100 * max(curve):.1f}%; lowest cross-entropy after {ce.index(min(ce)) + 1})"
+                    f"network {NAMES[architecture].replace(': ', ' (')}) after {curve.index(max(curve)) + 1}, "
+                    f"with {100 * max(curve):.1f}%, and its lowest cross-entropy after {ce.index(min(ce)) + 1}"
                 )
     if not parts:
         return ""
     return (
-        f"On the 2,000 reviews held out, CE has its highest accuracy after this many of {TRIED_EPOCHS} "
-        f"epochs: {', '.join(parts)}."
+        f"On 2,000 reviews held out, CE had its highest accuracy within {TRIED_EPOCHS} epochs, one seed each: "
+        f"{'; '.join(parts)}."
     )
 
 
