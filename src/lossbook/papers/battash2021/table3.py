@@ -326,14 +326,14 @@ def lengths(evidence: Evidence) -> str:
             ce = [value if value is not None else float("inf") for value in record.curve("test_ce")]
             if curve:
                 parts.append(
-                    f"network {NAMES[architecture].replace(': ', ' (')}) after {curve.index(max(curve)) + 1}, "
-                    f"with {100 * max(curve):.1f}%, and its lowest cross-entropy after {ce.index(min(ce)) + 1}"
+                    f"network {NAMES[architecture].replace(': ', ' (')}) after {1 + curve.index(max(curve))}, "
+                    f"with {100 * max(curve):.1f}%, its lowest cross-entropy after {1 + ce.index(min(ce))}"
                 )
     if not parts:
         return ""
     return (
-        f"On 2,000 reviews held out, CE had its highest accuracy within {TRIED_EPOCHS} epochs, one seed each: "
-        f"{'; '.join(parts)}."
+        f"On 2,000 reviews held out, CE had its highest accuracy within {TRIED_EPOCHS} epochs, one seed "
+        f"each: {'; '.join(parts)}."
     )
 
 
