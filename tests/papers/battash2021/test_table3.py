@@ -151,9 +151,8 @@ def test_what_is_said_of_a_profile():
     assert "right for 54.8%" in table3.baseline(found.records)
     assert "balanced accuracy of 20%" in table3.baseline(found.records)
     assert "CE 2.00, CE+EL 0 2.00" in table3.best_epoch(found, "clean", "clean")
-    assert "network 1 (1 × 50) after 2, with 62.0%, and its lowest cross-entropy after 2" in table3.lengths(
-        found
-    )
+    said = table3.lengths(found)
+    assert "network 1 (1 × 50) after 2, with 62.0%, its lowest cross-entropy after 2" in said
     errors = table3.errors(found, "clean", "clean")
     assert len(errors) == 5
     assert "mean error -0.010 ratings" in errors[0]

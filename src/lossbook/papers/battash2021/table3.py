@@ -325,9 +325,10 @@ def lengths(evidence: Evidence) -> str:
             curve = [value or 0.0 for value in record.curve("test_accuracy")]
             ce = [value if value is not None else float("inf") for value in record.curve("test_ce")]
             if curve:
+                network = NAMES[architecture].replace(": ", " (")
                 parts.append(
-                    f"network {NAMES[architecture].replace(': ', ' (')}) after {1 + curve.index(max(curve))}, "
-                    f"with {100 * max(curve):.1f}%, its lowest cross-entropy after {1 + ce.index(min(ce))}"
+                    f"network {network}) after {1 + curve.index(max(curve))}, with {100 * max(curve):.1f}%, "
+                    f"its lowest cross-entropy after {1 + ce.index(min(ce))}"
                 )
     if not parts:
         return ""
