@@ -71,6 +71,20 @@ def test_a_run_that_diverged_is_done(clock, capsys):
     assert capsys.readouterr().err.splitlines()[-1] == "1/1 runs done"
 
 
+def test_nothing_is_left_at_the_end_however_the_parts_round(clock, capsys, monkeypatch):
+    costs = iter((0.9, 0.8, 0.7, 0.5))  # Their sum is not what thirds of them add up to.
+    monkeypatch.setattr(experiment_progress, "estimate_seconds", lambda spec, device: next(costs))
+    runs = specs(epochs=3)
+    with RunProgress(runs, torch.device("cpu")) as shown:
+        for epoch in (1, 2, 3):
+            for run in runs:
+                clock[0] += 1.0
+                shown.epoch(run, epoch)
+        for run in runs:
+            shown.finish(run)
+    assert capsys.readouterr().err.splitlines()[-1] == "4/4 runs done"
+
+
 def test_of_many_runs_in_hand_a_few_are_shown(clock, capsys):
     runs = specs(seeds=10)
     with RunProgress(runs, torch.device("cpu")) as shown:

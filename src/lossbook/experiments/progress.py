@@ -192,7 +192,9 @@ class RunProgress:
         return f"{self.finished}/{self._count} runs done{more}"
 
     def _show(self) -> None:
-        self._all.at(self._done, label=self._label, total=self._total)
+        # The sum of rounded parts may miss their total, and then some time would seem to be left at the end.
+        done = self._total if self.finished == self._count else self._done
+        self._all.at(done, label=self._label, total=self._total)
 
     def tell(self) -> None:
         """Give the sign of life that may be due where there is no terminal."""
