@@ -17,7 +17,7 @@ from tiny import tiny_experiment
 from lossbook import datasets
 from lossbook.datasets.data import Dataset, Part
 from lossbook.errors import LossbookError, UnknownNameError
-from lossbook.experiments import Cell, Experiment, Profile, jobs, runner
+from lossbook.experiments import Cell, Experiment, Profile, jobs, locks, planned, runner
 from lossbook.experiments.runner import device_named, pending_runs, run_experiment
 from lossbook.training import OutOfTimeError, loop, select
 from lossbook.training import checkpoint as checkpoints
@@ -276,7 +276,7 @@ def test_what_was_trained_is_not_lost_when_it_cannot_be_measured(store, tmp_path
 def test_what_was_trained_with_other_code_or_data_is_trained_again(store, monkeypatch):
     experiment = tiny_experiment(losses=("ce",), seeds=1)
     with monkeypatch.context() as changed:
-        changed.setattr(jobs, "code_hash", lambda modules: "0" * 12)
+        changed.setattr(planned, "code_hash", lambda modules: "0" * 12)
         changed.setattr(store, "append", no_training)
         with pytest.raises(AssertionError):
             run(experiment, store)
@@ -333,10 +333,10 @@ def test_a_run_in_another_process_hands_is_left_to_it(store, place):
         other.stdout.readline()
         lock.write_text("process 1 on another")
         outcome = run(experiment, store)
-        assert runner.holders(runs) == ["process 1 on another"]
+        assert locks.holders(runs) == ["process 1 on another"]
         other.communicate(b"\n")
     assert (outcome.trained, len(outcome.left)) == (0, 1)
-    assert runner.holders(runs) == []
+    assert locks.holders(runs) == []
     assert run(experiment, store).trained == 1
 
 

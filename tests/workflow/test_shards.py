@@ -14,7 +14,7 @@ from lossbook.build.__main__ import main
 from lossbook.build.errors import UNFINISHED
 from lossbook.build.settings import read_settings
 from lossbook.errors import LossbookError, UnknownNameError
-from lossbook.experiments import runner
+from lossbook.experiments import locks, runner
 from lossbook.results import Store
 
 ROOT = Path(__file__).parents[2]
@@ -115,13 +115,13 @@ def test_an_experiment_of_which_another_process_has_a_run_in_hand_is_not_done(tm
     step = ["experiment", EXPERIMENT, "--profile", "smoke", "--device", "cpu", "--stamp", str(stamp)]
     chosen = experiments.get(EXPERIMENT)
     runs, _ = runner.plan_experiment(chosen, chosen.profile("smoke"))
-    with runner.claimed(runs[1]):
+    with locks.claimed(runs[1]):
         assert main(step) == UNFINISHED
     assert not stamp.exists()
     said = (tmp_path / "failures" / "experiment-li2020-table5.txt").read_text()
     assert f"1 runs of {EXPERIMENT} are left; the same command goes on with them; in hand: " in said
     assert f"process {os.getpid()} on " in said
-    assert runner.holders(runs) == []
+    assert locks.holders(runs) == []
     assert main(step) == 0
     assert stamp.is_file()
 

@@ -78,7 +78,7 @@ def _check_finished(outcome: Any, what: str, again: bool) -> None:
     left = [run for run in outcome.left if run.spec.dataset not in outcome.unavailable]
     old = [r for r in outcome.unattested if again and r.config["dataset"] not in outcome.unavailable]
     if left or old:
-        from lossbook.experiments.runner import holders
+        from lossbook.experiments.locks import holders
 
         held = "".join(f"; in hand: {holder}" for holder in holders(left))
         number = len(left) + len(old)

@@ -9,7 +9,8 @@ import torch
 
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.experiments.grid import Cell
-from lossbook.experiments.jobs import Run, modules, train_job
+from lossbook.experiments.jobs import train_job
+from lossbook.experiments.planned import Run, modules
 from lossbook.experiments.runner import deadline_after, device_named
 from lossbook.progress import Progress
 from lossbook.results import Record, Store, attestation, code_hash, provenance

@@ -71,7 +71,7 @@ def spent(records: Iterable[Record]) -> Spent:
         f"{record.provenance.get('device_name') or record.provenance.get('device', 'an unknown machine')}"
         for record in runs
     )
-    return Spent(len(runs), sum(map(_seconds, runs)), ", ".join(dict.fromkeys(where)))
+    return Spent(len(runs), sum(map(_own_seconds, runs)), ", ".join(dict.fromkeys(where)))
 
 
 @dataclass(frozen=True)
@@ -255,3 +255,9 @@ def _kind(config: Mapping[str, Any]) -> str:
 def _shape(dataset: str) -> tuple[int, ...]:
     """The shape that decides the cost of a step; tables are small enough to be alike."""
     return () if datasets.is_table(dataset) else datasets.info(dataset).image_shape
+
+
+def _own_seconds(record: Record) -> float:
+    """Without those of the epochs that another run was trained for."""
+    begun = record.provenance.get("begun_as") or {}
+    return _seconds(record) - float(begun.get("seconds") or 0)

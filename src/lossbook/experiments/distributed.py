@@ -22,8 +22,9 @@ from lossbook import datasets, experiments
 from lossbook.errors import LossbookError
 from lossbook.experiments.grid import Experiment
 from lossbook.experiments.jobs import train_job
+from lossbook.experiments.locks import claimed
 from lossbook.experiments.progress import RunProgress
-from lossbook.experiments.runner import claimed, deadline_after, missing, plan_experiment, used_up
+from lossbook.experiments.runner import deadline_after, missing, plan_experiment, used_up
 from lossbook.results import Store
 from lossbook.training import OutOfTimeError, RunPlan, distributed
 

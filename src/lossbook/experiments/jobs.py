@@ -1,9 +1,8 @@
 """What is trained at one go: a single run, or the runs on a table that make one batched program."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,8 +11,9 @@ from torch import Tensor
 from lossbook import datasets, paths
 from lossbook.datasets.data import Dataset
 from lossbook.errors import LossbookError
-from lossbook.experiments.grid import Cell
-from lossbook.results import Record, Store, code_hash, provenance
+from lossbook.experiments import trunks
+from lossbook.experiments.planned import Run, checkpoint_code, modules
+from lossbook.results import Record, Store, provenance
 from lossbook.results.arrays import MOST, write
 from lossbook.training import (
     Replica,
@@ -35,58 +35,6 @@ from lossbook.training.selection import on_device, sizes
 Watch = Callable[[int], None]
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run of an experiment, ready to be trained.
-
-    Attributes:
-        experiment: ``<paper>/<item>``.
-        profile: Name of the profile.
-        cell: The cell it belongs to.
-        plan: The run itself.
-        code: Hash of the code it would be made by.
-        sharing: The profiles whose records of it count, its own among them.
-        again: Whether it is trained a second time, to be compared with its record.
-    """
-
-    experiment: str
-    profile: str
-    cell: Cell
-    plan: RunPlan | ReplicaPlan
-    code: str
-    sharing: tuple[str, ...]
-    again: bool = False
-
-    @property
-    def spec(self) -> RunSpec:
-        """What defines the run."""
-        return self.plan.spec
-
-    @property
-    def job(self) -> str:
-        """The same for runs that are trained together."""
-        return self.plan.group if isinstance(self.plan, ReplicaPlan) else self.spec.key
-
-    @property
-    def checkpoint(self) -> Path:
-        """Where the job it belongs to is saved now and then."""
-        ending = "-again" if self.again else ""
-        return paths.build_dir() / "checkpoints" / f"{self.job}{ending}.pt"
-
-
-def modules(plan: RunPlan | ReplicaPlan) -> tuple[str, ...]:
-    """The modules whose code decides the record of a run; sorted."""
-    return tuple(sorted({*plan.modules, *plan.measuring_modules}))
-
-
-def jobs(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs that are trained together, side by side; in the order of their first."""
-    found: dict[str, list[Run]] = {}
-    for run in runs:
-        found.setdefault(run.job, []).append(run)
-    return list(found.values())
-
-
 def train_job(
     job: Sequence[Run],
     device: torch.device,
@@ -94,6 +42,7 @@ def train_job(
     watches: Sequence[Watch],
     *,
     stop_after: int | None = None,
+    branches: Sequence[tuple[int, Run]] | None = None,
 ) -> Iterator[Record]:
     """Train the runs of a job, and give their records as they come.
 
@@ -106,6 +55,9 @@ def train_job(
         deadline: ``time.monotonic()`` by which to stop.
         watches: One per run.
         stop_after: Leave each run after this many epochs.
+        branches: Other runs that are the same for so many epochs, which they are left; see
+            :mod:`lossbook.experiments.trunks`. The earliest to part first. None to train from the start
+            in any case.
 
     Raises:
         OutOfTimeError: The deadline came first; a checkpoint is kept.
@@ -116,30 +68,39 @@ def train_job(
         yield from _train_table(job, device, deadline, watches)
         return
     for run, watch in zip(job, watches, strict=True):
-        yield _train_network(run, device, deadline, watch, stop_after)
+        yield _train_network(run, device, deadline, watch, stop_after, branches)
 
 
 # --- networks -----------------------------------------------------------------------------------------------
 
 
 def _train_network(
-    run: Run, device: torch.device, deadline: float, watch: Watch, stop_after: int | None
+    run: Run,
+    device: torch.device,
+    deadline: float,
+    watch: Watch,
+    stop_after: int | None,
+    branches: Sequence[tuple[int, Run]] | None,
 ) -> Record:
     plan = run.plan
     assert isinstance(plan, RunPlan)
     whole = datasets.load(run.spec.dataset)
     data = on_device(select(redraw(whole, run.spec), run.spec), device)
     _check_classes(data, run.spec)
-    result = train(
+    origin = None if branches is None else trunks.take_up(run, whole.checksum)
+    learn = functools.partial(
+        train,
         plan,
         data,
         checkpoint=run.checkpoint,
-        # A checkpoint is of no use with other data, or to other code; what is measured at the end may change.
-        code=f"{whole.checksum} {code_hash(plan.modules)}",
+        code=checkpoint_code(run, whole.checksum),
         deadline=deadline,
         on_epoch=watch,
-        stop_after=stop_after,
     )
+    for epochs, branch in branches or ():
+        learn(stop_after=epochs)
+        trunks.leave(run, epochs, branch, whole.checksum)
+    result = learn(stop_after=stop_after)
     files = _Files(run)
     curves = files.take("curves", result.curves | result.by_epoch)
     steps = files.take("steps", result.by_step)
@@ -149,6 +110,7 @@ def _train_network(
     }
     metrics |= files.take("metrics", measured)
     made = _provenance(run, device, whole.checksum, whole.notes, sizes(data), result.seconds)
+    made |= {} if origin is None else {"begun_as": origin}
     return _record(
         run, result.status, metrics, curves, made, steps=steps, files=files.written, weights=result.weights
     )

@@ -3,21 +3,21 @@
 import contextlib
 import functools
 import math
-import os
-import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from lossbook import datasets
 from lossbook.errors import LossbookError
+from lossbook.experiments import trunks
 from lossbook.experiments.grid import Cell, Experiment, Profile
-from lossbook.experiments.jobs import Run, jobs, modules, train_job
+from lossbook.experiments.jobs import train_job
+from lossbook.experiments.locks import claimed
+from lossbook.experiments.planned import Run, jobs, modules
 from lossbook.experiments.progress import Report, RunProgress
 from lossbook.progress import duration
 from lossbook.results import Record, Store, canonical, code_hash
@@ -354,7 +354,10 @@ def _train_all(
     """Train runs job by job; their records, and by data set why others could not be trained."""
     made: list[Record] = []
     unavailable: dict[str, datasets.DataUnavailableError] = {}
-    for job in jobs(runs):
+    queue, found = jobs(runs), trunks.trunks(runs)
+    while queue:
+        job = next((job for job in queue if not trunks.awaited(job[0], found)), queue[0])
+        queue.remove(job)
         with claimed(job[0]) as held:
             # Another process may have it in hand, or have finished it meanwhile.
             mine = to_train(job) if held else []
@@ -367,11 +370,13 @@ def _train_all(
                 shown.start(run.spec)
             watches = [functools.partial(shown.epoch, run.spec) for run in mine]
             try:
-                for record in train_job(mine, device, deadline, watches):
+                begun = [each for each in trunks.branches(mine[0], runs, found) if to_train([each[1]])]
+                for record in train_job(mine, device, deadline, watches, branches=begun):
                     store.append(record)
                     made.append(record)
                     shown.finish(next(run.spec for run in mine if run.spec.key == record.key))
                 mine[0].checkpoint.unlink(missing_ok=True)
+                trunks.forget(mine[0])
             except OutOfTimeError:
                 shown.say(used_up(mine[0], mine[0].checkpoint))
                 break
@@ -419,44 +424,6 @@ def used_up(run: Run, checkpoint: Path) -> str:
         f"the time budget is used up before an epoch of {run.spec.model} on {run.spec.dataset} was finished "
         "and saved: that run starts anew, and needs a longer budget"
     )
-
-
-@contextlib.contextmanager
-def claimed(run: Run) -> Iterator[bool]:
-    """Hold a job's lock, so that no other process trains it; False when another one holds it."""
-    path = _lock(run)
-    lock = FileLock(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        pass
-    except OSError as error:
-        raise LossbookError(
-            f"cannot write to {path.parent}, where unfinished runs are kept: {error.strerror}. Make room, or "
-            "set LOSSBOOK_BUILD to a folder that can be written."
-        ) from error
-    try:
-        if lock.is_locked:
-            with contextlib.suppress(OSError):  # A full disk: the lock holds without a name in it.
-                path.write_text(f"process {os.getpid()} on {platform.node()}", encoding="utf-8")
-        yield lock.is_locked
-    finally:
-        lock.release()
-
-
-def holders(runs: Sequence[Run]) -> list[str]:
-    """The other processes that have some of the runs in hand, such as ``process 123 on host``; sorted."""
-    found = set()
-    for run, *_ in jobs(runs):
-        with contextlib.suppress(OSError, LossbookError), claimed(run) as held:
-            if not held:
-                found.add(_lock(run).read_text(encoding="utf-8") or "another process")
-    return sorted(found)
-
-
-def _lock(run: Run) -> Path:
-    return run.checkpoint.with_suffix(".lock")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lossbook import datasets, experiments
-from lossbook.experiments import Experiment, Profile, jobs
+from lossbook.experiments import Experiment, Profile, jobs, planned
 from lossbook.experiments.runner import run_experiment
 from lossbook.papers.li2020.protocol import GRADIENT_SCALE
 from lossbook.training import OutOfTimeError, RunSpec, plan_run, select
@@ -141,7 +141,7 @@ def test_what_was_measured_survives_a_stop(store, place, monkeypatch):
     whole = outcome(spec, store).records[0]
     monkeypatch.setattr(checkpoints, "SECONDS", -1.0)
     plan = plan_run(spec)
-    run = jobs.Run(
+    run = planned.Run(
         "toy/table1",
         "smoke",
         experiments.Cell(whole.labels, spec),

@@ -20,7 +20,6 @@ from lossbook.papers.battash2021.protocol import (
     CE,
     CIFAR,
     CINIC,
-    CONSTANT,
     DECISIVE,
     DIGITS,
     FOCUS_NAMES,
@@ -32,7 +31,6 @@ from lossbook.papers.battash2021.protocol import (
     REDUCED,
     REFERENCE,
     REGIMES,
-    TWO_PHASE,
     basis,
     by_name,
     cell,
@@ -258,16 +256,3 @@ def _band(values: Sequence[float], records: Sequence[Record]) -> tables.Cell:
     return tables.Cell(
         f"{text} (n = {mean.n})", {"mean": mean.mean, "n": mean.n}, tuple(r.key for r in records)
     )
-
-
-def shared_part(evidence: Evidence, profile: str) -> tuple[int, int]:
-    """Of how many pairs of runs F = 0 and F = 0,0.5 have equal curves up to the switch; equal, and all."""
-    equal = total = 0
-    for where in places(evidence, profile):
-        others = {r.seed: r for r in _of(evidence, profile, TWO_PHASE, where)}
-        for record in _of(evidence, profile, CONSTANT, where):
-            if record.seed in others:
-                switch = int(record.labels["epochs"]) * 19 // 20
-                total += 1
-                equal += _curve(record)[:switch] == _curve(others[record.seed])[:switch]
-    return equal, total

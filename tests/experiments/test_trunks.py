@@ -1,0 +1,232 @@
+"""Runs that are the same for their first epochs: trained once, recorded as if each had been trained alone."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from tiny import tiny_experiment
+
+from lossbook.experiments import Cell, Experiment, Profile, costs, locks, runner, trunks
+from lossbook.experiments.runner import run_experiment
+from lossbook.results import Store
+from lossbook.training import OutOfTimeError, RunSpec, loop
+
+EPOCHS = 12
+#: In the order that battash2021's runs are declared.
+SCHEDULES = ("0-0.5", "0", "0,0.5")
+#: Two runs may begin as another: of 12 epochs, 2 are in the first of six phases, 11 are 95%.
+SHARED = 2 + 11
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOSSBOOK_BUILD", str(tmp_path / "build"))
+    return tmp_path / "build"
+
+
+@pytest.fixture
+def store(place, tmp_path):
+    return Store(working=place / "results", published=tmp_path / "published")
+
+
+def mixtures(schedules=SCHEDULES, seeds=1, **changes):
+    (base,) = tiny_experiment(epochs=EPOCHS, losses=("ceel",), seeds=1, **changes).profiles["smoke"].cells
+    config = base.spec.config
+    cells = tuple(
+        Cell({"loss": "ceel", "schedule": name}, RunSpec(**config | {"loss_options": {"schedule": name}}))
+        for name in schedules
+    )
+    return Experiment("toy/table1", "A toy", {"smoke": Profile("smoke", "tiny", cells, seeds)})
+
+
+def run(experiment, store, **options):
+    return run_experiment(
+        experiment, profile="smoke", device="cpu", progress=False, store=store, **options
+    ).records
+
+
+def runs_of(experiment):
+    return runner.plan_experiment(experiment, experiment.profiles["smoke"])[0]
+
+
+def known(records):
+    """Everything of a record but when, how fast and how it was made."""
+    return {
+        (r.labels["schedule"], r.seed): (r.key, r.status, r.metrics, r.curves, r.weights, r.files)
+        for r in records
+    }
+
+
+@pytest.fixture
+def epochs(monkeypatch):
+    """The epochs that are trained, in turn."""
+    trained, train_epoch = [], loop._train_epoch
+
+    def watched(run, epoch, deadline):
+        trained.append(epoch)
+        return train_epoch(run, epoch, deadline)
+
+    monkeypatch.setattr(loop, "_train_epoch", watched)
+    return trained
+
+
+def alone(tmp_path, **changes):
+    found = []
+    for name in SCHEDULES:
+        store = Store(working=tmp_path / f"alone-{name}", published=tmp_path / "published")
+        found += run(mixtures((name,), **changes), store)
+    return known(found)
+
+
+@pytest.mark.parametrize("measures", [{}, {"epoch_measures": "tracked"}])
+def test_the_records_are_those_of_runs_trained_alone(store, place, tmp_path, epochs, measures):
+    apart = alone(tmp_path, seeds=2, **measures)
+    assert len(epochs) == 2 * 3 * EPOCHS
+    epochs.clear()
+    together = run(mixtures(seeds=2, **measures), store)
+    assert len(epochs) == 2 * (3 * EPOCHS - SHARED)
+    assert known(together) == apart
+    # They differ from each other after all.
+    assert len({json.dumps(r.weights) for r in together}) == 6
+    assert not list((place / "checkpoints").glob("*.pt"))
+
+
+def test_a_record_says_where_it_began(store):
+    records = {r.labels["schedule"]: r for r in run(mixtures(), store)}
+    made = {name: dict(record.provenance.get("begun_as", {})) for name, record in records.items()}
+    shared = {name: begun.pop("seconds", 0.0) for name, begun in made.items()}
+    assert made == {
+        "0-0.5": {},
+        "0": {"run": records["0-0.5"].key, "epochs": 2},
+        "0,0.5": {"run": records["0"].key, "epochs": 11},
+    }
+    # What they had in common counts in each record, and once where times are added up.
+    seconds = {name: record.provenance["seconds"] for name, record in records.items()}
+    assert all(0 < shared[name] < seconds[name] for name in ("0", "0,0.5"))
+    assert costs.spent(list(records.values())).seconds == pytest.approx(
+        sum(seconds.values()) - sum(shared.values())
+    )
+
+
+@pytest.mark.parametrize("stop", range(1, 3 * EPOCHS - SHARED, 6))
+def test_stopped_anywhere_it_goes_on_the_same(store, tmp_path, monkeypatch, stop):
+    apart = alone(tmp_path)
+    monkeypatch.setattr(loop.checkpoints, "SECONDS", 0.0)
+    train_epoch, trained = loop._train_epoch, []
+
+    def stopping(run, epoch, deadline):
+        if len(trained) == stop:
+            trained.append(None)
+            raise OutOfTimeError
+        trained.append(epoch)
+        return train_epoch(run, epoch, deadline)
+
+    monkeypatch.setattr(loop, "_train_epoch", stopping)
+    assert len(run(mixtures(), store)) < 3
+    assert known(run(mixtures(), store)) == apart
+    assert len(trained) - 1 == 3 * EPOCHS - SHARED
+
+
+def test_only_what_is_missing_is_left_a_beginning(store, place, epochs):
+    run(mixtures(("0,0.5",)), store)
+    epochs.clear()
+    records = run(mixtures(), store)
+    assert len(records) == 3
+    assert len(epochs) == 2 * EPOCHS - 2
+    assert not list((place / "checkpoints").glob("*.pt"))
+
+
+def test_a_beginning_of_other_code_is_not_taken_up(store, monkeypatch, tmp_path):
+    apart = alone(tmp_path)
+    first, second, _ = runs_of(mixtures())
+    with monkeypatch.context() as changed:
+        changed.setattr("lossbook.experiments.planned.code_hash", lambda modules: "0" * 12)
+        changed.setattr(store, "append", lambda record: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            run(mixtures(), store)
+    assert trunks._left(second).is_file()
+    assert known(run(mixtures(), store)) == apart
+    assert first.spec.key != second.spec.key
+
+
+def test_what_parts_when():
+    found = {
+        each.spec.loss_options["schedule"]: trunk
+        for each in runs_of(mixtures())
+        if (trunk := trunks.trunks(runs_of(mixtures())).get(each.spec.key))
+    }
+    assert {
+        name: (trunk.run.spec.loss_options["schedule"], trunk.epochs) for name, trunk in found.items()
+    } == {"0": ("0-0.5", 2), "0,0.5": ("0", 11)}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"train_size": 63}, {"optimizer_options": {"lr": 0.5}}, {"epoch_measures": "tracked"}, {"epochs": 18}],
+    ids=str,
+)
+def test_runs_that_differ_in_anything_else_share_nothing(change):
+    one, other = (
+        RunSpec(**mixtures((name,)).profiles["smoke"].cells[0].spec.config | more)
+        for name, more in (("0", {}), ("0,0.5", change))
+    )
+    cells = tuple(Cell({"n": n}, spec) for n, spec in enumerate((one, other)))
+    assert (
+        trunks.trunks(
+            runs_of(Experiment("toy/table1", "A toy", {"smoke": Profile("smoke", "tiny", cells, 1)}))
+        )
+        == {}
+    )
+
+
+def test_a_run_begins_as_one_of_its_own_seed():
+    runs = runs_of(mixtures(seeds=3))
+    found = trunks.trunks(runs)
+    assert len(found) == 6
+    by_key = {each.spec.key: each for each in runs}
+    assert all(trunk.run.spec.seed == by_key[key].spec.seed for key, trunk in found.items())
+
+
+def test_losses_without_a_schedule_share_nothing():
+    assert trunks.trunks(runs_of(tiny_experiment(losses=("ce", "ceel", "nllr")))) == {}
+
+
+def test_a_run_waits_for_its_beginning_while_another_process_trains_it(store, place):
+    experiment = mixtures()
+    first, second, third = runs = runs_of(experiment)
+    found = trunks.trunks(runs)
+    lock = place / "checkpoints" / f"{second.spec.key}.lock"
+    lock.parent.mkdir(parents=True)
+    holding = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]): print(flush=True), input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        assert trunks.awaited(third, found)
+        assert not trunks.awaited(first, found)
+        assert not trunks.awaited(second, found)
+        # With nothing else to do it is trained from its start.
+        made = run(experiment, store)
+        other.communicate(b"\n")
+    assert sorted(record.labels["schedule"] for record in made) == ["0,0.5", "0-0.5"]
+    assert not trunks.awaited(third, found)
+
+
+def test_a_run_in_hand_is_left_nothing(place, epochs):
+    first, second, _ = runs_of(mixtures())
+    state = {"curves": {"train_loss": [1.0, 1.0]}, "status": "finished"}
+    code = trunks.checkpoint_code(first, "data")
+    trunks.checkpoint.save(first.checkpoint, state | {"code": code})
+    with locks.claimed(second):
+        pass
+    second.checkpoint.touch()
+    trunks.leave(first, 2, second, "data")
+    assert not trunks._left(second).exists()
+    second.checkpoint.unlink()
+    trunks.leave(first, 3, second, "data")
+    trunks.leave(first, 2, second, "other data")
+    assert not trunks._left(second).exists()
+    trunks.leave(first, 2, second, "data")
+    assert torch.load(trunks._left(second))["trunk"] == first.spec.key
