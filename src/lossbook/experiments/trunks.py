@@ -8,15 +8,18 @@ checkpoint of that epoch to the other, whose record is what training it alone wo
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lossbook.experiments.locks import claimed
 from lossbook.experiments.planned import Run, checkpoint_code
-from lossbook.losses import MixingSchedule
 from lossbook.training import RunPlan, checkpoint
+
+#: From an epoch and the number of epochs to the settings of a loss, such as a
+#: :class:`lossbook.losses.MixingSchedule`.
+_Schedule = Callable[[int, int], Any]
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def trunks(runs: Sequence[Run]) -> dict[str, Trunk]:
     Args:
         runs: In the order that they are trained.
     """
-    alike: dict[str, list[tuple[Run, MixingSchedule]]] = {}
+    alike: dict[str, list[tuple[Run, _Schedule]]] = {}
     found: dict[str, Trunk] = {}
     for run in runs:
         schedule = _schedule(run)
@@ -118,11 +121,11 @@ def _left(run: Run) -> Path:
     return run.checkpoint.with_name(f"{run.checkpoint.stem}-begun.pt")
 
 
-def _schedule(run: Run) -> MixingSchedule | None:
+def _schedule(run: Run) -> _Schedule | None:
     if not isinstance(run.plan, RunPlan):
         return None
-    schedule = getattr(run.plan.scheduled_loss(run.plan.loss), "schedule", None)
-    return schedule if isinstance(schedule, MixingSchedule) else None
+    schedule: _Schedule | None = getattr(run.plan.scheduled_loss(run.plan.loss), "schedule", None)
+    return schedule
 
 
 def _otherwise(run: Run) -> str:
@@ -132,7 +135,7 @@ def _otherwise(run: Run) -> str:
     return json.dumps([config, run.spec.seed, run.code], sort_keys=True)
 
 
-def _shared(one: MixingSchedule, other: MixingSchedule, epochs: int) -> int:
+def _shared(one: _Schedule, other: _Schedule, epochs: int) -> int:
     """For how many epochs two schedules are the same; all but the last at most, as two runs are two."""
     equal = 0
     while equal < epochs - 1 and one(equal, epochs) == other(equal, epochs):

@@ -25,7 +25,7 @@ from lossbook.training import (
 )
 from lossbook.training.clock import Schedule
 from lossbook.training.complement import ComplementStep
-from lossbook.training.controls import ScaledCELoss
+from lossbook.training.controls import ScaledCELoss, WithoutLostCELoss
 from lossbook.training.evaluation import Task
 from lossbook.training.features import Features
 from lossbook.training.images import SCALINGS, Images
@@ -35,6 +35,8 @@ from lossbook.training.spec import RunSpec, SettingError, names
 if TYPE_CHECKING:
     from lossbook.datasets.data import Dataset
 
+#: Losses for experiments alone.
+_CONTROLS: dict[str, type[nn.Module]] = {"ce_scaled": ScaledCELoss, "ce_without_lost": WithoutLostCELoss}
 #: Networks for tables: a linear classifier, and one hidden layer as wide as the input.
 TABLE_NETWORKS = ("linear", "hidden")
 
@@ -254,8 +256,8 @@ def _plan_network(spec: RunSpec) -> RunPlan:
 
 
 def _loss(spec: RunSpec) -> nn.Module:
-    if spec.loss == "ce_scaled":
-        return ScaledCELoss(**spec.loss_options)
+    if spec.loss in _CONTROLS:
+        return _CONTROLS[spec.loss](**spec.loss_options)
     return losses.get(spec.loss, **spec.loss_options)
 
 

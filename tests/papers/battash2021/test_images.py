@@ -312,6 +312,25 @@ def test_images_that_come_back():
     assert "CE, test images: 20.0% from epoch 1" in images_figures.returning_alt(both, "reference")
 
 
+def test_runs_without_lost_images_beside_their_control_and_table_1():
+    def accuracy(seed, loss, **_):
+        return 0.7 + {"ce_without_lost": 0.01, "ce_without_random": -0.005}.get(loss, 0.0) + 0.001 * seed
+
+    own = [tracked(r, lost(3, 1)) for r in made("motivation", "reference", accuracy, run="falling")]
+    one = evidence("motivation", own)
+    both = motivation.together(one, evidence("table1", made("table1", "reference", accuracy, loss="ce")))
+    pairs = ((motivation.WITHOUT_LOST, CE), (motivation.WITHOUT_RANDOM, CE), motivation.OMITTING)
+    found = [motivation.omitted(*pair).at(both, "reference") for pair in pairs]
+    assert [100 * each.interval.mean for each in found] == pytest.approx([1.0, -0.5, 1.5])
+    assert found[0].what == "CE without lost images minus CE, CIFAR-100"
+    # They are no runs of the paper's figure.
+    assert motivation.returning(one, "reference") == {}
+    assert motivation.groups_table(one, "reference")["Runs"].tolist()[1:] == [
+        "CE without lost images",
+        "CE without random images",
+    ]
+
+
 def test_states_of_ten_thousand_images_are_read_from_their_file(store):
     (record,) = made("table1", "reference", gains(), seeds=1, loss="ce")
     kept = np.tile(np.arange(10_000) % 26, (12, 1)).astype(np.uint8)

@@ -40,6 +40,9 @@ from lossbook.training.measures.tracked import BINS, RIGHT
 MOTIVATION = "battash2021/motivation"
 #: What a run differs in from those of Table 1: its learning rate, or the images that are measured.
 FALLING, STEADY, HELD_OUT = "falling", "constant", "held-out images"
+#: CE that leaves images out from then on: those with p < 0.2, or as many at random.
+WITHOUT_LOST, WITHOUT_RANDOM = ("ce_without_lost", ""), ("ce_without_random", "")
+OMITTING = (WITHOUT_LOST, WITHOUT_RANDOM)
 #: The constant learning rate: about what the falling one is at the epoch from which images are followed.
 STEADY_RATE = 0.3
 #: Evenly spaced; 5,000 would miss most classes of a CIFAR-100 whose images are ordered by classes in turn.
@@ -66,6 +69,12 @@ def _steady(base: RunSpec, regime: tuple[str, str], lr: float | None = STEADY_RA
     )
 
 
+def _omitting(**changes: Any) -> tuple[Cell, ...]:
+    return tuple(
+        cell(REFERENCE, regime, labels={"run": FALLING}, **{**TRACKED, **changes}) for regime in OMITTING
+    )
+
+
 def _cells(**changes: Any) -> tuple[Cell, ...]:
     return (
         _steady(REFERENCE, CE, **changes),
@@ -76,6 +85,7 @@ def _cells(**changes: Any) -> tuple[Cell, ...]:
             labels={"run": HELD_OUT},
             **{**TRACKED, "validation_size": HELD_OUT_IMAGES, **changes},
         ),
+        *_omitting(**changes),
     )
 
 
@@ -84,7 +94,8 @@ def _every(**changes: Any) -> tuple[Cell, ...]:
     falling = (cell(REFERENCE, r, labels={"run": FALLING}, **{**TRACKED, **changes}) for r in REGIMES)
     # A recipe with a learning rate of its own keeps it.
     lr = None if "optimizer_options" in changes else STEADY_RATE
-    return (*falling, *(_steady(REFERENCE, regime, lr, **changes) for regime in (CE, GRADUAL)))
+    steady = (_steady(REFERENCE, regime, lr, **changes) for regime in (CE, GRADUAL))
+    return (*falling, *steady, *_omitting(**changes))
 
 
 EXPERIMENT = Experiment(
@@ -252,7 +263,7 @@ def _rows(evidence: Evidence, profile: str) -> dict[tuple[tuple[str, str], str],
     """Regime and kind of run -> the finished runs, in the order of regimes."""
     found: dict[tuple[tuple[str, str], str], list[Record]] = {}
     for run in (FALLING, STEADY, HELD_OUT):
-        for regime in REGIMES:
+        for regime in (*REGIMES, *OMITTING):
             mine = [
                 r
                 for r in evidence.by_profile.get(profile, ())
@@ -303,11 +314,11 @@ def flow_table(evidence: Evidence, profile: str, part: str = "test") -> pd.DataF
 def returning(evidence: Evidence, profile: str, part: str = "test") -> dict[tuple[str, str], list[float]]:
     """Of the images wrong with p < 0.2 after each epoch, percent right at the end, by regime.
 
-    Averaged over the seeds of runs with a falling rate; NaN where a group has no image.
+    Averaged over the seeds of runs with a falling rate on all images; NaN where a group has no image.
     """
     found = {}
     for (regime, run), records in _rows(evidence, profile).items():
-        if run != FALLING:
+        if run != FALLING or regime in OMITTING:
             continue
         each = [states(record, part) for record in records]
         found[regime] = [
@@ -355,4 +366,13 @@ def returned(regime: tuple[str, str]) -> Contrast:
         select(regime, run=FALLING, value=value),
         select(CE, run=FALLING, value=value),
         resolved=False,
+    )
+
+
+def omitted(regime: tuple[str, str], base: tuple[str, str]) -> Contrast:
+    """Accuracy with images left out late in training, minus that of another run, in points."""
+    return Contrast(
+        f"{title(regime)} minus {title(base)}, {{left[dataset]}}",
+        select(regime, run=FALLING),
+        select(base, run=FALLING),
     )

@@ -27,6 +27,8 @@ LOSS_NAMES = {
     "cot": "COT",
     "ce_target": "CE, sized by Eq. 21",
     "ce_square": "CE, sized by Eq. 22",
+    "ce_without_lost": "CE without lost images",
+    "ce_without_random": "CE without random images",
 }
 NETWORK_NAMES = {
     "resnet110": "ResNet-110",
@@ -89,6 +91,8 @@ _CODE: dict[str, tuple[str, Mapping[str, Any]]] = {
     "cot": ("ce", {}),
     "ce_target": ("ce_scaled", {"reading": "target"}),
     "ce_square": ("ce_scaled", {"reading": "square"}),
+    "ce_without_lost": ("ce_without_lost", {"schedule": "lost"}),
+    "ce_without_random": ("ce_without_lost", {"schedule": "random"}),
 }
 
 
