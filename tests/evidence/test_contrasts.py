@@ -63,17 +63,19 @@ def difference(
 
 
 def test_a_difference_is_paired_by_seed_and_says_what_the_test_images_resolve(made: Any) -> None:
-    found = PLAIN_CONTRAST.at(made(paper=([0.92, 0.93, 0.97], [0.90, 0.92])), "paper")
+    found = PLAIN_CONTRAST.at(made(paper=([0.92, 0.93, 0.92, 0.97], [0.90, 0.92, 0.89])), "paper")
     assert found is not None
-    assert (found.interval.n, found.profile) == (2, "paper")
-    assert found.interval.mean == pytest.approx(0.015)
-    # 1.96 standard errors of the difference of two accuracies of 91% on 1,000 images each.
-    assert found.resolution == pytest.approx(1.959964 * math.sqrt(2 * 0.91 * 0.09 / 1000), rel=1e-6)
+    assert (found.interval.n, found.profile) == (3, "paper")
+    assert found.interval.mean == pytest.approx(0.02)
+    # 1.96 standard errors of the difference of two accuracies of 90.3% on 1,000 images each.
+    base = (0.90 + 0.92 + 0.89) / 3
+    assert found.resolution == pytest.approx(1.959964 * math.sqrt(2 * base * (1 - base) / 1000), rel=1e-6)
+    # The differences are 2, 1 and 3 points, so half of the interval is 4.303 / sqrt(3).
     assert found.sentence() == (
-        "BCE minus CE: +1.50 points (95% interval -4.85 to +7.85, 2 seeds); the paper has +0.25; 1,000 test "
-        "images resolve about 2.51."
+        "BCE minus CE: +2.00 points (95% interval -0.48 to +4.48, 3 seeds); the paper has +0.25; 1,000 test "
+        "images resolve about 2.59."
     )
-    assert found.short() == "+1.50 ± 6.35"
+    assert found.short() == "+2.00 ± 2.48"
 
 
 def test_no_difference_without_a_common_seed_or_on_data_that_stood_in(made: Any, make_record: Any) -> None:
@@ -254,7 +256,7 @@ def test_a_declared_table_has_the_papers_numbers_and_a_row_per_cell_that_was_run
         against={"loss": "ce"},
         baseline="CE",
     )
-    sides = ([0.95, 0.96], [0.90, 0.92])
+    sides = ([0.95, 0.96, 0.94], [0.90, 0.92, 0.88])
     evidence = made(smoke=sides)
     frame, notes = table.frame(evidence, "smoke", where={"dataset": "mnist"})
     assert frame["Loss"].tolist() == ["CE", "BCE"]
@@ -263,5 +265,5 @@ def test_a_declared_table_has_the_papers_numbers_and_a_row_per_cell_that_was_run
     ]
     assert frame["Paper"].tolist() == ["99.00", "99.25"]
     assert frame["Paper minus CE"].tolist() == ["–", "+0.25"]
-    assert [str(cell) for cell in frame["Ours minus CE"]] == ["–", "+4.50 ± 6.35 (n = 2)"]
+    assert [str(cell) for cell in frame["Ours minus CE"]] == ["–", "+5.00 ± 2.48 (n = 3)"]
     assert any("2 of 4 cells of this table have not been run." in note for note in notes)

@@ -9,7 +9,7 @@ import pytest
 from lossbook.evidence import stats
 
 # Two-sided 95% points of Student's t as printed in any table, by degrees of freedom.
-T_TABLE = {1: 12.706, 2: 4.303, 4: 2.776, 9: 2.262}
+T_TABLE = {2: 4.303, 4: 2.776, 9: 2.262}
 
 
 @pytest.mark.parametrize("df", T_TABLE)
@@ -31,11 +31,15 @@ def test_mean_interval_covers_as_often_as_it_says() -> None:
     assert np.mean(hits) == pytest.approx(0.95, abs=0.02)
 
 
-def test_a_single_value_has_no_interval() -> None:
-    found = stats.mean_interval([0.5])
-    assert (found.mean, found.n) == (0.5, 1)
+@pytest.mark.parametrize("values", [[0.5], [0.25, 0.75]])
+def test_one_value_or_two_have_no_interval(values: list[float]) -> None:
+    found = stats.mean_interval(values)
+    assert (found.mean, found.n, found.bounded) == (0.5, len(values), False)
     assert math.isnan(found.low)
     assert math.isnan(found.high)
+    pairs = stats.paired_difference(dict(enumerate(values)), dict.fromkeys(range(9), 0.25))
+    assert (pairs.mean, pairs.n, pairs.bounded) == (0.25, len(values), False)
+    assert math.isnan(pairs.p)
 
 
 @pytest.mark.parametrize("bad", [[], [0.5, math.nan], [math.inf]])

@@ -1,5 +1,6 @@
 """Cells: what is averaged, what is only counted, and what is said when there is nothing."""
 
+import math
 from typing import Any
 
 import pytest
@@ -31,12 +32,16 @@ def test_a_cell_never_run_says_what_it_would_cost() -> None:
 
 
 def test_diverged_runs_are_counted_and_not_averaged(make_record: Any) -> None:
-    good = [make_record(a, seed=s) for s, a in enumerate([0.97, 0.98])]
-    bad = make_record([0.5, 0.1], seed=2, status="diverged")
+    good = [make_record(a, seed=s) for s, a in enumerate([0.97, 0.98, 0.975])]
+    bad = make_record([0.5, 0.1], seed=3, status="diverged")
     cell = tables.mean_cell(Runs((*good, bad)), "test_accuracy", percent=True)
     assert cell.text.startswith("97.50 ± ")
-    assert cell.text.endswith("(n = 2, 1 more diverged)")
+    assert cell.text.endswith("(n = 3, 1 more diverged)")
     assert bad.key in cell.runs
+    # Two have a mean and no interval.
+    few = tables.mean_cell(Runs((*good[:2], bad)), "test_accuracy", percent=True)
+    assert few.text == "97.50 (2 runs, 1 more diverged)"
+    assert math.isnan(few.values["low"])
     assert tables.mean_cell(Runs((bad,)), "test_accuracy").text == "diverged (1 run)"
     assert any("broke down" in note for note in tables.notes([Runs((*good, bad))]))
 
@@ -84,13 +89,15 @@ def test_differences_are_paired_and_adjusted_over_the_table(make_record: Any) ->
     assert set(differences[1].runs) == {*base.keys, *better.keys}
 
 
-def test_one_pair_and_equal_pairs_have_no_interval(make_record: Any) -> None:
-    base = [make_record(0.9, seed=s) for s in range(2)]
-    other = [make_record(0.91, seed=s, loss="nllr") for s in range(2)]
-    pairs = [(Runs(tuple(other[:1])), Runs(tuple(base[:1]))), (Runs(tuple(other)), Runs(tuple(base)))]
+def test_few_pairs_and_equal_pairs_have_no_interval(make_record: Any) -> None:
+    base = [make_record(0.9, seed=s) for s in range(3)]
+    other = [make_record(0.91, seed=s, loss="nllr") for s in range(3)]
+    other[1] = make_record(0.93, seed=1, loss="nllr")
+    pairs = [(Runs(tuple(other[:n])), Runs(tuple(base))) for n in (1, 2)]
+    pairs.append((Runs((other[0], make_record(0.91, seed=1, loss="nllr"), other[2])), Runs(tuple(base))))
     differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
-    assert [c.text for c in differences] == ["+1.00 (1 pair)", "+1.00 (n = 2, all equal)"]
-    assert [c.text for c in p_values] == ["–", "–"]
+    assert [c.text for c in differences] == ["+1.00 (1 pair)", "+2.00 (2 pairs)", "+1.00 (n = 3, all equal)"]
+    assert [c.text for c in p_values] == ["–"] * 3
 
 
 def test_zero_has_no_minus() -> None:
@@ -100,5 +107,5 @@ def test_zero_has_no_minus() -> None:
 def test_huge_numbers_are_written_in_powers_of_ten(make_record: Any) -> None:
     assert tables.number(99_999.4, 1) == "99999.4"
     assert tables.number(-8.733e29, 3) == "-8.7e29"
-    runs = Runs(tuple(make_record(0.7, seed=s, test_ce=1e29 * (1 + 2 * s)) for s in range(2)))
-    assert tables.mean_cell(runs, "test_ce", digits=3).text == "2.0e29 ± 1.3e30 (n = 2)"
+    runs = Runs(tuple(make_record(0.7, seed=s, test_ce=1e29 * (1 + 2 * s)) for s in range(3)))
+    assert tables.mean_cell(runs, "test_ce", digits=3).text == "3.0e29 ± 5.0e29 (n = 3)"

@@ -95,6 +95,33 @@ def test_a_profile_that_is_no_part_shares_nothing(store):
     assert run_experiment(toy, profile="other", seeds=1, store=store, progress=False).trained == 1
 
 
+def test_runs_of_another_experiment_count_where_they_are_the_same(store, monkeypatch):
+    other = tiny_experiment(losses=("ce", "lr"), seeds=1)
+    run_experiment(other, profile="smoke", store=store, progress=False)
+    cells = [replace(c, labels={"mine": c.spec.loss}) for c in tiny_experiment().profiles["smoke"].cells]
+    # Measured otherwise it is another run.
+    cells.append(Cell({"mine": "measured"}, replace(cells[0].spec, measures="softmax")))
+    profile = Profile("smoke", "tiny", tuple(cells), 1)
+    toy = Experiment("toy/table2", "Another toy", {"smoke": profile}, also=(other.name,))
+    assert [p.labels["mine"] for p in pending_runs(toy, profile, store=store, estimate=lambda spec: 7.0)] == [
+        "nllr",
+        "measured",
+    ]
+    outcome = run_experiment(toy, profile="smoke", store=store, progress=False)
+    assert outcome.trained == 2
+    found = {r.labels["mine"]: r for r in outcome.records}
+    assert set(found) == {"ce", "nllr", "measured"}
+    # It stays the other's record, in whose files and attestations it is found.
+    assert {name: r.experiment for name, r in found.items()} == {
+        "ce": other.name,
+        "nllr": toy.name,
+        "measured": toy.name,
+    }
+    # The other way round nothing is taken.
+    more = run_experiment(tiny_experiment(seeds=1), profile="smoke", store=store, progress=False)
+    assert more.trained == 1
+
+
 def test_a_fresh_record_of_a_part_comes_before_an_unattested_one(store):
     toy = with_a_part()
     (record,) = run_experiment(toy, profile="part", seeds=1, store=store, progress=False).records

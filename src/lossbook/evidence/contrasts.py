@@ -218,7 +218,7 @@ class Difference:
 
 
 def interval_in_words(d: stats.Interval, unit: Unit = POINTS) -> str:
-    """A mean difference in words, with its 95% interval where there are at least two seeds.
+    """A mean difference in words, with its 95% interval where there is one.
 
     Args:
         d: The difference.
@@ -228,12 +228,12 @@ def interval_in_words(d: stats.Interval, unit: Unit = POINTS) -> str:
     def written(value: float) -> str:
         return signed(unit.scale * value, unit.digits)
 
-    if not math.isnan(d.half):
+    if d.bounded:
         interval = f"95% interval {written(d.low)} to {written(d.high)}, {d.n} seeds"
-    elif d.n > 1:
+    elif d.n >= stats.FEWEST:
         interval = f"the same for all {d.n} seeds, so no interval"
     else:
-        interval = "1 seed, so no interval"
+        interval = f"{d.n} {'seed' if d.n == 1 else 'seeds'}, so no interval"
     return f"{written(d.mean)}{f' {unit.name}' if unit.name else ''} ({interval})"
 
 

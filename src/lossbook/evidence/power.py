@@ -44,7 +44,7 @@ def seeds_for(gain: float, deviation: float, *, power: float = POWER, level: flo
 def deviation(difference: Difference) -> float:
     """Standard deviation of the paired differences over seeds, from their interval; NaN without one."""
     n = difference.interval.n
-    return difference.interval.half / reach(n) if n > 1 else math.nan
+    return difference.interval.half / reach(n) if difference.interval.bounded else math.nan
 
 
 def in_words(found: Iterable[Difference], gains: Iterable[float] = ()) -> str:
@@ -54,7 +54,7 @@ def in_words(found: Iterable[Difference], gains: Iterable[float] = ()) -> str:
         found: Differences between accuracies.
         gains: Gains in points.
     """
-    known = [(POINTS.scale * deviation(d), d.interval.n) for d in found if d.interval.n > 2]
+    known = [(POINTS.scale * deviation(d), d.interval.n) for d in found]
     known = [(spread, n) for spread, n in known if math.isfinite(spread) and spread > 0]
     if not known:
         return ""

@@ -14,9 +14,13 @@ from scipy.stats import t as student_t
 _EQUAL = 1e-12
 
 
+#: So many values have an interval. That of two reaches 12.7 standard errors to each side and tells nothing.
+FEWEST = 3
+
+
 @dataclass(frozen=True)
 class Interval:
-    """A mean over ``n`` values with its interval; ``low`` and ``high`` are NaN where ``n`` is below 2."""
+    """A mean over ``n`` values with its interval; ``low`` and ``high`` are NaN where ``n`` is below 3."""
 
     mean: float
     low: float
@@ -27,6 +31,11 @@ class Interval:
     def half(self) -> float:
         """Half the width of the interval."""
         return (self.high - self.low) / 2
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there is an interval."""
+        return not math.isnan(self.low)
 
 
 @dataclass(frozen=True)
@@ -48,7 +57,7 @@ def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:
         level: Coverage of the interval, between 0 and 1.
 
     Returns:
-        The interval; its bounds are NaN for a single value.
+        The interval; its bounds are NaN for fewer than :data:`FEWEST` values.
 
     Raises:
         ValueError: If there is no value, a value is not finite, or ``level`` is not between 0 and 1.
@@ -60,8 +69,8 @@ def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:
         raise ValueError("a mean needs finite values; take diverged runs out first and say so")
     _check_level(level)
     mean = float(data.mean())
-    if data.size == 1:
-        return Interval(mean, math.nan, math.nan, 1)
+    if data.size < FEWEST:
+        return Interval(mean, math.nan, math.nan, int(data.size))
     half = float(student_t.ppf((1 + level) / 2, data.size - 1) * data.std(ddof=1) / math.sqrt(data.size))
     return Interval(mean, mean - half, mean + half, int(data.size))
 
@@ -79,9 +88,9 @@ def paired_difference(
         level: Coverage of the interval.
 
     Returns:
-        The difference. ``n`` counts the shared seeds. With one shared seed there is no interval and no
-        p-value (NaN). Nor is there if all differences are the same: a few such pairs say nothing about the
-        spread, and an interval of no width would claim certainty.
+        The difference. ``n`` counts the shared seeds. With fewer than :data:`FEWEST` of them there is no
+        interval and no p-value (NaN). Nor is there if all differences are the same: a few such pairs say
+        nothing about the spread, and an interval of no width would claim certainty.
 
     Raises:
         ValueError: If no seed is shared, or a shared value is not finite.
@@ -93,7 +102,7 @@ def paired_difference(
     interval = mean_interval(differences, level)
     n = interval.n
     spread = float(differences.std(ddof=1)) if n > 1 else 0.0
-    if spread <= _EQUAL:
+    if n < FEWEST or spread <= _EQUAL:
         return PairedDifference(interval.mean, math.nan, math.nan, n, math.nan)
     p = float(2 * student_t.sf(abs(interval.mean) / (spread / math.sqrt(n)), n - 1))
     return PairedDifference(interval.mean, interval.low, interval.high, n, p)

@@ -105,7 +105,7 @@ def mean_cell(
 ) -> Cell:
     """Return the mean of a metric over seeds with its 95% interval.
 
-    A single run is shown as one. Diverged runs are counted in the text, never averaged away. Without a run
+    One run or two have no interval. Diverged runs are counted in the text, never averaged away. Without a run
     the cell says so, and what the missing runs would cost.
 
     Args:
@@ -126,8 +126,8 @@ def mean_cell(
         return Cell(f"diverged ({_of(diverged)}){mark}", {"n": 0, "diverged": diverged}, runs.keys)
     interval = stats.mean_interval(values.values())
     lost = f", {diverged} more diverged" if diverged else ""
-    if interval.n == 1:
-        text = f"{number(interval.mean, digits)} (1 run{lost}){mark}"
+    if not interval.bounded:
+        text = f"{number(interval.mean, digits)} ({_of(interval.n)}{lost}){mark}"
     else:
         half = number(interval.half, digits)
         text = f"{number(interval.mean, digits)} ± {half} (n = {interval.n}{lost}){mark}"
@@ -152,7 +152,7 @@ def difference(runs: Runs, baseline: Runs, metric: str) -> stats.PairedDifferenc
 
 def signed_band(d: stats.PairedDifference) -> str:
     """Return a difference of fractions in points with half of its 95% interval, where it has one."""
-    band = "" if math.isnan(d.half) else f" ± {100 * d.half:.2f}"
+    band = "" if not d.bounded else f" ± {100 * d.half:.2f}"
     return f"{signed(100 * d.mean)}{band}"
 
 
@@ -180,8 +180,9 @@ def difference_cells(
             p_values.append(Cell("–"))
             continue
         keys = tuple(dict.fromkeys((*pair[0].keys, *pair[1].keys)))
-        if math.isnan(d.half):
-            why = "1 pair" if d.n == 1 else f"n = {d.n}, all equal"
+        if not d.bounded:
+            few = "1 pair" if d.n == 1 else f"{d.n} pairs"
+            why = few if d.n < stats.FEWEST else f"n = {d.n}, all equal"
             text = f"{signed(d.mean * scale, digits)} ({why})"
         else:
             text = f"{signed(d.mean * scale, digits)} ± {d.half * scale:.{digits}f} (n = {d.n})"
@@ -217,11 +218,6 @@ def notes(runs: Iterable[Runs], metric: str = "test_accuracy") -> list[str]:
     found = []
     if any(r.unattested for r in every):
         found.append(UNATTESTED_NOTE)
-    if any(len(r.values(metric)) == 2 for r in every):
-        found.append(
-            "An interval from two runs is wide by nature: it reaches 12.7 standard errors to each side, "
-            "from three runs 4.3."
-        )
     diverged = sum(r.diverged(metric) for r in every)
     if diverged:
         found.append(

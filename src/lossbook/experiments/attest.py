@@ -63,7 +63,8 @@ class _Task:
         if spec.key != record.key:
             raise LossbookError(f"a run with its settings has the key {spec.key} today")
         code, cell = code_hash(modules(plan)), Cell(record.labels, spec)
-        return Run(record.experiment, record.profile, cell, plan, code, (record.profile,), again=True)
+        name = record.experiment, record.profile
+        return Run(*name, cell, plan, code, (name,), again=True)
 
     @property
     def epochs(self) -> int | None:

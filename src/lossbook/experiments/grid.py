@@ -67,11 +67,14 @@ class Experiment:
         name: ``<paper>/<item>``.
         title: What it is, in a few words.
         profiles: The profiles by name, best first: the order in which pages prefer them.
+        also: Names of other experiments. A record of theirs counts here too where the run is the same in
+            every setting.
     """
 
     name: str
     title: str
     profiles: Mapping[str, Profile]
+    also: tuple[str, ...] = ()
 
     def profile(self, name: str) -> Profile:
         """The profile of that name.
@@ -83,7 +86,11 @@ class Experiment:
             raise UnknownNameError(f"profile of {self.name}", name, self.profiles)
         return self.profiles[name]
 
-    def sharing(self, name: str) -> tuple[str, ...]:
-        """The profiles whose records count for a profile: itself, its parts, and what it is a part of."""
+    def sharing(self, name: str) -> tuple[tuple[str, str | None], ...]:
+        """The experiments and profiles whose records count for a profile.
+
+        Itself, its parts, and what it is a part of; and all profiles of other experiments, None.
+        """
         whole = self.profile(name).part_of
-        return tuple(each for each, p in self.profiles.items() if each in (name, whole) or p.part_of == name)
+        own = (each for each, p in self.profiles.items() if each in (name, whole) or p.part_of == name)
+        return (*((self.name, each) for each in own), *((other, None) for other in self.also))

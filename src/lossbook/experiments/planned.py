@@ -20,7 +20,8 @@ class Run:
         cell: The cell it belongs to.
         plan: The run itself.
         code: Hash of the code it would be made by.
-        sharing: The profiles whose records of it count, its own among them.
+        sharing: The experiments and profiles whose records of it count, its own among them; None for all
+            profiles of one.
         again: Whether it is trained a second time, to be compared with its record.
     """
 
@@ -29,7 +30,7 @@ class Run:
     cell: Cell
     plan: RunPlan | ReplicaPlan
     code: str
-    sharing: tuple[str, ...]
+    sharing: tuple[tuple[str, str | None], ...]
     again: bool = False
 
     @property

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -287,19 +288,18 @@ def data_notes(records: Iterable[Record]) -> tuple[str, ...]:
 
 
 def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Record]:
-    """The records of a profile, and those of runs that it shares with a part of it, or is itself a part of.
+    """The records of a profile, and those of runs that it shares with another one.
 
-    A shared run was trained under one name and counts under both: its record comes with this profile's name
+    That is a part of it, one that it is a part of, or another experiment; see :meth:`Experiment.sharing`. A
+    shared run was trained under one name and counts under both: its record comes with this profile's name
     and labels. The more trusted record is preferred, then one of this profile's own. A run on embedded
     data that stands in for several cells comes once with the labels of each.
     """
     cells = {canonical(cell.spec.config): cell for cell in profile.cells}
     sharing = experiment.sharing(profile.name)
     best: dict[str, tuple[tuple[int, bool], Record]] = {}
-    for record in store.records(experiment.name):
-        if record.profile not in sharing:
-            continue
-        own = record.profile == profile.name
+    for record in chain.from_iterable(store.records(*each) for each in sharing):
+        own = (record.experiment, record.profile) == (experiment.name, profile.name)
         if not own:
             cell = cells.get(canonical(record.config))
             if cell is None:
@@ -336,7 +336,7 @@ def part(runs: list[Run], index: int, count: int) -> list[Run]:
 def missing(runs: Sequence[Run], store: Store, refresh: bool) -> list[Run]:
     """The runs without a record; to refresh, also those of which every record is unattested."""
     counted: set[str] = set()
-    for experiment, profile in sorted({(run.experiment, name) for run in runs for name in run.sharing}):
+    for experiment, profile in dict.fromkeys(each for run in runs for each in run.sharing):
         for record in store.records(experiment, profile):
             if not (refresh and record.trust.state == "unattested"):
                 counted.add(record.key)

@@ -147,7 +147,7 @@ def test_what_was_measured_survives_a_stop(store, place, monkeypatch):
         experiments.Cell(whole.labels, spec),
         plan,
         whole.provenance["code"],
-        ("smoke",),
+        (("toy/table1", "smoke"),),
     )
 
     def stop(epochs):

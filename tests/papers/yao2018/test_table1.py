@@ -362,11 +362,11 @@ def test_a_run_that_breaks_down_is_not_stable(make_record: MakeRecord) -> None:
 
 def test_twelve_epochs_can_refute_stability_and_not_show_it(make_record: MakeRecord) -> None:
     settings: dict[str, Any] = {"length": 12, "profile": "keras12"}
-    base = _group(make_record, [0.991, 0.992], loss="ce", **settings)
-    good = _group(make_record, [0.99, 0.99], loss="nllr", **settings)
+    base = _group(make_record, [0.991, 0.992, 0.991], loss="ce", **settings)
+    good = _group(make_record, [0.99, 0.99, 0.99], loss="nllr", **settings)
     assert _findings(*base, *good)["stable"] == "not tested"
     running = [-(10.0**e) for e in range(12)]
-    bad = _group(make_record, [0.74, 0.73], loss="nllr", test_loss=running, **settings)
+    bad = _group(make_record, [0.74, 0.73, 0.74], loss="nllr", test_loss=running, **settings)
     assert _findings(*base, *bad)["stable"] == "does not hold"
     said = " ".join(yao2018.meaning(_evidence(*base, *bad)))
     assert "NLLR as printed is less accurate than CE" in said

@@ -193,7 +193,7 @@ def _band(values: list[float], keys: tuple[str, ...]) -> Shown:
     if not finite:
         return Shown("–", {"n": 0}, keys)
     mean = stats.mean_interval(finite)
-    text = f"{mean.mean:.3g} ± {mean.half:.2g}" if mean.n > 2 else f"{mean.mean:.3g}"
+    text = f"{mean.mean:.3g} ± {mean.half:.2g}" if mean.bounded else f"{mean.mean:.3g}"
     return Shown(text, {"mean": mean.mean, "n": mean.n}, keys)
 
 

@@ -245,7 +245,7 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | ta
 
 def _mean(values: dict[int, float], keys: Sequence[str]) -> tables.Cell:
     interval = stats.mean_interval(values.values())
-    half = f" ± {interval.half:.3f}" if interval.n > 2 else ""
+    half = f" ± {interval.half:.3f}" if interval.bounded else ""
     return tables.Cell(
         f"{interval.mean:.3f}{half} (n = {interval.n})", {"mean": interval.mean, "n": interval.n}, tuple(keys)
     )
@@ -253,7 +253,7 @@ def _mean(values: dict[int, float], keys: Sequence[str]) -> tables.Cell:
 
 def _minus(difference: Difference) -> tables.Cell:
     d = difference.interval
-    half = f" ± {d.half:.3f}" if d.n > 2 and np.isfinite(d.half) else ""
+    half = f" ± {d.half:.3f}" if d.bounded else ""
     return tables.Cell(
         f"{tables.signed(d.mean, 3)}{half}",
         {"mean": d.mean, "low": d.low, "high": d.high, "n": d.n},

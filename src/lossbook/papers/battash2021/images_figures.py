@@ -56,8 +56,7 @@ def gains(found: Sequence[tuple[str, Difference]], xlabel: str = "minus CE, poin
         each = [scale * (left[seed] - right[seed]) for seed in sorted(set(left) & set(right))]
         ax.plot(each, [row - 0.18] * len(each), "o", color=look.color, markersize=3.5, alpha=0.8)
         mean = difference.interval
-        # Two seeds give no interval worth drawing.
-        if mean.n > 2 and not math.isnan(mean.half):
+        if mean.bounded:
             ax.plot([scale * mean.low, scale * mean.high], [row + 0.12] * 2, color=look.color, linewidth=1.6)
         ax.plot([scale * mean.mean], [row + 0.12], marker=look.marker, color=look.color, markersize=7)
         if difference.contrast.paper is not None:

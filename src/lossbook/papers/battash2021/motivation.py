@@ -255,7 +255,7 @@ def _mean(found: Sequence[Fate], keys: tuple[str, ...]) -> Shown:
     if not shares:
         return Shown("no image", {"n": 0}, keys)
     mean = stats.mean_interval(shares)
-    text = f"{mean.mean:.2f} ± {mean.half:.2f}" if mean.n > 2 else f"{mean.mean:.2f}"
+    text = f"{mean.mean:.2f} ± {mean.half:.2f}" if mean.bounded else f"{mean.mean:.2f}"
     return Shown(text, {"mean": mean.mean, "n": mean.n}, keys)
 
 
@@ -299,7 +299,7 @@ def flow_table(evidence: Evidence, profile: str, part: str = "test") -> pd.DataF
         def of_thousand(count: Any, found: Any = found, keys: Any = keys) -> Shown:
             values = [1000 * count(each) / sum(f.images for f in each.values()) for each in found]
             mean = stats.mean_interval(values)
-            text = f"{mean.mean:.1f} ± {mean.half:.1f}" if mean.n > 2 else f"{mean.mean:.1f}"
+            text = f"{mean.mean:.1f} ± {mean.half:.1f}" if mean.bounded else f"{mean.mean:.1f}"
             return Shown(text, {"mean": mean.mean, "n": mean.n}, keys)
 
         rows.append(

@@ -252,7 +252,7 @@ def _curve(record: Record) -> list[float]:
 def _band(values: Sequence[float], records: Sequence[Record]) -> tables.Cell:
     """A mean over seeds, with its interval from three seeds on."""
     mean = stats.mean_interval(values)
-    text = f"{mean.mean:.2f} ± {mean.half:.2f}" if mean.n > 2 else f"{mean.mean:.2f}"
+    text = f"{mean.mean:.2f} ± {mean.half:.2f}" if mean.bounded else f"{mean.mean:.2f}"
     return tables.Cell(
         f"{text} (n = {mean.n})", {"mean": mean.mean, "n": mean.n}, tuple(r.key for r in records)
     )

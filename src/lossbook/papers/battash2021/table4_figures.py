@@ -44,7 +44,7 @@ def gains(study: Study) -> Figure:
             ax.axvline(0, color=style.MUTED, linewidth=1)
             for y, j in enumerate(group):
                 look, gain = STYLES[j], each[j]
-                half = 0.0 if math.isnan(gain.half) else gain.half
+                half = 0.0 if not gain.bounded else gain.half
                 ax.errorbar(gain.mean, y + 0.12, xerr=half, color=look.color, marker=look.marker, capsize=3)
                 paper = printed_gain(found.classifier, j)
                 ax.plot(paper, y - 0.2, marker="D", markersize=6, color=style.INK, fillstyle="none")

@@ -680,7 +680,7 @@ def _gain_cell(gain: stats.Interval, mean: np.ndarray, method: int) -> Cell:
 
 
 def interval_text(gain: stats.Interval) -> str:
-    half = "" if math.isnan(gain.half) else f" ± {gain.half:.2f}"
+    half = "" if not gain.bounded else f" ± {gain.half:.2f}"
     return f"{tables.signed(gain.mean)}{half}"
 
 

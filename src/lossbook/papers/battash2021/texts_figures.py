@@ -36,7 +36,7 @@ def gains(
         place = _NAMES.index(name)
         look, d = LOOKS[place + 1], difference.interval
         y = rows.index(row) + 0.24 * (place - 1)
-        if d.n > 2:
+        if d.bounded:
             ax.plot([scale * d.low, scale * d.high], [y, y], color=look.color, linewidth=1.4)
         ax.plot(scale * d.mean, y, marker=look.marker, color=look.color, markersize=6, linestyle="none")
         if (paper := difference.contrast.paper) is not None:

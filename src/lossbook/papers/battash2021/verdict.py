@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -132,7 +131,7 @@ def _under_choices(study: Study, classifier: str) -> str:
 
 def _beside_paper(found: Scores, gain: stats.Interval) -> str:
     """Where the paper's gain of the gradual mixture lies in our interval, and whether that could tell."""
-    if math.isnan(gain.half):
+    if not gain.bounded:
         return ""
     paper = printed_gain(found.classifier, GRADUAL)
     place = "inside" if gain.low <= paper <= gain.high else "outside"

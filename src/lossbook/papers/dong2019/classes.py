@@ -31,7 +31,7 @@ from lossbook.papers.dong2019.names import (
     named,
 )
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
-from lossbook.papers.dong2019.table1 import SMALL, mean_cell, rate_cells
+from lossbook.papers.dong2019.table1 import SMALL, rate_cells
 from lossbook.results import Record
 from lossbook.training import RunSpec
 
@@ -390,7 +390,7 @@ def counts(evidence: Evidence, profile: str, dataset: str) -> list[int]:
 
 
 def _finding(found: Sequence[Trend], total: int) -> Finding:
-    slopes = [each.slope for each in found if each.slope is not None and each.slope.n > 2]
+    slopes = [each.slope for each in found if each.slope is not None]
     if not found:
         return "not tested"
     if any(slope.low > 0 for slope in slopes) and not any(slope.high < 0 for slope in slopes):
@@ -472,10 +472,10 @@ def gap_table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str 
                     "Loss": named(*each.variant),
                     "At": name,
                     "Classes": count,
-                    "CE, %": mean_cell(gap.runs, percent=True),
-                    "Loss, %": mean_cell(gap.base, percent=True),
+                    "CE, %": tables.mean_cell(gap.runs, "test_accuracy", percent=True),
+                    "Loss, %": tables.mean_cell(gap.base, "test_accuracy", percent=True),
                     "CE minus loss, points": tables.Cell(
-                        f"{_short(gap)} (n = {gap.interval.n})",
+                        f"{gap.short()} (n = {gap.interval.n})",
                         {"mean": 100 * gap.interval.mean, "n": gap.interval.n},
                         tuple(record.key for record in gap.records),
                     ),
@@ -516,21 +516,16 @@ def sentences(evidence: Evidence, profile: str) -> list[str]:
         (few, first), *_, (many, last) = each.gaps.items()
         title = dataset_name(each.dataset, first.runs.records)
         said.setdefault(title, []).append(
-            f"CE minus {named(*each.variant)} is {_short(first)} points with {few} classes and "
-            f"{_short(last)} with {many}, {_slope_words(each.slope)} for every doubling"
+            f"CE minus {named(*each.variant)} is {first.short()} points with {few} classes and "
+            f"{last.short()} with {many}, {_slope_words(each.slope)} for every doubling"
         )
     return [f"**{title}**, one rate for all: {'; '.join(parts)}." for title, parts in said.items()]
-
-
-def _short(gap: Difference) -> str:
-    """A gap in points, with half of its interval where there are three seeds."""
-    return gap.short() if gap.interval.n > 2 else tables.signed(100 * gap.interval.mean)
 
 
 def _slope_words(slope: stats.Interval) -> str:
     """A slope in points, with its interval where there are three seeds."""
     mean = tables.signed(100 * slope.mean)
-    if slope.n < 3 or math.isnan(slope.half):
+    if not slope.bounded:
         return f"{mean} ({slope.n} {'seed' if slope.n == 1 else 'seeds'}, so no interval)"
     low, high = (tables.signed(100 * bound) for bound in (slope.low, slope.high))
     return f"{mean} (95% interval {low} to {high}, {slope.n} seeds)"

@@ -137,10 +137,10 @@ def table(evidence: Evidence, profile: str, rates: str = ONE) -> tuple[pd.DataFr
             {
                 "Data": dataset_name(str(runs.records[0].labels["dataset"]), runs.records),
                 "Loss": named(*variant),
-                "Nearest neighbour, %": table1.mean_cell(runs, "nearest_neighbour", percent=True),
-                "Silhouette": table1.mean_cell(runs, "silhouette", digits=3),
+                "Nearest neighbour, %": tables.mean_cell(runs, "nearest_neighbour", percent=True),
+                "Silhouette": tables.mean_cell(runs, "silhouette", digits=3),
                 "Superclasses": _correlation(runs),
-                "Accuracy, %": table1.mean_cell(runs, percent=True),
+                "Accuracy, %": tables.mean_cell(runs, "test_accuracy", percent=True),
             }
         )
     return pd.DataFrame(rows), [*tables.notes(used)]
@@ -151,7 +151,7 @@ def _correlation(runs: Runs) -> tables.Cell:
     if not found:
         return tables.Cell("–")
     interval = stats.mean_interval(found.values())
-    half = f" ± {interval.half:.3f}" if interval.n > 2 else ""
+    half = f" ± {interval.half:.3f}" if interval.bounded else ""
     return tables.Cell(f"{interval.mean:.3f}{half} (n = {interval.n})", {"mean": interval.mean}, runs.keys)
 
 

@@ -300,7 +300,11 @@ def _cell(runs: Runs, value: Callable[[Record], float | None]) -> tables.Cell:
         return tables.Cell("–")
     interval = stats.mean_interval(found)
     mean = tables.number(interval.mean, 3 if abs(interval.mean) < 10 else 1)
-    half = "" if interval.n < 3 else f" ± {tables.number(interval.half, 3 if abs(interval.mean) < 10 else 1)}"
+    half = (
+        ""
+        if not interval.bounded
+        else f" ± {tables.number(interval.half, 3 if abs(interval.mean) < 10 else 1)}"
+    )
     return tables.Cell(f"{mean}{half}", {"mean": interval.mean, "n": interval.n}, runs.keys)
 
 

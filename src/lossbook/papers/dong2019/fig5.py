@@ -150,7 +150,7 @@ def table(evidence: Evidence, profile: str, rates: str = ONE) -> pd.DataFrame:
     for variant, runs in found.items():
         row: dict[str, object] = {"Loss": named(*variant)}
         row |= {name: _epochs(runs, value) for name, value in columns.items()}
-        row["Last, %"] = table1.mean_cell(runs, percent=True)
+        row["Last, %"] = tables.mean_cell(runs, "test_accuracy", percent=True)
         rows.append(row)
     return pd.DataFrame(rows)
 
@@ -160,7 +160,7 @@ def _epochs(runs: Runs, value: Callable[[Record], float | None]) -> tables.Cell:
     if not reached:
         return tables.Cell("never")
     interval = stats.mean_interval(reached)
-    half = f" ± {interval.half:.1f}" if interval.n > 2 else ""
+    half = f" ± {interval.half:.1f}" if interval.bounded else ""
     never = len(runs.records) - len(reached)
     text = f"{interval.mean:.1f}{half}{f' ({never} never)' if never else ''}"
     return tables.Cell(text, {"mean": interval.mean, "n": interval.n}, runs.keys)

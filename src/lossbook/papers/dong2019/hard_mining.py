@@ -98,13 +98,13 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | ta
             {
                 "Data": dataset_name(dataset, mine.records),
                 "Loss": READINGS.get(loss) or NAMES[loss],
-                "Accuracy, %": table1.mean_cell(mine, percent=True),
+                "Accuracy, %": tables.mean_cell(mine, "test_accuracy", percent=True),
                 "Minus": NAMES[base] if base else "–",
             }
         )
     frame = pd.DataFrame(rows)
     if rows:
-        differences, p_values = table1.difference_cells(pairs)
+        differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
         frame["Difference, points"] = pd.Series(differences, dtype=object)
         frame["p (Holm)"] = pd.Series(p_values, dtype=object)
     return frame, [*tables.notes(used)]

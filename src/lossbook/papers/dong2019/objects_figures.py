@@ -110,8 +110,7 @@ def _gap(ax: Axes, trend: classes.Trend, shift: float) -> None:
     x = np.array(list(trend.gaps)) * shift
     intervals = [gap.interval for gap in trend.gaps.values()]
     mean = 100 * np.array([interval.mean for interval in intervals])
-    # No interval from fewer than three seeds.
-    half = [100 * i.half if i.n > 2 and not math.isnan(i.half) else 0.0 for i in intervals]
+    half = [100 * i.half if i.bounded else 0.0 for i in intervals]
     ax.errorbar(x, mean, yerr=half, **{**each.line(), "linewidth": 1.3}, marker=each.marker, capsize=2.5)
 
 

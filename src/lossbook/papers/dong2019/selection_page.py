@@ -175,7 +175,7 @@ def _curve(ax: Axes, found: Sequence[Setting], loss: str) -> None:
                 continue
             mean = stats.mean_interval([100 * v for v in values.values()])
             points.append((places[each.value], mean.mean))
-            if mean.n > 2:
+            if mean.bounded:
                 ax.plot([places[each.value]] * 2, [mean.low, mean.high], color=style.color, linewidth=1.4)
         if points:
             x, y = zip(*sorted(points), strict=True)

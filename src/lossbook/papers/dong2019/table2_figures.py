@@ -65,7 +65,7 @@ def figure(evidence: Evidence, profile: str) -> Figure | None:
 def _draw(
     ax: Axes, difference: stats.PairedDifference, y: float, color: str, marker: str, *, filled: bool
 ) -> None:
-    if difference.n > 2:
+    if difference.bounded:
         ax.plot([100 * difference.low, 100 * difference.high], [y, y], color=color, linewidth=1.6)
     face = color if filled else "none"
     ax.plot([100 * difference.mean], [y], marker=marker, color=color, markerfacecolor=face)

@@ -227,7 +227,7 @@ def tests_table(evidence: Evidence, profile: str) -> pd.DataFrame:
         for pair in TESTED
         for measure in MEASURES
         if (difference := contrast(dataset, *pair, measure).at(evidence, profile)) is not None
-        and difference.interval.n > 2
+        and difference.interval.bounded
     ]
     adjusted = stats.holm([d.interval.p for d in found])
     return pd.DataFrame(

@@ -484,7 +484,7 @@ def sentences(evidence: Evidence, measure: str = "map_example") -> list[str]:
             named(loss, start): made
             for loss, start in COMPARED[1:]
             if (made := contrast(dataset, loss, BASELINE, OWN, measure, start).at(evidence, REFERENCE))
-            and made.interval.n > 2
+            and made.interval.bounded
         }
         if not found:
             continue
@@ -501,7 +501,7 @@ def sentences(evidence: Evidence, measure: str = "map_example") -> list[str]:
 def _over_low_biases(evidence: Evidence, loss: str) -> list[Difference]:
     """A loss minus LR from low biases, each at its own rate, where there are three seeds."""
     made = (_over_low(d, loss, measure).at(evidence, REFERENCE) for d in DATASETS for measure in MEASURES)
-    return [each for each in made if each is not None and each.interval.n > 2]
+    return [each for each in made if each is not None and each.interval.bounded]
 
 
 def follows(evidence: Evidence) -> str:

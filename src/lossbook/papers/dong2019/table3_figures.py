@@ -45,7 +45,7 @@ def measure_figure(evidence: Evidence, measure: str = "map_example") -> Figure:
                 mean = stats.mean_interval(values)
                 dots = [row + 0.18] * len(values)
                 ax.plot(values, dots, "o", color=look.color, markersize=2.5, alpha=0.6)
-                if mean.n > 2:
+                if mean.bounded:
                     ax.plot([mean.low, mean.high], [row - 0.14] * 2, color=look.color, linewidth=1.6)
                 ax.plot(
                     [mean.mean], [row - 0.14], marker=look.marker, color=look.color, markersize=6.5, mew=1.6

@@ -171,7 +171,7 @@ OPEN = "Open: no runs of three seeds or more say."
 def _decided(contrast: Contrast, evidence: Evidence) -> Difference | None:
     """A difference that decides: at a decisive profile, of three seeds or more."""
     found = contrast.measure(evidence, DECISIVE, DECISIVE)
-    return None if found is None or found.interval.n < 3 else found
+    return None if found is None or not found.interval.bounded else found
 
 
 def _paragraph(

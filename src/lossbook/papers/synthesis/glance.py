@@ -74,7 +74,7 @@ class Row:
         if self.ours is None:
             return ""
         mark = f" {UNATTESTED}" if any(r.trust.state == "unattested" for r in self.records) else ""
-        if math.isnan(self.ours.half):
+        if not self.ours.bounded:
             return f"{signed(self.ours.mean)}{mark}"
         return f"{signed(self.ours.mean)} ± {self.ours.half:.2f}{mark}"
 
@@ -441,7 +441,7 @@ def summary(shown: Sequence[Row]) -> str:
     Args:
         shown: Rows that have been run.
     """
-    whole = [row for row in shown if row.whole and row.ours is not None and not math.isnan(row.ours.half)]
+    whole = [row for row in shown if row.whole and row.ours is not None and row.ours.bounded]
     if not whole:
         return "No difference has been measured at the paper's protocol yet."
     inside = sum(row.ours.low <= row.paper <= row.ours.high for row in whole if row.ours)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 
 from matplotlib.axes import Axes
@@ -61,7 +60,7 @@ def _panel(ax: Axes, group: Group) -> None:
         assert row.ours is not None
         color = loss_style(row.loss).color
         _mark(ax, row.paper, y - 0.16, (low, high), marker="D", color=INK, markerfacecolor="none", size=5.5)
-        if not math.isnan(row.ours.half):
+        if row.ours.bounded:
             ends = [min(max(end, low), high) for end in (row.ours.low, row.ours.high)]
             ax.plot(ends, [y + 0.16] * 2, color=color, linewidth=1.8, solid_capstyle="butt")
         fill = color if row.whole else "none"
@@ -119,7 +118,7 @@ def limits(rows: Sequence[Row]) -> tuple[float, float]:
     marks = []
     for row in rows:
         assert row.ours is not None
-        ends = [row.ours.mean] if math.isnan(row.ours.half) else [row.ours.low, row.ours.high]
+        ends = [row.ours.mean] if not row.ours.bounded else [row.ours.low, row.ours.high]
         marks.append([row.paper, *ends])
     reach = sorted(max(map(abs, each)) for each in marks)
     far = FAR * reach[len(reach) // 2]

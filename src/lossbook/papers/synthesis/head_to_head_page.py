@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -150,7 +149,7 @@ def power(evidence: Evidence) -> str:
     spreads = [
         100 * deviation(each)
         for each, _ in found.values()
-        if each.interval.n == SEEDS and math.isfinite(each.interval.half)
+        if each.interval.n == SEEDS and each.interval.bounded
     ]
     alone, first = (reach(SEEDS, LEVEL / count) for count in (1, len(OTHERS) * len(DATASETS)))
     text = (
@@ -310,8 +309,7 @@ def accuracy_figure(evidence: Evidence) -> Figure:
             style = look(loss)
             ax.plot(values, [row + 0.16] * len(values), "o", color=style.color, markersize=3.5, alpha=0.8)
             mean = stats.mean_interval(values)
-            # Two seeds give no interval worth drawing.
-            if mean.n > 2:
+            if mean.bounded:
                 ax.plot([mean.low, mean.high], [row - 0.12] * 2, color=style.color, linewidth=1.6)
             ax.plot([mean.mean], [row - 0.12], marker=style.marker, color=style.color, markersize=6.5)
         ax.set_yticks(range(len(losses)), [look(loss).name for loss in losses])

@@ -7,7 +7,6 @@ clips them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -199,7 +198,7 @@ def _improves(evidence: Evidence) -> Verdict:
         finding: Finding
         if curves.accuracy_degraded or curves.diverged or gain.high < 0:
             finding = "does not hold"
-        elif math.isnan(gain.half):
+        elif not gain.bounded:
             finding = "not settled"
         elif up and down and not curves.loss_degraded:
             finding = "holds"
@@ -208,7 +207,7 @@ def _improves(evidence: Evidence) -> Verdict:
         late = (
             f"From the ten epochs up to epoch {LONG} to the last tenth, accuracy changes by "
             f"{interval_in_words(gain, POINTS)}, the test loss by {number(fall.mean, 3)}"
-            + ("." if math.isnan(fall.half) else f" ({number(fall.low, 3)} to {number(fall.high, 3)}).")
+            + ("." if not fall.bounded else f" ({number(fall.low, 3)} to {number(fall.high, 3)}).")
         )
         return _curve_reading(finding, curves, evidence, late)
 
