@@ -11,6 +11,15 @@ from lossbook.models.cifar_resnet import resnet20, resnet32
 from lossbook.models.imagenet import mobilenet, resnet50
 from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
 from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
+from lossbook.models.photographs import (
+    imagenet_resnet18,
+    imagenet_resnet34,
+    imagenet_resnet50,
+    imagenet_resnet101,
+    imagenet_resnext50,
+    imagenet_resnext101,
+    imagenet_shufflenet_v2,
+)
 from lossbook.models.pretrained import bert, bert_weights
 from lossbook.models.recurrent import lstm
 from lossbook.models.reference import reference_large, reference_small
@@ -22,6 +31,13 @@ __all__ = [
     "builder",
     "cnn2c",
     "cnn5c",
+    "imagenet_resnet18",
+    "imagenet_resnet34",
+    "imagenet_resnet50",
+    "imagenet_resnet101",
+    "imagenet_resnext50",
+    "imagenet_resnext101",
+    "imagenet_shufflenet_v2",
     "keras_cifar10_cnn",
     "keras_mnist_cnn",
     "lstm",
@@ -44,6 +60,13 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "bert": bert,
     "cifar_resnet20": resnet20,
     "cifar_resnet32": resnet32,
+    "imagenet_resnet101": imagenet_resnet101,
+    "imagenet_resnet18": imagenet_resnet18,
+    "imagenet_resnet34": imagenet_resnet34,
+    "imagenet_resnet50": imagenet_resnet50,
+    "imagenet_resnext101": imagenet_resnext101,
+    "imagenet_resnext50": imagenet_resnext50,
+    "imagenet_shufflenet_v2": imagenet_shufflenet_v2,
     "keras_cifar10_cnn": keras_cifar10_cnn,
     "keras_mnist_cnn": keras_mnist_cnn,
     "li2020_cnn2c": cnn2c,

@@ -20,6 +20,7 @@ _AUGMENTATIONS = {
     "crop_flip_erase": ("augment_more", "crop_flip_erase"),
     "keras_shift_flip": ("augment", "keras_shift_flip"),
     "none": ("augment", "none"),
+    "resized_crop_flip": ("resized_crop", "resized_crop_flip"),
     "shift_flip": ("augment", "shift_flip"),
     "shift_flip_erase": ("augment_more", "shift_flip_erase"),
     "shift_flip_jitter": ("augment_more", "shift_flip_jitter"),

@@ -175,6 +175,23 @@ def test_the_differences_of_battash2021_are_those_of_its_networks(
     assert all(r.ours is not None and not r.whole for r in reviews)
 
 
+def test_imagenet_counts_at_the_papers_protocol(store: Store, make_record: MakeRecord) -> None:
+    for record in _declared(
+        make_record,
+        "battash2021/table2",
+        "paper",
+        lambda labels, seed: 0.7 + (0.005 + 0.001 * seed) * (labels["schedule"] == "0-0.5"),
+        network="imagenet_resnet50",
+    ):
+        store.append(record)
+    (group,) = (g for g in _groups(store, "battash2021").values() if g.item == "Table 2")
+    shown = {row.what: row for row in group.shown}
+    assert set(shown) == {f"F = {f}, ResNet-50, ImageNet (ILSVRC 2012)" for f in ("0", "0,0.5", "0-0.5")}
+    gradual = shown["F = 0-0.5, ResNet-50, ImageNet (ILSVRC 2012)"]
+    # Two seeds, as in the paper, give no interval.
+    assert (round(gradual.paper, 2), gradual.text, gradual.whole) == (0.61, "+0.55", True)
+
+
 def test_published_epochs_come_before_equal_ones(store: Store, make_record: MakeRecord) -> None:
     level = {"ce": 0.90, "bce": 0.90, "nllr": 0.70, "nllr_clipped": 0.91}
     for record in _declared(
@@ -324,7 +341,7 @@ def test_without_records_the_list_says_so(store: Store) -> None:
     }
     text = " ".join(glance.open_items(found))
     assert "**battash2021**: [Table 1](../battash2021/table1.html)" in text
-    assert "[Table 2](../battash2021/derivation.html#battash2021-table2)" in text
+    assert "[Table 2](../battash2021/table2.html)" in text
     assert "[Table 3](../li2020/table3.html) (accuracy on MNIST" in text
 
 

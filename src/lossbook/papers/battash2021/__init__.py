@@ -6,6 +6,7 @@ EXPERIMENTS = (
     "motivation",
     "gradient_norm",
     "fig2",
+    "table2",
     "table3",
     "table4",
     "table5",

@@ -16,9 +16,17 @@ from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import signed
 from lossbook.pages import style
-from lossbook.papers.battash2021 import escaping, motivation
+from lossbook.papers.battash2021 import escaping, motivation, table2
 from lossbook.papers.battash2021.fig1 import FOCUS, MIXES
-from lossbook.papers.battash2021.protocol import CE, CONSTANT, GRADUAL, TWO_PHASE, title
+from lossbook.papers.battash2021.protocol import (
+    CE,
+    CONSTANT,
+    GRADUAL,
+    MIXTURES,
+    NETWORK_NAMES,
+    TWO_PHASE,
+    title,
+)
 from lossbook.papers.battash2021.table4_figures import STYLES
 
 _COT = style.loss_style("complement_entropy")
@@ -80,6 +88,46 @@ def gains_alt(found: Sequence[tuple[str, Difference]]) -> str:
         beside = "" if paper is None else f", the paper {signed(paper)}"
         parts.append(f"{name} {difference.short()}{beside}")
     return f"Differences in points, a dot per seed, with 95% intervals. {'; '.join(parts)}."
+
+
+def imagenet_gains() -> Figure:
+    """Draw the gains of the paper's Table 2 with Welch's intervals; grey is what one common spread hides."""
+    style.theme()
+    figure = Figure(figsize=(5.6, 4.4), layout="constrained")
+    ax = figure.subplots()
+    half = table2.pooled().half
+    band = ax.axvspan(-half, half, color=style.MUTED, alpha=0.2, linewidth=0)
+    ax.axvline(0, color=style.MUTED, linewidth=1)
+    marks = []
+    for at, regime in enumerate(MIXTURES):
+        look = LOOKS[regime]
+        for row, network in enumerate(table2.PAPER_NETWORKS):
+            found = table2.printed_gain(network, regime)
+            height = row + 0.22 * (at - 1)
+            if not math.isnan(found.half):
+                ends = [found.gain - found.half, found.gain + found.half]
+                ax.plot(ends, [height] * 2, color=look.color, linewidth=1.2)
+            ax.plot([found.gain], [height], marker=look.marker, color=look.color, markersize=5.5)
+        (mark,) = ax.plot([], [], marker=look.marker, color=look.color, linewidth=1.2, label=title(regime))
+        marks.append(mark)
+    band.set_label("one spread for all cells")
+    ax.set_yticks(range(len(table2.PAPER_NETWORKS)), [NETWORK_NAMES[n] for n in table2.PAPER_NETWORKS])
+    ax.set_ylim(len(table2.PAPER_NETWORKS) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("minus CE, points")
+    figure.legend(handles=[*marks, band], loc="outside upper center", ncols=2)
+    return figure
+
+
+def imagenet_gains_alt() -> str:
+    """The gains that the paper's Table 2 implies in words and numbers."""
+    parts = []
+    for network in table2.PAPER_NETWORKS:
+        gains_of = ", ".join(
+            f"{title(regime)} {signed(table2.printed_gain(network, regime).gain)}" for regime in MIXTURES
+        )
+        parts.append(f"{NETWORK_NAMES[network]}: {gains_of}")
+    return f"Printed gains over CE in points, with Welch's 95% intervals from two seeds. {'; '.join(parts)}."
 
 
 def _regime(difference: Difference) -> tuple[str, str]:

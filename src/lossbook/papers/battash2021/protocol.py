@@ -40,6 +40,13 @@ NETWORK_NAMES = {
     "cifar_resnet20": "ResNet-20",
     "cifar_resnet32": "ResNet-32",
     "li2020_resnet18": "ResNet-18",
+    "imagenet_resnet18": "ResNet-18",
+    "imagenet_resnet34": "ResNet-34",
+    "imagenet_resnet50": "ResNet-50",
+    "imagenet_resnet101": "ResNet-101",
+    "imagenet_shufflenet_v2": "ShuffleNet",
+    "imagenet_resnext50": "ResNeXt-50",
+    "imagenet_resnext101": "ResNeXt-101",
     "keras_mnist_cnn": "a small CNN",
     "li2020_cnn2c": "CNN2C",
 }

@@ -31,6 +31,7 @@ from lossbook.papers.battash2021.names import (
     VERY_LOW,
 )
 from lossbook.papers.battash2021.table1 import IMAGES
+from lossbook.papers.battash2021.table2 import IMAGENET, IMAGENET_GRADUAL
 from lossbook.papers.battash2021.table4_scores import READINGS, Scores, Study
 from lossbook.papers.battash2021.table4_tables import (
     complete,
@@ -45,7 +46,6 @@ from lossbook.papers.battash2021.table4_tables import (
 )
 from lossbook.papers.battash2021.table5 import COMPLEMENT
 from lossbook.papers.battash2021.table6 import REGULARISATION
-from lossbook.results import published
 
 _WHERE = "UCI Datasets, last paragraph; Table 4"
 _RULE = (
@@ -340,34 +340,12 @@ _UCI: dict[str, Callable[[Study | None], Verdict]] = {
 }
 
 
-def _open(title: str, where: str, takes: str) -> Callable[[], Verdict]:
-    """A claim whose experiment has not been run, with the training runs it takes."""
-    said = f"{takes} None has been made, so the time they take is not known."
-    return lambda: Verdict(
-        title, where, "Open until the experiment has been run.", "not tested", "no runs", (said,)
-    )
-
-
-def _takes(item: str, what: str) -> str:
-    """The training runs behind a table of the paper, one row and seed each."""
-    rows = published("battash2021", item)
-    if "seeds" in rows:
-        return f"It takes {rows['seeds'].astype(int).sum()} training runs: {what}."
-    return f"It takes {len(rows)} training runs per seed: {what}. The paper does not say how many seeds."
-
-
 CLAIMS: tuple[Claim | Computed, ...] = (
     *(Computed(key, _on_records(make), (TABLE4,)) for key, make in _UCI.items()),
     IMAGES,
     LEFT_BEHIND,
-    Computed(
-        "imagenet",
-        _open(
-            "On ImageNet the gradual mixture is the most accurate and CE the least, with every network.",
-            "ImageNet; Table 2",
-            _takes("table2", "seven networks, four methods, two seeds"),
-        ),
-    ),
+    IMAGENET,
+    IMAGENET_GRADUAL,
     fig2.GLUE_CLAIM,
     table3.REVIEWS_CLAIM,
     COMPLEMENT,

@@ -18,6 +18,7 @@ from lossbook.evidence.tables import UNATTESTED, Cell, signed
 from lossbook.pages.style import loss_style
 from lossbook.papers.battash2021 import names
 from lossbook.papers.battash2021 import table1 as battash2021_images
+from lossbook.papers.battash2021 import table2 as battash2021_imagenet
 from lossbook.papers.battash2021 import table3 as battash2021_reviews
 from lossbook.papers.battash2021 import table4_scores as uci
 from lossbook.papers.dong2019 import table1 as dong2019_objects
@@ -345,13 +346,19 @@ _DONG2019 = {"tiny200": "tiny_imagenet"}
 def _mixtures(read: Reader) -> list[Group]:
     """Each mixture minus CE. The reference network takes no row: it is none of the paper's networks."""
     images, reviews = read("battash2021/table1"), read("battash2021/table3")
+    imagenet = read("battash2021/table2")
     own = {paper: name for name, paper in battash2021_images.PAPER_NETWORKS.items()}
+    large = {paper: name for name, paper in battash2021_imagenet.PAPER_NETWORKS.items()}
 
     def on_images(row: Mapping[str, str]) -> Difference | None:
         if row["model"] not in own:
             return None
         sides = battash2021_images.gain((row["loss"], row["schedule"]), row["dataset"], own[row["model"]])
         return sides.measure(images, (PAPER,))
+
+    def on_imagenet(row: Mapping[str, str]) -> Difference | None:
+        sides = battash2021_imagenet.gain((row["loss"], row["schedule"]), large[row["model"]])
+        return sides.measure(imagenet, (PAPER,))
 
     def on_reviews(row: Mapping[str, str]) -> Difference | None:
         method = next(m for m in names.METHODS if (m.loss, m.schedule) == (row["loss"], row["schedule"]))
@@ -369,7 +376,7 @@ def _mixtures(read: Reader) -> list[Group]:
 
     tables_of = (
         ("table1", places, on_images),
-        ("table2", places, nothing),
+        ("table2", places, on_imagenet),
         ("table3", lambda row: f"LSTM {battash2021_reviews.NAMES[row['architecture']]}", on_reviews),
         ("table5", places, nothing),
         ("table6", lambda row: row["regularization"].replace("_", " "), nothing),

@@ -1,0 +1,418 @@
+"""Table 2: CE and the three mixtures on ImageNet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+from scipy.stats import t as student_t
+
+from lossbook import experiments
+from lossbook.evidence import stats, tables
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
+from lossbook.evidence.grids import Column, Table
+from lossbook.evidence.notrun import cells_not_run
+from lossbook.evidence.rules import Gain
+from lossbook.evidence.select import Evidence
+from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.papers.battash2021.protocol import (
+    CE,
+    CONSTANT,
+    DIGITS,
+    FOCUS_NAMES,
+    GRADUAL,
+    LOSS_NAMES,
+    MISSING,
+    MIXTURES,
+    NETWORK_NAMES,
+    QUICK,
+    REFERENCE,
+    REGIMES,
+    TWO_PHASE,
+    WHOLE,
+    basis,
+    by_name,
+    cell,
+    places,
+    select,
+    title,
+)
+from lossbook.progress import duration
+from lossbook.results import Store, published
+from lossbook.training import RunSpec
+
+TABLE2 = "battash2021/table2"
+#: The paper's networks as torchvision has them, by their names in the paper. "ShuffleNet" and the number of
+#: groups of the two ResNeXt are our reading: the paper names no more.
+PAPER_NETWORKS = {
+    "imagenet_resnet18": "resnet18",
+    "imagenet_resnet34": "resnet34",
+    "imagenet_resnet50": "resnet50",
+    "imagenet_resnet101": "resnet101",
+    "imagenet_shufflenet_v2": "shufflenet",
+    "imagenet_resnext50": "resnext50",
+    "imagenet_resnext101": "resnext101",
+}
+#: "ImageNet": epochs, learning rate, augmentation and crops are the paper's. Momentum, weight decay and batch
+#: size are those of the "official PyTorch training script" that it follows.
+IMAGENET_RECIPE = RunSpec(
+    dataset="imagenet",
+    model="imagenet_resnet18",
+    loss="ce",
+    optimizer="sgd",
+    optimizer_options={"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4},
+    schedule={"name": "steps", "at": [30, 60]},
+    augmentation="resized_crop_flip",
+    batch_size=256,
+    epochs=90,
+)
+
+
+def _cells(base: RunSpec, networks: Iterable[str] = (), **changes: Any) -> tuple[Cell, ...]:
+    return tuple(
+        cell(base, regime, **{"model": network, **changes})
+        for network in networks or (base.model,)
+        for regime in REGIMES
+    )
+
+
+EXPERIMENT = Experiment(
+    name=TABLE2,
+    title="Table 2: CE and the three mixtures on ImageNet",
+    profiles=by_name(
+        Profile(
+            "paper",
+            "the paper's protocol with its seven networks as torchvision has them",
+            _cells(IMAGENET_RECIPE, PAPER_NETWORKS),
+            seeds=2,
+        ),
+        Profile(
+            "quick",
+            "6 epochs of the reference network on 2,000 images of CIFAR-10",
+            _cells(REFERENCE, dataset="cifar10", **QUICK),
+            seeds=1,
+        ),
+        Profile(
+            "smoke",
+            "128 of scikit-learn's digits for 6 epochs on another network, to see that everything runs",
+            _cells(REFERENCE, **DIGITS),
+            seeds=2,
+        ),
+    ),
+)
+
+
+# --- the paper's numbers ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One cell of the paper's Table 2, in percent.
+
+    Attributes:
+        mean: The mean over the seeds.
+        deviation: What stands behind "±": presumably their standard deviation.
+        seeds: How many seeds.
+    """
+
+    mean: float
+    deviation: float
+    seeds: int
+
+
+@cache
+def printed() -> dict[tuple[str, str, str], Printed]:
+    """Table 2 of the paper: network, loss, F -> its cell."""
+    own = {paper: name for name, paper in PAPER_NETWORKS.items()}
+    return {
+        (own[r["model"]], r["loss"], r["schedule"]): Printed(
+            float(r["accuracy_percent"]), float(r["std_percent"]), int(r["seeds"])
+        )
+        for r in published("battash2021", "table2").to_dict("records")
+    }
+
+
+@dataclass(frozen=True)
+class PrintedGain:
+    """A difference between two regimes that the paper's Table 2 implies, in points.
+
+    Attributes:
+        network: The network.
+        left: The regime.
+        right: What it is compared with.
+        gain: The difference of the means.
+        half: Half of Welch's 95% interval; NaN where both deviations are printed as zero.
+        p: Welch's two-sided p-value; NaN likewise.
+    """
+
+    network: str
+    left: tuple[str, str]
+    right: tuple[str, str]
+    gain: float
+    half: float
+    p: float
+
+
+def printed_gain(network: str, left: tuple[str, str], right: tuple[str, str] = CE) -> PrintedGain:
+    """What the paper's means and standard deviations say about a difference, by Welch's t test.
+
+    The seeds are the same for all regimes, but the paper's text has no number of a single seed, so nothing
+    can be paired.
+
+    Args:
+        network: The network.
+        left: The regime.
+        right: What it is compared with.
+    """
+    mine, other = (printed()[network, *regime] for regime in (left, right))
+    gain = mine.mean - other.mean
+    parts = [(each.deviation**2 / each.seeds, each.seeds - 1) for each in (mine, other)]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return PrintedGain(network, left, right, gain, math.nan, math.nan)
+    freedom = variance**2 / sum(part**2 / n for part, n in parts)
+    error = math.sqrt(variance)
+    half = float(student_t.ppf(0.975, freedom)) * error
+    return PrintedGain(network, left, right, gain, half, float(2 * student_t.sf(abs(gain) / error, freedom)))
+
+
+def printed_gains() -> list[PrintedGain]:
+    """Every mixture minus CE in the paper's Table 2, network by network."""
+    return [printed_gain(network, regime) for network, regime in product(PAPER_NETWORKS, MIXTURES)]
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The spread over seeds of the paper's Table 2, if it is the same in all of its cells.
+
+    Attributes:
+        deviation: Standard deviation, in points: the root of the mean square over the cells.
+        freedom: Its degrees of freedom, one fewer than seeds for each cell.
+        half: Half of the 95% interval of a difference between two cells.
+        half_by_n: The same if the printed deviations divide by n instead of n - 1.
+        alone: The same for two cells that know nothing of the others' spread.
+    """
+
+    deviation: float
+    freedom: int
+    half: float
+    half_by_n: float
+    alone: float
+
+
+@cache
+def pooled() -> Pooled:
+    """The spread over all cells of the paper's Table 2."""
+    cells = list(printed().values())
+    (seeds,) = {each.seeds for each in cells}
+    deviation = math.sqrt(float(np.mean([each.deviation**2 for each in cells])))
+    error = deviation * math.sqrt(2 / seeds)
+    freedom = len(cells) * (seeds - 1)
+    half = float(student_t.ppf(0.975, freedom)) * error
+    return Pooled(
+        deviation,
+        freedom,
+        half,
+        half * math.sqrt(seeds / (seeds - 1)),
+        float(student_t.ppf(0.975, 2 * (seeds - 1))) * error,
+    )
+
+
+def printed_table() -> pd.DataFrame:
+    """CE and the gains of the mixtures in the paper's Table 2, with Welch's intervals."""
+    rows = []
+    for network in PAPER_NETWORKS:
+        base = printed()[network, *CE]
+        row: dict[str, Any] = {
+            "Network": NETWORK_NAMES[network],
+            "CE, %": f"{base.mean:.2f} ± {base.deviation:.2f}",
+        }
+        for regime in MIXTURES:
+            found = printed_gain(network, regime)
+            band = "" if math.isnan(found.half) else f" ± {found.half:.2f}"
+            numbers = {} if math.isnan(found.p) else {"half": found.half, "p": found.p}
+            row[f"F = {regime[1]} minus CE"] = tables.Cell(
+                f"{tables.signed(found.gain)}{band}", {"gain": found.gain, **numbers}
+            )
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def printed_text() -> list[str]:
+    """What the paper's numbers show and what two seeds leave open, in sentences computed from them."""
+    return [_order(), _one_by_one(), _together(), _end_of_training()]
+
+
+def _order() -> str:
+    order = [sorted(REGIMES, key=lambda r: printed()[network, *r].mean) for network in PAPER_NETWORKS]
+    lowest, first = (sum(each[at] == regime for each in order) for at, regime in ((0, CE), (-1, GRADUAL)))
+    gains = [printed_gain(network, GRADUAL).gain for network in PAPER_NETWORKS]
+    sign = binomtest(sum(gain > 0 for gain in gains), len(gains)).pvalue
+    return (
+        f"**First and last are the same throughout.** CE is the lowest with {lowest} of {len(order)} "
+        f"networks and {_focus(GRADUAL)} the highest with {first}. "
+        f"Its gain over CE is {tables.signed(min(gains))} to {tables.signed(max(gains))} points. "
+        f"If the networks were independent experiments, signs as alike as these would have p = {sign:.3f}; "
+        "they share images and seeds."
+    )
+
+
+def _one_by_one() -> str:
+    tested = [each for each in printed_gains() if not math.isnan(each.p)]
+    clear = sum(each.gain > each.half for each in tested)
+    least = min(stats.holm([each.p for each in tested]))
+    return (
+        f"**One network at a time, two seeds show little.** {clear} of {len(tested)} gains have an interval "
+        f"of Welch's above zero, and after Holm's correction the least p is {least:.2f}. With two seeds on "
+        f"either side, a gain has to exceed {pooled().alone:.2f} points to show at the table's mean spread."
+    )
+
+
+def _together() -> str:
+    spread = pooled()
+    compared = (
+        printed_gains(),
+        [printed_gain(network, GRADUAL) for network in PAPER_NETWORKS],
+        [printed_gain(network, GRADUAL, TWO_PHASE) for network in PAPER_NETWORKS],
+    )
+
+    def larger(half: float) -> list[int]:
+        return [sum(each.gain > half for each in gains) for gains in compared]
+
+    every, gradual, later = larger(spread.half)
+    by_n = larger(spread.half_by_n)
+    return (
+        f"**All cells together show more.** If the spread is the same in all {len(printed())} cells, it is "
+        f"{spread.deviation:.2f} points with {spread.freedom} degrees of freedom, and a difference has an "
+        f"interval of ± {spread.half:.2f}. "
+        f"Of the gains over CE {every} of {len(compared[0])} are larger, and of those of {_focus(GRADUAL)} "
+        f"{gradual} of {len(compared[1])}. "
+        f"Over {_focus(TWO_PHASE)} it gains that much with {later} of {len(compared[2])}. "
+        "The paper does not say whether its deviations divide by n or by n − 1. "
+        f"If by n, the interval is ± {spread.half_by_n:.2f} and the counts are {by_n[0]}, {by_n[1]} and "
+        f"{by_n[2]}."
+    )
+
+
+def _end_of_training() -> str:
+    moved = [printed_gain(network, TWO_PHASE, CONSTANT).gain for network in PAPER_NETWORKS]
+    epochs = IMAGENET_RECIPE.epochs
+    # F = 0,0.5 switches to EL after 95% of the epochs, in whole ones.
+    shared = epochs * 19 // 20
+    return (
+        f"**The last epochs move the accuracy.** With equal seeds {_focus(CONSTANT)} and {_focus(TWO_PHASE)} "
+        f"are one run for {shared} of {epochs} epochs. Their printed means differ by "
+        f"{tables.signed(min(moved))} to {tables.signed(max(moved))} points, after {epochs - shared} epochs "
+        "on EL alone at a learning rate of 0.001. Runs on GPUs need not repeat to the digit, so a part of "
+        "that may be chance."
+    )
+
+
+def _focus(regime: tuple[str, str]) -> str:
+    return f"F = {regime[1]}"
+
+
+# --- ours ---------------------------------------------------------------------------------------------------
+
+
+def gain(
+    regime: tuple[str, str],
+    network: str,
+    base: tuple[str, str] = CE,
+    dataset: str = "imagenet",
+    metric: str = "test_accuracy",
+) -> Contrast:
+    """A regime's accuracy minus that of another, by default CE, with one network."""
+    where = {"dataset": dataset, "network": network, "metric": metric}
+    paper = printed_gain(network, regime, base).gain if network in PAPER_NETWORKS else None
+    return Contrast(
+        f"{title(regime)} minus {title(base)}, {NETWORK_NAMES[network]} on {{left[dataset]}}",
+        select(regime, **where),
+        select(base, **where),
+        paper=paper,
+    )
+
+
+TABLE = Table(
+    TABLE2,
+    rows={"network": "Network", "loss": "Loss", "schedule": "F"},
+    names={"network": NETWORK_NAMES, "loss": LOSS_NAMES, "schedule": FOCUS_NAMES},
+    columns=(
+        Column("Last epoch, %", "test_accuracy", percent=True),
+        Column("Best test epoch, %", "best_test_accuracy", percent=True),
+    ),
+    published={where: each.mean for where, each in printed().items()},
+    against={"loss": "ce", "schedule": ""},
+    baseline="CE",
+    missing=MISSING,
+)
+
+IMAGENET = Claim(
+    "imagenet",
+    "On ImageNet all three mixtures are more accurate than CE, with every network.",
+    "ImageNet; Table 2",
+    "Test accuracy after the last epoch on ImageNet, each mixture minus CE, paired by seed, with each of the "
+    "paper's seven networks. The paper may have the accuracy of the best test epoch.",
+    {"": Contrasts(TABLE2, [gain(regime, network) for network in PAPER_NETWORKS for regime in MIXTURES])},
+    Gain(),
+    (WHOLE,),
+    basis=basis,
+)
+IMAGENET_GRADUAL = Claim(
+    "imagenet-gradual",
+    "On ImageNet the gradual mixture is the most accurate of the four regimes, with every network.",
+    "ImageNet; Table 2",
+    "Test accuracy after the last epoch on ImageNet, the gradual mixture minus each of the other regimes, "
+    "paired by seed, with each of the paper's seven networks.",
+    {
+        "": Contrasts(
+            TABLE2,
+            [
+                gain(GRADUAL, network, other)
+                for network in PAPER_NETWORKS
+                for other in (CE, CONSTANT, TWO_PHASE)
+            ],
+        )
+    },
+    Gain(),
+    (WHOLE,),
+    basis=basis,
+)
+
+
+def differences(evidence: Evidence, profile: str) -> list[tuple[str, Difference]]:
+    """Every mixture minus CE that has been run at a profile, each with its name."""
+    return [
+        (f"{title(regime)}, {NETWORK_NAMES[where['network']]}", found)
+        for where, regime in product(places(evidence, profile), MIXTURES)
+        if (found := gain(regime, **where).at(evidence, profile)) is not None
+    ]
+
+
+def not_run_text(evidence: Evidence, *, store: Store | None = None) -> str:
+    """What has not been run at the paper's protocol and what it would cost, in one line of Markdown.
+
+    Args:
+        evidence: The records of the page.
+        store: Where the records are that costs follow from; the project's own store by default.
+    """
+    open_cells, declared = cells_not_run(evidence, WHOLE)
+    left = experiments.pending(WHOLE, TABLE2, store=store)
+    if not open_cells or not left:
+        return ""
+    one = {each.labels["network"]: each.seconds / each.count for each in left}
+    cheapest, dearest = min(one, key=lambda n: one[n]), max(one, key=lambda n: one[n])
+    return (
+        f"{len(open_cells)} of {declared} cells have not been run "
+        f"([what is open](../synthesis/glance.html#glance-open)). On a core as in the records a run would "
+        f"take about {duration(one[cheapest])} ({NETWORK_NAMES[cheapest]}) to {duration(one[dearest])} "
+        f"({NETWORK_NAMES[dearest]}), by the operations of the network and without reading the files."
+    )
