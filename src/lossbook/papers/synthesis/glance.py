@@ -605,8 +605,7 @@ def open_items(found: Sequence[Item]) -> list[str]:
         for paper in PAPERS
         if (
             mine := [
-                f"[{i.title}](../{i.page.replace('#', '.html#') if '#' in i.page else f'{i.page}.html'}) "
-                f"({i.shows[0].lower()}{i.shows[1:]})"
+                f"[{i.title}]({_href(i.page)}) ({i.shows[0].lower()}{i.shows[1:]})"
                 for i in found
                 if i.paper == paper and not i.run
             ]
@@ -615,8 +614,7 @@ def open_items(found: Sequence[Item]) -> list[str]:
 
 
 def _href(page: str) -> str:
-    name, _, label = page.partition("#")
-    return f"../{name}.html{f'#{label}' if label else ''}"
+    return f"../{page}.html"
 
 
 def open_runs(*, store: Store | None = None) -> pd.DataFrame:
