@@ -9,6 +9,7 @@ import torch
 
 from lossbook import experiments, paths
 from lossbook.datasets.data import Dataset, Part
+from lossbook.experiments.runner import stored
 from lossbook.papers.dong2019 import classes, table1
 from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, USUAL
 from lossbook.results import Record, Store
@@ -43,8 +44,8 @@ def test_rates_are_those_that_the_published_records_choose(name: str) -> None:
     path = paths.data_file("results", "dong2019", name, "rates.jsonl")
     if not path.is_file():
         pytest.skip("no records of the rates are published")
-    published = Store(working=path.parent / "none").records(f"dong2019/{name}")
-    records = [r for r in published if r.profile == "rates"]
+    declared = experiments.get(f"dong2019/{name}")
+    records = stored(declared, declared.profile("rates"), Store(working=path.parent / "none"))
     module = table1 if name == "table1" else classes
     chosen = module.choose(records)
     assert chosen, "nothing has all of its rates"

@@ -19,6 +19,7 @@ from lossbook.evidence.rules import Finding
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
+    CHOSEN_AT,
     CLASSES,
     FREQUENCIES,
     LOSSES,
@@ -242,7 +243,7 @@ EXPERIMENT = Experiment(
             seeds=5,
         ),
         Profile(
-            "rates",
+            CHOSEN_AT,
             "CE and LR at three rates, measured on training images that were held out",
             _rates(),
             seeds=1,
@@ -291,6 +292,8 @@ def which(
         profile: The profile.
     """
     labels = {"dataset": dataset, "classes": count, "loss": loss, "start": start}
+    if profile == CHOSEN_AT:
+        return None
     if profile != REFERENCE:
         return labels if rates == ONE and images in (None, ALL) else None
     wanted = images or _images(dataset)
@@ -544,7 +547,7 @@ def alt(evidence: Evidence, profile: str) -> str:
 
 def rates_table(evidence: Evidence) -> pd.DataFrame:
     """Validation accuracy of CE and LR at every rate that was tried; a star at the one chosen."""
-    made = evidence.by_profile.get("rates", ())
+    made = evidence.by_profile.get(CHOSEN_AT, ())
     best = choose(made)
     found: dict[tuple[str, int, str], dict[float, Record]] = defaultdict(dict)
     for record in made:

@@ -38,6 +38,8 @@ STARTS = {USUAL: "biases at 0", FREQUENCIES: "biases at −log(K − 1)"}
 #: images.
 ONE, OWN = "one", "own"
 RATES = {ONE: "one rate for all", OWN: "each at its own rate"}
+#: The profile whose runs choose them. They are measured on validation images, and decide nothing else.
+CHOSEN_AT = "rates"
 
 #: Networks by their name in records.
 NETWORK_NAMES = {

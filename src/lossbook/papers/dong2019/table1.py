@@ -21,6 +21,7 @@ from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
     BASELINE,
+    CHOSEN_AT,
     DECISIVE,
     FREQUENCIES,
     LOGISTIC,
@@ -199,7 +200,7 @@ EXPERIMENT = Experiment(
             seeds=3,
         ),
         Profile(
-            "rates",
+            CHOSEN_AT,
             "short runs of the reference network, measured on training images that are held out",
             _rates(),
             seeds=1,
@@ -259,7 +260,7 @@ def _printed_dataset(dataset: str) -> str:
 
 
 def which(dataset: str, loss: str, start: str, rates: str, profile: str) -> Mapping[str, Any] | None:
-    """The labels that name a cell at a profile; None where it has none.
+    """The labels that name a cell at a profile; None where it has none, or only ones that choose a rate.
 
     Args:
         dataset: The data set.
@@ -269,6 +270,8 @@ def which(dataset: str, loss: str, start: str, rates: str, profile: str) -> Mapp
         profile: The profile.
     """
     labels = {"dataset": dataset, "loss": loss, "start": start}
+    if profile == CHOSEN_AT:
+        return None
     if profile == PAPER:
         return labels | {"m": 0.25 if loss == "hs_lr" else None}
     if profile == REFERENCE:
@@ -551,7 +554,7 @@ def rate_cells(made: Mapping[float, Record], rates: Iterable[float], chosen: flo
 
 def rates_table(evidence: Evidence) -> pd.DataFrame:
     """Validation accuracy at every rate that was tried; a star at the one chosen."""
-    made = evidence.by_profile.get("rates", ())
+    made = evidence.by_profile.get(CHOSEN_AT, ())
     best = choose(made)
     found: dict[tuple[str, str, str], dict[float, Record]] = defaultdict(dict)
     for record in made:

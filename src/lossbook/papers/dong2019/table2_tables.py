@@ -14,7 +14,17 @@ from lossbook.evidence.grids import NOTHING, not_run
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import Cell
-from lossbook.papers.dong2019.names import BASELINE, LOSSES, NAMES, NETWORK_NAMES, PAPER, TABLE2, USUAL, named
+from lossbook.papers.dong2019.names import (
+    BASELINE,
+    CHOSEN_AT,
+    LOSSES,
+    NAMES,
+    NETWORK_NAMES,
+    PAPER,
+    TABLE2,
+    USUAL,
+    named,
+)
 from lossbook.papers.dong2019.table2 import (
     MEASURES,
     MISSING,
@@ -177,7 +187,7 @@ def _both(texts: Sequence[str]) -> str:
 
 def rates_table(evidence: Evidence) -> pd.DataFrame:
     """Accuracy on held-out training examples by data set, loss and rate, of the runs made so far."""
-    records = evidence.by_profile.get("rates", ())
+    records = evidence.by_profile.get(CHOSEN_AT, ())
     best = choose(records)
     return pd.DataFrame(
         {
@@ -197,7 +207,7 @@ def rates_table(evidence: Evidence) -> pd.DataFrame:
 
 def rates_text(evidence: Evidence) -> str:
     """Which own rates the records have chosen, and for which losses they have not."""
-    best = choose(evidence.by_profile.get("rates", ()))
+    best = choose(evidence.by_profile.get(CHOSEN_AT, ()))
     if not best:
         return "No loss has been run at all of its rates yet, so only the one rate is compared."
     said = [

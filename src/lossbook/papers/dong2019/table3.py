@@ -19,6 +19,7 @@ from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
+    CHOSEN_AT,
     DECISIVE,
     FREQUENCIES,
     LOGISTIC,
@@ -49,8 +50,7 @@ SELECTED = ("hs_lr", "ss_lr")
 #: The options of a loss where they are not the paper's: the defaults of the asymmetric loss.
 OPTIONS: Mapping[str, Mapping[str, Any]] = {"asymmetric": {}}
 
-#: Profile that chooses learning rates, and what they are chosen from, on held-out training examples.
-CHOSEN = "rates"
+#: Learning rates that are tried, and how many held-out training examples they are chosen on.
 RATES = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 VALIDATION_SIZE = 500
 #: What is compared: loss and start.
@@ -177,7 +177,7 @@ EXPERIMENT = Experiment(
             seeds=10,
         ),
         Profile(
-            CHOSEN,
+            CHOSEN_AT,
             f"the same, measured on {VALIDATION_SIZE} training examples held out, at six learning rates",
             tuple(
                 _cell(
@@ -459,13 +459,13 @@ def open_text(evidence: Evidence, profile: str) -> str:
 
 def rates_table(evidence: Evidence) -> pd.DataFrame:
     """Mean average precision per image on held-out examples, by data set, loss and learning rate."""
-    chosen = choose(evidence.by_profile.get(CHOSEN, ()))
+    chosen = choose(evidence.by_profile.get(CHOSEN_AT, ()))
     rows = []
     for dataset in DATASETS:
         for loss, start in COMPARED:
             row: dict[str, Any] = {"Data": title(dataset), "Loss": named(loss, start)}
             for lr in RATES:
-                mine = evidence.runs(CHOSEN, dataset=dataset, loss=loss, start=start, lr=lr)
+                mine = evidence.runs(CHOSEN_AT, dataset=dataset, loss=loss, start=start, lr=lr)
                 values = list(mine.values("map_example").values())
                 mean = 100 * sum(values) / len(values) if values else float("nan")
                 mark = " *" if chosen.get(dataset, {}).get(_key(loss, start)) == lr else ""
