@@ -1,6 +1,9 @@
 """A tiny experiment on embedded data."""
 
+import contextlib
 import os
+import subprocess
+import sys
 
 from lossbook.experiments import Cell, Experiment, Profile
 from lossbook.results import Store
@@ -30,3 +33,16 @@ def tiny_experiment(epochs=2, losses=("ce", "nllr"), seeds=2, **changes):
 
     profile = Profile("smoke", "tiny", tuple(cell(loss) for loss in losses), seeds)
     return Experiment("toy/table1", "A toy", {"smoke": profile})
+
+
+@contextlib.contextmanager
+def in_other_hands(lock):
+    """Another process holds a lock file."""
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    holding = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]): print(flush=True), input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        other.stdout.readline()
+        yield
+        other.communicate(b"\n")

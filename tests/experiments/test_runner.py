@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import tiny_experiment
+from tiny import in_other_hands, tiny_experiment
 
 from lossbook import datasets
 from lossbook.datasets.data import Dataset, Part
@@ -352,16 +352,10 @@ def test_a_run_in_another_process_hands_is_left_to_it(store, place):
     experiment = tiny_experiment(losses=("ce",), seeds=1)
     runs, _ = runner.plan_experiment(experiment, experiment.profiles["smoke"])
     lock = place / "checkpoints" / f"{runs[0].spec.key}.lock"
-    lock.parent.mkdir(parents=True)
-    holding = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]): print(flush=True), input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", holding, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        other.stdout.readline()
+    with in_other_hands(lock):
         lock.write_text("process 1 on another")
         outcome = run(experiment, store)
         assert locks.holders(runs) == ["process 1 on another"]
-        other.communicate(b"\n")
     assert (outcome.trained, len(outcome.left)) == (0, 1)
     assert locks.holders(runs) == []
     assert run(experiment, store).trained == 1

@@ -1,12 +1,10 @@
 """Runs that are the same for their first epochs: trained once, recorded as if each had been trained alone."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 import torch
-from tiny import tiny_experiment
+from tiny import in_other_hands, tiny_experiment
 
 from lossbook.experiments import Cell, Experiment, Profile, costs, locks, runner, trunks
 from lossbook.experiments.runner import run_experiment
@@ -197,19 +195,12 @@ def test_a_run_waits_for_its_beginning_while_another_process_trains_it(store, pl
     experiment = mixtures()
     first, second, third = runs = runs_of(experiment)
     found = trunks.trunks(runs)
-    lock = place / "checkpoints" / f"{second.spec.key}.lock"
-    lock.parent.mkdir(parents=True)
-    holding = "import sys, filelock\nwith filelock.FileLock(sys.argv[1]): print(flush=True), input()"
-    with subprocess.Popen(
-        [sys.executable, "-c", holding, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as other:
-        other.stdout.readline()
+    with in_other_hands(place / "checkpoints" / f"{second.spec.key}.lock"):
         assert trunks.awaited(third, found)
         assert not trunks.awaited(first, found)
         assert not trunks.awaited(second, found)
         # With nothing else to do it is trained from its start.
         made = run(experiment, store)
-        other.communicate(b"\n")
     assert sorted(record.labels["schedule"] for record in made) == ["0,0.5", "0-0.5"]
     assert not trunks.awaited(third, found)
 
