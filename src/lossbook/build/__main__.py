@@ -30,9 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }.items():
         sub = known.add_parser(step, help=text)
         sub.add_argument("--profile", default=RECORDED)
-        if step in ("shard", "experiment", "replay", "notebook"):
+        if step in ("shard", "experiment", "notebook"):
             sub.add_argument("name")
-        if step in ("shard", "experiment", "replay"):
+        if step == "replay":
+            sub.add_argument("names", nargs="+")
+            sub.add_argument("--folder", type=Path, required=True, help="where to write what was found")
+        if step in ("shard", "experiment"):
             sub.add_argument("--stamp", type=Path, required=True, help="the file that says it is done")
         if step in ("all", "replay"):
             sub.add_argument("--replay", type=_seconds, default=0, help="seconds of replays, in all")
@@ -63,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "experiment":
                 steps.step_experiment(given.name, given.profile, given.stamp, given.device, given.refresh)
             case "replay":
-                steps.step_replay(given.name, given.stamp, given.replay)
+                steps.step_replay(given.names, given.folder, given.replay)
             case "notebook":
                 steps.step_notebook(given.name, given.profile)
             case "book":

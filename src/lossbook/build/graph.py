@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lossbook import paths
+from lossbook.build import replay
 from lossbook.build.hashing import data_sets_there, files_in, hash_files, hash_text
 from lossbook.build.places import RECORDED, TRIALS, checkout, notebook_names
 from lossbook.build.source import ALL, Source, read_source
@@ -71,15 +72,30 @@ class Graph:
         """The experiments that are trained before a notebook runs."""
         return [] if self.profile == RECORDED else self.shown_by(notebook)
 
+    @functools.cached_property
+    def replayed(self) -> list[str]:
+        """The experiments of which a recorded run is replayed where its data are, a step for each."""
+        return [name for name, choice in replay.plan(self.replay).items() if not choice.refusal]
+
+    @functools.cached_property
+    def passed_over(self) -> list[str]:
+        """The other experiments: one step says why no run of theirs is replayed."""
+        return [name for name in self.experiments if name not in self.replayed]
+
     def replayed_for(self, notebook: str) -> list[str]:
-        """The experiments of which a recorded run is replayed before a notebook runs."""
+        """The experiments of which a page says what their replay gave, or why there was none."""
         return self.shown_by(notebook) if self.profile == RECORDED else []
 
-    def replay_inputs(self, experiment: str) -> str:
-        """What a replay depends on: code, the records to choose from, the budget, and the data there are."""
+    def replay_inputs(self, experiment: str | None = None) -> str:
+        """What a replay depends on: code, the records to choose from, the budget, and the data there are.
+
+        Args:
+            experiment: Whose; None where nothing is replayed, whatever the code.
+        """
         records = hash_files([checkout() / "data" / "results"])
         there = hash_text(str(self.replay), *data_sets_there())
-        return json.dumps({"code": self.experiment_inputs(experiment), "records": records, "there": there})
+        code = None if experiment is None else self.experiment_inputs(experiment)
+        return json.dumps({"code": code, "records": records, "there": there})
 
     def notebook_inputs(self, notebook: str) -> str:
         """What the executed notebook depends on, besides the stamps of its experiments, as content hashes.

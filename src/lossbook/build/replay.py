@@ -1,5 +1,6 @@
 """Replaying recorded runs while the book is built: which, and what this machine gives beside the record."""
 
+import contextlib
 import json
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 
 from lossbook import paths
 from lossbook.errors import LossbookError
+from lossbook.results.attestation import DIGITS, EXACT, FIRST_EPOCHS
 
 #: A run that took no longer is replayed as a whole; of a longer one, its first epochs.
 WHOLE_SECONDS = 5.0
@@ -74,14 +76,13 @@ def _cheapest() -> Iterator[Choice]:
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8").splitlines():
-        row = json.loads(line)
-        if row["provenance"].get("seconds"):
-            yield row
+        with contextlib.suppress(ValueError):  # Whoever reads it as a record says what is wrong with it.
+            row = json.loads(line)
+            if isinstance(row, dict) and row.get("provenance", {}).get("seconds"):
+                yield row
 
 
 def _cost(experiment: str, row: dict[str, Any]) -> Choice:
-    from lossbook.experiments.attest import FIRST_EPOCHS
-
     seconds, length = float(row["provenance"]["seconds"]), int(row["config"]["epochs"])
     short = seconds <= WHOLE_SECONDS or length <= FIRST_EPOCHS or not row["curves"]
     return Choice(
@@ -110,7 +111,6 @@ def replay(experiment: str, budget: float) -> dict[str, str]:
     from lossbook.experiments.attest import trained_again
     from lossbook.experiments.runner import device_named, is_present
     from lossbook.results import Store
-    from lossbook.results.attestation import DIGITS, EXACT
     from lossbook.training import OutOfTimeError
 
     record = next(r for r in Store().records(experiment) if r.key == choice.key and r.origin == "published")

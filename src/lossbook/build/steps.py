@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -85,10 +86,19 @@ def _check_finished(outcome: Any, what: str, again: bool) -> None:
         raise UnfinishedError(f"{number} runs of {what} are left; the same command goes on with them{held}")
 
 
-def step_replay(name: str, stamp: Path, budget: float) -> None:
-    """Replay a recorded run of an experiment, or say why not, and write what this machine gave."""
-    print(f"[{name}] replaying a recorded run", flush=True)
-    paths.atomic_write(stamp, json.dumps(replay(name, budget), indent=1, ensure_ascii=False))
+def step_replay(names: Sequence[str], folder: Path, budget: float) -> None:
+    """Replay a recorded run of each experiment, or say why not, and write what this machine gave.
+
+    Args:
+        names: The experiments.
+        folder: Where to write ``<paper>/<item>.json``.
+        budget: Seconds of replays, in all.
+    """
+    for name in names:
+        if len(names) == 1:
+            print(f"[{name}] replaying a recorded run", flush=True)
+        found = json.dumps(replay(name, budget), indent=1, ensure_ascii=False)
+        paths.atomic_write(folder / f"{name}.json", found)
 
 
 def step_notebook(name: str, profile: str) -> None:

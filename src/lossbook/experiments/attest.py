@@ -14,14 +14,12 @@ from lossbook.experiments.planned import Run, modules
 from lossbook.experiments.runner import deadline_after, device_named
 from lossbook.progress import Progress
 from lossbook.results import Record, Store, attestation, code_hash, provenance
-from lossbook.results.attestation import Attestation
+from lossbook.results.attestation import FIRST_EPOCHS, Attestation
 from lossbook.training import OutOfTimeError, RunSpec, plan_run
 
 #: A run that took no longer is trained again as a whole; of a longer one, the first epochs are enough if its
 #: curves show all there is.
 WHOLE_SECONDS = 600.0
-#: How many these are: the second shows that an epoch goes on rightly from the one before.
-FIRST_EPOCHS = 2
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 DIGITS = 3
 #: What agreement to all the digits that a record has counts as.
 EXACT = 6
+#: After how many epochs a long run that is trained again is left: the second shows that an epoch goes on
+#: rightly from the one before.
+FIRST_EPOCHS = 2
 
 _MOST_DIFFERENCES = 5
 # Settings whose values are names of code, or choose it by being there.
