@@ -162,14 +162,17 @@ def _speed(task: progress.Task) -> float:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words that fit their size: ``45 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
+    """Seconds in words that fit their size: ``45 s``, ``12 min``, ``3.4 h``, ``2.1 days``, ``83 years``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
         return f"{seconds / 60:.0f} min"
     if seconds < 48 * 3600:
         return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"
+    days = seconds / 86400
+    if days < 20:
+        return f"{days:.1f} days"
+    return f"{days:.0f} days" if days < 730 else f"{days / 365.25:.3g} years"
 
 
 def amount(size: float) -> str:
