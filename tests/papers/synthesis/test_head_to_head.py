@@ -93,6 +93,7 @@ def test_without_records_nothing_is_claimed(store: Store) -> None:
     found = evidence(store, [])
     assert head_to_head_page.verdict(found).finding == "not tested"
     assert head_to_head_page.sentences(found) == []
+    assert head_to_head_page.follows(found) == ""
     assert "8.1" in head_to_head_page.power(found)
     frame, notes = head_to_head_page.accuracy_table(found)
     assert len(frame) == 0
@@ -112,6 +113,8 @@ def test_what_differs_from_cross_entropy(store: Store, made: Callable[..., list[
     assert "ahead of CE: LGL-INR (+2.00 ± 0.03)" in sentence
     assert "behind CE: LR (-4.00 ± 0.03)" in sentence
     assert "not told apart from CE: NLLR, clipped" in sentence
+    # Its p-value is below 5% after Holm's adjustment too.
+    assert head_to_head_page.follows(found).startswith("try LGL-INR beside CE")
     verdict = head_to_head_page.verdict(found)
     assert (verdict.short, verdict.open) == ("holds in part, 1 of 5 tested", 5)
     frame, notes = head_to_head_page.accuracy_table(found)
@@ -196,3 +199,10 @@ def test_without_a_comparison_the_page_says_how_much_has_been_run(
     assert "not been run yet" in head_to_head_page.so_far(recorded(NAME, store=store))
     first = [r for r in made("reference", lambda *_: 0.9) if r.seed == 0]
     assert head_to_head_page.so_far(evidence(store, first)).startswith("12 of 36 runs")
+
+
+def test_where_no_loss_is_ahead_nothing_speaks_for_another(
+    store: Store, made: Callable[..., list[Record]]
+) -> None:
+    found = evidence(store, made("reference", lambda labels, seed: 0.9 - 0.1 * (labels["loss"] != "CE")))
+    assert "nothing here speaks for leaving CE" in head_to_head_page.follows(found)

@@ -143,6 +143,21 @@ def sentences(evidence: Evidence) -> list[str]:
     return said
 
 
+def follows(evidence: Evidence) -> str:
+    """What someone should do who has such a task; empty without a comparison."""
+    found = differences(evidence)
+    if not found:
+        return ""
+    ahead = list(dict.fromkeys(loss for (_, loss), (each, p) in found.items() if each.above and p < LEVEL))
+    if not ahead:
+        return (
+            "nothing here speaks for leaving CE where accuracy is all that counts. With another loss, choose "
+            "the learning rate anew, on the data at hand."
+        )
+    names = " and ".join(look(loss).name for loss in ahead)
+    return f"try {names} beside CE, each at a learning rate chosen on validation images."
+
+
 def power(evidence: Evidence) -> str:
     """What effect as many seeds as these can show, by itself and after Holm's adjustment."""
     found = differences(evidence)
