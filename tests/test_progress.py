@@ -79,11 +79,12 @@ def test_sizes_and_durations_are_in_words():
         "9.9 MB",
         "9.9 GB",
     ]
-    assert [progress.duration(seconds) for seconds in (45, 700, 12_000, 190_000, 8e6, 2.6e9)] == [
+    assert [progress.duration(seconds) for seconds in (45, 700, 12_000, 190_000, 8e6, 2.6e9, 4e10)] == [
         "45 s",
         "12 min",
         "3.3 h",
         "2.2 days",
         "93 days",
         "82.4 years",
+        "1,268 years",
     ]

@@ -172,7 +172,7 @@ def duration(seconds: float) -> str:
     days = seconds / 86400
     if days < 20:
         return f"{days:.1f} days"
-    return f"{days:.0f} days" if days < 730 else f"{days / 365.25:.3g} years"
+    return f"{days:.0f} days" if days < 730 else f"{days / 365.25:,.{int(days < 36525)}f} years"
 
 
 def amount(size: float) -> str:

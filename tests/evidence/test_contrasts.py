@@ -84,8 +84,9 @@ def test_no_difference_without_a_common_seed_or_on_data_that_stood_in(made: Any,
     assert PLAIN_CONTRAST.at(Evidence(EXPERIMENT, "", {"paper": stood_in}), "paper") is None
 
 
-def test_the_decisive_profile_comes_before_several_seeds_and_those_before_a_single_one(made: Any) -> None:
-    evidence = made(paper=([0.9], [0.8]), keras12=([0.9, 0.9], [0.8, 0.7]))
+def test_the_decisive_profile_comes_before_an_interval_and_that_before_none(made: Any) -> None:
+    # Two seeds have no interval either.
+    evidence = made(paper=([0.9, 0.9], [0.8, 0.7]), keras12=([0.9, 0.9, 0.9], [0.8, 0.7, 0.8]))
     found = [PLAIN_CONTRAST.measure(evidence, decisive) for decisive in ((), ("paper",))]
     assert [d and d.profile for d in found] == ["keras12", "paper"]
     only = PLAIN_CONTRAST.measure(evidence, only=("paper",))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import in_other_hands, tiny_experiment
 
-from lossbook.experiments import Cell, Experiment, Profile, costs, locks, runner, trunks
+from lossbook.experiments import Cell, Experiment, Profile, costs, runner, trunks
 from lossbook.experiments.runner import run_experiment
 from lossbook.results import Store
 from lossbook.training import OutOfTimeError, RunSpec, loop
@@ -191,33 +191,131 @@ def test_losses_without_a_schedule_share_nothing():
     assert trunks.trunks(runs_of(tiny_experiment(losses=("ce", "ceel", "nllr")))) == {}
 
 
-def test_a_run_waits_for_its_beginning_while_another_process_trains_it(store, place):
+def test_a_run_waits_for_its_beginning_while_another_process_trains_it(store, place, epochs):
     experiment = mixtures()
     first, second, third = runs = runs_of(experiment)
     found = trunks.trunks(runs)
+    assert trunks.ready([[first], [second], [third]], found) == [first]
+    # What it begins as is still to be trained here.
+    assert trunks.ready([[third], [second]], found) == [second]
     with in_other_hands(place / "checkpoints" / f"{second.spec.key}.lock"):
-        assert trunks.awaited(third, found)
-        assert not trunks.awaited(first, found)
-        assert not trunks.awaited(second, found)
-        # With nothing else to do it is trained from its start.
+        assert trunks.ready([[third], [first]], found) == [first]
+        assert trunks.ready([[third]], found) == [third]
         made = run(experiment, store)
     assert sorted(record.labels["schedule"] for record in made) == ["0,0.5", "0-0.5"]
-    assert not trunks.awaited(third, found)
+    assert len(epochs) == 2 * EPOCHS
 
 
-def test_a_run_in_hand_is_left_nothing(place, epochs):
+def test_while_another_process_trains_the_first_the_others_still_share(store, place, epochs):
+    first, _, _ = runs_of(mixtures())
+    with in_other_hands(place / "checkpoints" / f"{first.spec.key}.lock"):
+        made = run(mixtures(), store)
+    assert len(made) == 2
+    assert len(epochs) == 2 * EPOCHS - 11
+
+
+def test_a_shard_has_all_runs_that_begin_as_one(store, epochs):
+    assert [
+        [r.spec.loss_options["schedule"] for r in group]
+        for group in trunks.together(runs_of(mixtures(seeds=2)))
+    ] == [list(SCHEDULES)] * 2
+    for index in (1, 2):
+        run(mixtures(seeds=2), store, shard=(index, 2))
+    assert len(epochs) == 2 * (3 * EPOCHS - SHARED)
+
+
+MACHINE = {"device": "cpu", "threads": 1}
+
+
+@pytest.fixture
+def left(place):
+    """A run to which another one has left its beginning, and that one."""
     first, second, _ = runs_of(mixtures())
-    state = {"curves": {"train_loss": [1.0, 1.0]}, "status": "finished"}
-    code = trunks.checkpoint_code(first, "data")
-    trunks.checkpoint.save(first.checkpoint, state | {"code": code})
-    with locks.claimed(second):
-        pass
-    second.checkpoint.touch()
-    trunks.leave(first, 2, second, "data")
-    assert not trunks._left(second).exists()
+    state = {"curves": {"train_loss": [1.0, 1.0]}, "status": "finished", "seconds": 2.0}
+    trunks.checkpoint.save(first.checkpoint, state | {"code": trunks.checkpoint_code(first, "data")})
+    trunks.leave(first, branch(second), "data", MACHINE)
+    return second, first
+
+
+def branch(of, epochs=2, wanted=True):
+    return trunks.Branch(epochs, of, lambda: wanted)
+
+
+def test_what_is_left_is_taken_up_once_and_forgotten(left):
+    second, first = left
+    origin = {"run": first.spec.key, "epochs": 2, "seconds": 2.0}
+    assert trunks.take_up(second, "data", MACHINE) == origin
+    kept = torch.load(second.checkpoint)
+    assert set(kept) == {"curves", "status", "seconds", "code"}
+    # Stopped and continued, it began there all the same.
+    assert trunks.take_up(second, "data", MACHINE) == origin
+    trunks.forget(second)
+    assert sorted(path.suffix for path in second.checkpoint.parent.glob("*-begun*")) == []
+
+
+def test_nothing_is_left_to_a_run_that_has_begun_or_is_not_wanted(left):
+    second, first = left
+    trunks.forget(second)
+    own = {"code": trunks.checkpoint_code(second, "data"), "curves": {"train_loss": [1.0]}}
+    trunks.checkpoint.save(second.checkpoint, own)
+    trunks.leave(first, branch(second), "data", MACHINE)
     second.checkpoint.unlink()
-    trunks.leave(first, 3, second, "data")
-    trunks.leave(first, 2, second, "other data")
+    trunks.leave(first, branch(second, epochs=3), "data", MACHINE)
+    trunks.leave(first, branch(second, wanted=False), "data", MACHINE)
+    trunks.leave(first, branch(second), "other data", MACHINE)
+    with in_other_hands(second.checkpoint.with_suffix(".lock")):
+        trunks.leave(first, branch(second), "data", MACHINE)
     assert not trunks._left(second).exists()
-    trunks.leave(first, 2, second, "data")
+    trunks.leave(first, branch(second), "data", MACHINE)
     assert torch.load(trunks._left(second))["trunk"] == first.spec.key
+
+
+def test_what_another_machine_left_is_not_taken_up(left):
+    second, _ = left
+    assert trunks.take_up(second, "data", MACHINE | {"threads": 2}) is None
+    assert trunks.take_up(second, "other data", MACHINE) is None
+    assert not second.checkpoint.exists()
+
+
+@pytest.mark.parametrize("own", ["damaged", "outdated"])
+@pytest.mark.filterwarnings("ignore:.*is damaged and was deleted")
+def test_a_checkpoint_of_its_own_that_is_of_no_use_makes_no_false_origin(left, own):
+    second, first = left
+    if own == "damaged":
+        second.checkpoint.write_bytes(b"no checkpoint")
+    else:
+        trunks.checkpoint.save(second.checkpoint, {"code": "other code", "curves": {"train_loss": []}})
+    assert trunks.take_up(second, "data", MACHINE)["run"] == first.spec.key
+    assert len(torch.load(second.checkpoint)["curves"]["train_loss"]) == 2
+
+
+def test_a_run_that_began_by_itself_did_not_begin_as_another(left):
+    second, _ = left
+    own = {"code": trunks.checkpoint_code(second, "data"), "curves": {"train_loss": [1.0]}}
+    trunks.checkpoint.save(second.checkpoint, own)
+    assert trunks.take_up(second, "data", MACHINE) is None
+    # Nor where its own checkpoint is lost after it took the other's up, and nothing is left.
+    second.checkpoint.unlink()
+    assert trunks.take_up(second, "data", MACHINE)
+    second.checkpoint.unlink()
+    trunks._left(second).unlink()
+    assert trunks.take_up(second, "data", MACHINE) is None
+    assert not trunks._said(second).exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*could not be written")
+def test_on_a_full_disk_a_run_begins_at_its_start(left, monkeypatch):
+    second, _ = left
+
+    def full(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(trunks.checkpoint.torch, "save", full)
+    assert trunks.take_up(second, "data", MACHINE) is None
+
+
+def test_by_force_a_run_is_trained_from_its_start(store, epochs):
+    key = next(r.key for r in run(mixtures(), store) if r.labels["schedule"] == "0")
+    epochs.clear()
+    run(mixtures(), store, key=key, force=True)
+    assert len(epochs) == EPOCHS

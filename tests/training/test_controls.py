@@ -74,7 +74,7 @@ def test_lost_examples_are_left_out_late_and_come_back_when_they_are_right():
     (gradient,) = torch.autograd.grad(loss(logits, TARGET), logits)
     assert torch.equal(gradient[1], torch.zeros(3))
     assert all(row.abs().sum() > 0 for row in gradient[[0, 2, 3]])
-    # Right at p = 0.9 of the threshold's side: no longer lost.
+    # Once it is right it is no longer lost.
     mended = LOGITS.clone()
     mended[1, 0] = 5.0
     (gradient,) = torch.autograd.grad(loss(mended.requires_grad_(), TARGET), mended)

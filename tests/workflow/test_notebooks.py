@@ -243,6 +243,17 @@ def test_every_experiment_is_found_wherever_it_is_declared():
     assert build.Graph("smoke").experiments == experiments.names()
 
 
+def test_records_of_another_experiment_that_count_are_what_a_page_depends_on(monkeypatch):
+    made = build.Graph("recorded")
+    assert {name: made.also(name) for name in experiments.names()} == {
+        name: list(experiments.get(name).also) for name in experiments.names()
+    }
+    asked = []
+    monkeypatch.setattr(made, "_records", lambda experiment: asked.append(experiment) or "")
+    made.notebook_inputs("dong2019/table1")
+    assert asked == ["dong2019/table1", "synthesis/head_to_head"]
+
+
 def test_the_code_of_an_experiment_is_that_of_its_own_module(monkeypatch):
     seen = []
     monkeypatch.setattr(graph, "code_hash", lambda modules: seen.append(modules) or "")

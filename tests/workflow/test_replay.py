@@ -55,10 +55,10 @@ def test_the_cheapest_run_of_each_experiment_is_chosen_while_the_budget_lasts(pu
 
 def test_no_budget_no_replay(published):
     published(fast=[(0.1, 50, "b")])
-    said = replay.replay("paper/fast", 0)
+    said = replay.replay("paper/fast", replay.plan(0))
     assert said["state"] == "none"
     assert "REPLAY=0" in said["text"]
-    assert "it has no recorded run" in replay.replay("paper/other", 90)["text"]
+    assert "it has no recorded run" in replay.replay("paper/other", replay.plan(90))["text"]
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def recorded(tmp_path, monkeypatch):
 
 def test_a_replay_compares_every_number(recorded):
     recorded()
-    said = replay.replay("yao2018/table1", 90)
+    said = replay.replay("yao2018/table1", replay.plan(90))
     assert said["state"] == "same", said
     assert "numbers are the record's" in said["text"]
 
@@ -98,7 +98,7 @@ def test_a_replay_that_differs_says_where(recorded):
         return replace(record, metrics=record.metrics | {"test_accuracy": 0.987654})
 
     recorded(change)
-    said = replay.replay("yao2018/table1", 90)
+    said = replay.replay("yao2018/table1", replay.plan(90))
     assert said["state"] == "different"
     assert "metrics test_accuracy: 0.987654 then" in said["text"]
 
@@ -106,7 +106,7 @@ def test_a_replay_that_differs_says_where(recorded):
 def test_without_data_nothing_is_replayed_or_downloaded(recorded, monkeypatch):
     recorded(lambda record: replace(record, config=record.config | {"dataset": "mnist"}))
     monkeypatch.setattr(attest, "replay", None)
-    said = replay.replay("yao2018/table1", 90)
+    said = replay.replay("yao2018/table1", replay.plan(90))
     assert said == {
         "state": "none",
         "text": "No run was replayed on this machine: its data, MNIST, are not here.",
@@ -117,7 +117,7 @@ def test_a_replay_out_of_time_is_given_up(recorded, monkeypatch):
     recorded()
     monkeypatch.setattr(replay, "_PATIENCE", 0.0)
     monkeypatch.setattr(replay, "_CONSTANT", -1.0)
-    said = replay.replay("yao2018/table1", 90)
+    said = replay.replay("yao2018/table1", replay.plan(90))
     assert said["state"] == "none"
     assert "it was stopped" in said["text"]
     assert not list(paths.build_dir().rglob("*.pt"))

@@ -68,6 +68,13 @@ class Graph:
                 )
         return sorted(declared)
 
+    def also(self, experiment: str) -> list[str]:
+        """The other experiments whose records count for one: ``ALSO`` in the module that declares it."""
+        path = checkout() / "src" / "lossbook" / "papers" / f"{experiment}.py"
+        if not path.is_file():
+            return []
+        return list(_listed(ast.parse(path.read_text(encoding="utf-8")), "ALSO"))
+
     def trained_for(self, notebook: str) -> list[str]:
         """The experiments that are trained before a notebook runs."""
         return [] if self.profile == RECORDED else self.shown_by(notebook)
@@ -115,7 +122,9 @@ class Graph:
             files.append(data / "errata.yaml")
         if any(module.startswith("lossbook.datasets") for module in closure):
             files.append(data / "datasets.yaml")
-        records = "".join(self._records(experiment) for experiment in self.shown_by(notebook))
+        shown = self.shown_by(notebook)
+        others = {other for name in shown for other in self.also(name)} - set(shown)
+        records = "".join(self._records(experiment) for experiment in (*shown, *sorted(others)))
         return json.dumps(
             {
                 "source": source.code_hash,
@@ -144,11 +153,11 @@ class Graph:
         return json.dumps({"files": hash_files(files), "address": address()})
 
 
-def _listed(tree: ast.Module) -> Iterable[str]:
-    """The items in ``EXPERIMENTS`` of a paper's package."""
+def _listed(tree: ast.Module, wanted: str = "EXPERIMENTS") -> Iterable[str]:
+    """The texts in a constant of a module, which are written out there."""
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-        if any(isinstance(target, ast.Name) and target.id == "EXPERIMENTS" for target in targets):
+        if any(isinstance(target, ast.Name) and target.id == wanted for target in targets):
             items: Iterable[str] = ast.literal_eval(node.value)  # type: ignore[attr-defined]
             return items
     return ()

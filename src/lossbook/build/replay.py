@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,16 +93,20 @@ def _cost(experiment: str, row: dict[str, Any]) -> Choice:
     )
 
 
-def replay(experiment: str, budget: float) -> dict[str, str]:
+def replay(experiment: str, chosen: Mapping[str, Choice]) -> dict[str, str]:
     """Train the chosen run of an experiment again, if its data are here, and compare.
 
     Nothing is downloaded.
+
+    Args:
+        experiment: ``<paper>/<item>``.
+        chosen: What :func:`plan` chose.
 
     Returns:
         ``state``: ``same`` (every digit), ``close`` (to a stated number of digits), ``different`` or ``none``
         (not replayed); and ``text``, a sentence for the page.
     """
-    choice = plan(budget).get(experiment)
+    choice = chosen.get(experiment)
     if choice is None:
         return _not_replayed("it has no recorded run")
     if choice.refusal:

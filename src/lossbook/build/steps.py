@@ -12,7 +12,7 @@ from lossbook.build.execute import run_notebook
 from lossbook.build.pages import build_pages
 from lossbook.build.parameters import notebook_parameters
 from lossbook.build.places import profile_dir
-from lossbook.build.replay import replay
+from lossbook.build.replay import plan, replay
 from lossbook.build.stage import first_page
 from lossbook.build.stamps import experiment_state
 from lossbook.results.store import Store
@@ -94,10 +94,11 @@ def step_replay(names: Sequence[str], folder: Path, budget: float) -> None:
         folder: Where to write ``<paper>/<item>.json``.
         budget: Seconds of replays, in all.
     """
+    chosen = plan(budget)
     for name in names:
         if len(names) == 1:
             print(f"[{name}] replaying a recorded run", flush=True)
-        found = json.dumps(replay(name, budget), indent=1, ensure_ascii=False)
+        found = json.dumps(replay(name, chosen), indent=1, ensure_ascii=False)
         paths.atomic_write(folder / f"{name}.json", found)
 
 

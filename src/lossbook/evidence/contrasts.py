@@ -105,7 +105,7 @@ class Contrast:
     ) -> Difference | None:
         """The difference at the best profile that has it.
 
-        Decisive profiles come before others, then several seeds before a single one, then the order of the
+        Decisive profiles come before others, then those with an interval, then the order of the
         experiment's profiles.
 
         Args:
@@ -118,7 +118,7 @@ class Contrast:
             for profile in evidence.by_profile
             if (not only or profile in only) and (found := self.at(evidence, profile)) is not None
         ]
-        return min(made, key=lambda d: (d.profile not in decisive, d.interval.n == 1), default=None)
+        return min(made, key=lambda d: (d.profile not in decisive, not d.interval.bounded), default=None)
 
     def in_words(self, evidence: Evidence, decisive: Sequence[str] = (), only: Sequence[str] = ()) -> str:
         """The difference with its interval; ``"not run"`` without one. Arguments as for :meth:`measure`."""

@@ -40,7 +40,7 @@ class Preferred:
 
 
 def first(ways: Sequence[Contrast], evidence: Evidence, decisive: Sequence[str] = ()) -> Difference | None:
-    """The first of several contrasts that has several seeds, or else the first that has runs at all.
+    """The first of several contrasts that has an interval, or else the first that has runs at all.
 
     Args:
         ways: The contrasts, the best first.
@@ -48,4 +48,4 @@ def first(ways: Sequence[Contrast], evidence: Evidence, decisive: Sequence[str] 
         decisive: The profiles that can decide a claim.
     """
     found = [d for way in ways if (d := way.measure(evidence, decisive)) is not None]
-    return min(found, key=lambda d: (d.profile not in decisive, d.interval.n == 1), default=None)
+    return min(found, key=lambda d: (d.profile not in decisive, not d.interval.bounded), default=None)

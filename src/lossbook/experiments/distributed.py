@@ -20,6 +20,7 @@ import torch
 
 from lossbook import datasets, experiments
 from lossbook.errors import LossbookError
+from lossbook.experiments import trunks
 from lossbook.experiments.grid import Experiment
 from lossbook.experiments.jobs import train_job
 from lossbook.experiments.locks import claimed
@@ -96,6 +97,7 @@ def run_distributed(
                     made = record.provenance | {"processes": distributed.world()}
                     store.append(replace(record, provenance=made))
                     run.checkpoint.unlink(missing_ok=True)
+                    trunks.forget(run)
                 distributed.agree(None)
                 shown.finish(run.spec)
                 trained += 1

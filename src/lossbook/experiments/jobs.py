@@ -42,7 +42,7 @@ def train_job(
     watches: Sequence[Watch],
     *,
     stop_after: int | None = None,
-    branches: Sequence[tuple[int, Run]] | None = None,
+    branches: Sequence[trunks.Branch] | None = None,
 ) -> Iterator[Record]:
     """Train the runs of a job, and give their records as they come.
 
@@ -55,7 +55,7 @@ def train_job(
         deadline: ``time.monotonic()`` by which to stop.
         watches: One per run.
         stop_after: Leave each run after this many epochs.
-        branches: Other runs that are the same for so many epochs, which they are left; see
+        branches: Other runs that begin as this one does; its checkpoint is left to them, see
             :mod:`lossbook.experiments.trunks`. The earliest to part first. None to train from the start
             in any case.
 
@@ -80,14 +80,15 @@ def _train_network(
     deadline: float,
     watch: Watch,
     stop_after: int | None,
-    branches: Sequence[tuple[int, Run]] | None,
+    branches: Sequence[trunks.Branch] | None,
 ) -> Record:
     plan = run.plan
     assert isinstance(plan, RunPlan)
     whole = datasets.load(run.spec.dataset)
     data = on_device(select(redraw(whole, run.spec), run.spec), device)
     _check_classes(data, run.spec)
-    origin = None if branches is None else trunks.take_up(run, whole.checksum)
+    machine = _machine(run, device)
+    origin = None if branches is None else trunks.take_up(run, whole.checksum, machine)
     learn = functools.partial(
         train,
         plan,
@@ -97,9 +98,9 @@ def _train_network(
         deadline=deadline,
         on_epoch=watch,
     )
-    for epochs, branch in branches or ():
-        learn(stop_after=epochs)
-        trunks.leave(run, epochs, branch, whole.checksum)
+    for branch in branches or ():
+        learn(stop_after=branch.epochs)
+        trunks.leave(run, branch, whole.checksum, machine)
     result = learn(stop_after=stop_after)
     files = _Files(run)
     curves = files.take("curves", result.curves | result.by_epoch)
@@ -300,7 +301,6 @@ def _provenance(
     seconds: float,
 ) -> dict[str, Any]:
     commit, dirty = provenance.git_state()
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor_name()
     return {
         "code": run.code,
         "modules": list(modules(run.plan)),
@@ -309,13 +309,20 @@ def _provenance(
         "data": checksum,
         "data_notes": list(notes),
         **sizes,
+        **_machine(run, device),
+        "seconds": float(f"{seconds:.4g}"),
+        "finished": provenance.now(),
+    }
+
+
+def _machine(run: Run, device: torch.device) -> dict[str, Any]:
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else provenance.processor_name()
+    return {
         "device": device.type,
         "device_name": name,
         "precision": used_precision(run.spec.precision, device),
         "threads": torch.get_num_threads(),
         "versions": provenance.versions(),
-        "seconds": float(f"{seconds:.4g}"),
-        "finished": provenance.now(),
     }
 
 

@@ -261,7 +261,7 @@ def run_experiment(
             if report is not None
             else RunProgress([run.spec for run in waiting], on, show=progress) as shown
         ):
-            made, unavailable = _train_all(waiting, store, on, deadline, to_train, shown)
+            made, unavailable = _train_all(waiting, store, on, deadline, to_train, shown, anew=force)
         if unavailable and not made and len(waiting) == len(runs):
             raise next(iter(unavailable.values()))
         notes += tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
@@ -323,14 +323,16 @@ def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Recor
 
 
 def part(runs: list[Run], index: int, count: int) -> list[Run]:
-    """Part ``index`` of ``count`` of some runs; those that are trained together stay together.
+    """Part ``index`` of ``count`` of some runs.
+
+    Those that are trained together, or begin as one, stay together.
 
     Raises:
         LossbookError: No such part.
     """
     if not 1 <= index <= count:
         raise LossbookError(f"a shard is i/n with i from 1 to n; got {index}/{count}")
-    return [run for job in jobs(runs)[index - 1 :: count] for run in job]
+    return [run for group in trunks.together(runs)[index - 1 :: count] for run in group]
 
 
 def missing(runs: Sequence[Run], store: Store, refresh: bool) -> list[Run]:
@@ -350,28 +352,38 @@ def _train_all(
     deadline: float,
     to_train: Callable[[Sequence[Run]], list[Run]],
     shown: Report,
+    *,
+    anew: bool,
 ) -> tuple[list[Record], dict[str, datasets.DataUnavailableError]]:
     """Train runs job by job; their records, and by data set why others could not be trained."""
     made: list[Record] = []
     unavailable: dict[str, datasets.DataUnavailableError] = {}
-    queue, found = jobs(runs), trunks.trunks(runs)
+    queue, found = jobs(runs), {} if anew else trunks.trunks(runs)
+    refused: set[str] = set()
     while queue:
-        job = next((job for job in queue if not trunks.awaited(job[0], found)), queue[0])
+        job = trunks.ready(queue, found)
         queue.remove(job)
         with claimed(job[0]) as held:
+            if not held and job[0].job not in refused:
+                # It may have been held for a moment only, to be left something.
+                refused.add(job[0].job)
+                queue.append(job)
+                continue
             # Another process may have it in hand, or have finished it meanwhile.
             mine = to_train(job) if held else []
             for run in job:
                 if run not in mine:
                     shown.skip(run.spec)
             if not mine:
+                if held:
+                    trunks.forget(job[0])
                 continue
             for run in mine:
                 shown.start(run.spec)
             watches = [functools.partial(shown.epoch, run.spec) for run in mine]
             try:
-                begun = [each for each in trunks.branches(mine[0], runs, found) if to_train([each[1]])]
-                for record in train_job(mine, device, deadline, watches, branches=begun):
+                begun = trunks.branches(mine[0], runs, found, lambda run: bool(to_train([run])))
+                for record in train_job(mine, device, deadline, watches, branches=None if anew else begun):
                     store.append(record)
                     made.append(record)
                     shown.finish(next(run.spec for run in mine if run.spec.key == record.key))

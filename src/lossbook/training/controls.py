@@ -134,7 +134,8 @@ class WithoutLostCELoss(nn.CrossEntropyLoss):
 
     over the examples of a batch, by the predictions of the step itself, augmentation and dropout included. So
     an image that has become right counts again. The paper wonders whether to focus on other examples, and
-    does not try to leave these out. ``"random"`` is the control: it leaves out as many, whichever they are.
+    does not try to leave these out. ``"random"`` is the control: it leaves out as many of the
+    batch, whichever they are.
 
     Where no gradient is taken, the loss is cross-entropy over all examples.
     """

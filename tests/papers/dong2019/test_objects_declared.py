@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from lossbook import experiments, paths
+from lossbook import experiments, losses, paths
 from lossbook.datasets.data import Dataset, Part
 from lossbook.experiments.runner import stored
 from lossbook.papers.dong2019 import classes, table1
-from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, USUAL
+from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, OPTIONS, USUAL
 from lossbook.results import Record, Store
 from lossbook.training import select
 
@@ -172,3 +172,8 @@ def test_held_out_images_are_of_training_and_as_many_as_there_are() -> None:
         assert spec.validation_size
         assert spec.validation_size + (spec.train_size or 0) <= have
         assert spec.test_size is None
+
+
+def test_defaults_that_are_left_out_are_the_papers() -> None:
+    for loss, options in table1.AS_THERE.items():
+        assert repr(losses.get(loss, **options)) == repr(losses.get(loss, **OPTIONS[loss]))

@@ -38,7 +38,8 @@ from lossbook.training import RunSpec
 from lossbook.training.measures.tracked import BINS, RIGHT
 
 MOTIVATION = "battash2021/motivation"
-#: What a run differs in from those of Table 1: its learning rate, or the images that are measured.
+#: What a run differs in from those of Table 1 besides its loss: its learning rate, or the images that are
+#: measured.
 FALLING, STEADY, HELD_OUT = "falling", "constant", "held-out images"
 #: CE that leaves images out from then on: those with p < 0.2, or as many at random.
 WITHOUT_LOST, WITHOUT_RANDOM = ("ce_without_lost", ""), ("ce_without_random", "")

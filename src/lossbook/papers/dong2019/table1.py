@@ -62,6 +62,8 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
 }
 #: A record of the head-to-head counts here where the run is the same.
 ALSO = ("synthesis/head_to_head",)
+#: So SS-LR has no options here, as there: the loss's defaults are the paper's r and beta.
+AS_THERE: Mapping[str, Mapping[str, Any]] = {"ss_lr": {}}
 #: What a rate is chosen for.
 CHOSEN: Mapping[str, tuple[Variant, ...]] = {
     "cifar100": (*USUAL_STARTS, LR_FREQUENCIES),
@@ -141,7 +143,7 @@ def _reference() -> tuple[Cell, ...]:
     wanted += [("cifar100", (loss, USUAL), ONE_RATE, {}) for loss in HARD_CE]
     cells: dict[tuple[str, Variant, float], Cell] = {}
     for dataset, (loss, start), lr, measured in wanted:
-        options = HARD_CE.get(loss)
+        options = HARD_CE.get(loss, AS_THERE.get(loss))
         made = cell(REFERENCE_RECIPE, loss, start=start, lr=lr, options=options, dataset=dataset, **measured)
         cells.setdefault((dataset, (loss, start), lr), made)
     return tuple(cells.values())
@@ -149,7 +151,15 @@ def _reference() -> tuple[Cell, ...]:
 
 def _rates() -> tuple[Cell, ...]:
     return tuple(
-        cell(REFERENCE_RECIPE, loss, start=start, lr=lr, dataset=dataset, **TRIALS[dataset])
+        cell(
+            REFERENCE_RECIPE,
+            loss,
+            start=start,
+            lr=lr,
+            options=AS_THERE.get(loss),
+            dataset=dataset,
+            **TRIALS[dataset],
+        )
         for dataset, variants in CHOSEN.items()
         for loss, start in variants
         for lr in TRIED[dataset]

@@ -422,11 +422,7 @@ def table(
         }
         for where, labels, _, _ in found
     )
-    # Two seeds give no interval worth showing.
-    pairs = [
-        (mine, base) if mine.keys != base.keys and min(len(mine.records), len(base.records)) > 2 else None
-        for _, _, mine, base in found
-    ]
+    pairs = [(mine, base) if mine.keys != base.keys else None for _, _, mine, base in found]
     for measure in measures if found else ():
         name = MEASURES[measure]
         frame[f"{name}, %"] = pd.Series([_mean(mine, measure) for _, _, mine, _ in found], dtype=object)

@@ -226,7 +226,7 @@ def classes(evidence: Evidence) -> Verdict:
         gain = weakest_gain(shown)
         parts = [better["lgl"] >= NEARLY_ALL, better["sml"] >= NEARLY_ALL, gain.above]
         finding, count = "not settled", (sum(parts), len(parts))
-        if gain.interval.n > 1 and shown.profile in WHOLE:
+        if gain.interval.bounded and shown.profile in WHOLE:
             if any(parts):
                 finding = "holds" if all(parts) and shown.on_the_papers_data else "holds in part"
             elif shown.on_the_papers_data and gain.below:

@@ -144,18 +144,19 @@ def sentences(evidence: Evidence) -> list[str]:
 
 
 def follows(evidence: Evidence) -> str:
-    """What someone should do who has such a task; empty without a comparison."""
+    """What someone should do who has such a task; empty until every comparison is made."""
     found = differences(evidence)
-    if not found:
+    if len(found) < len(OTHERS) * len(DATASETS):
         return ""
-    ahead = list(dict.fromkeys(loss for (_, loss), (each, p) in found.items() if each.above and p < LEVEL))
-    if not ahead:
+    behind = {loss for (_, loss), (each, _) in found.items() if each.below}
+    ahead = [loss for (_, loss), (each, p) in found.items() if each.above and p < LEVEL]
+    names = [look(loss).name for loss in dict.fromkeys(ahead) if loss not in behind]
+    if not names:
         return (
-            "nothing here speaks for leaving CE where accuracy is all that counts. With another loss, choose "
-            "the learning rate anew, on the data at hand."
+            "nothing here speaks for leaving CE where accuracy is all that counts, though small gains may "
+            "stay unseen. With another loss, choose the learning rate anew, on the data at hand."
         )
-    names = " and ".join(look(loss).name for loss in ahead)
-    return f"try {names} beside CE, each at a learning rate chosen on validation images."
+    return f"try {' and '.join(names)} beside CE, each at a learning rate chosen on validation images."
 
 
 def power(evidence: Evidence) -> str:
