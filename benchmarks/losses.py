@@ -13,11 +13,13 @@ copy the logits: 8 bytes per element, the least that reading logits and writing 
 machine otherwise idle. ``--compiled`` needs a C++ compiler.
 
 Seen once on two otherwise idle cores of an AMD EPYC (Zen 5, AVX-512), torch 2.15: times in units of the plain
-loss's, for large batches also of F.cross_entropy's, and memory in units of the logits, of which F.cross_entropy
-takes 3. "Images" are logits [2, 21, 256, 256]. The two columns before the memory are with two threads.
+loss's, for large batches also of F.cross_entropy's, and memory in units of the logits, of which
+F.cross_entropy takes 3. "Images" are logits [2, 21, 256, 256]. The two columns before the memory are with two
+threads.
 
-                       [128,    [128,     [1024, 1000]     [32768, 21]  images [1024..] images  memory
-                         10]     100]   /plain    /CE  /plain    /CE     /CE     /CE     /CE
+                       [128,    [128,    [1024, 1000]    [32768, 21]  images   [1024, images  memory
+                         10]     100]                                           1000]
+                      /plain   /plain  /plain    /CE  /plain    /CE     /CE     /CE     /CE
     nllr                  0.81     0.98    0.36   0.35    0.71    1.7    0.53     1.1    0.60     1.0
     el                     1.6      1.9    0.81   0.24     1.5    1.7    0.45    0.93    0.62     1.0
     focal                  1.2      1.5    0.40    1.1    0.86    1.9    0.85     1.4     1.2     1.0
@@ -30,9 +32,9 @@ takes 3. "Images" are logits [2, 21, 256, 256]. The two columns before the memor
     ss_lr                 0.87     0.81    0.43    2.3    0.59    1.9     1.4     2.6     1.6     1.5
     lgl_inr               0.04        -       -    4.6       -    2.2     2.9     5.3     3.0     3.5
 
-Beside F.cross_entropy at [1024, 1000] the losses of p_y came out anywhere from 0.2 to 1.1 in five runs: it took
-0.9 ms in some rounds and up to four times that in others, and they did not. With two threads F.cross_entropy
-gains more than most losses do.
+Beside F.cross_entropy at [1024, 1000] the losses of p_y came out anywhere from 0.2 to 1.1 in five runs: it
+took 0.9 ms in some rounds and up to four times that in others, and they did not. With two threads
+F.cross_entropy gains more than most losses do.
 
 Compiled, in units of compiled F.cross_entropy at [1024, 1000], one thread, by processor time:
 
