@@ -5,6 +5,20 @@ import torch
 from torch import nn
 
 from lossbook import models
+from lossbook.evidence import gather, stats
+from lossbook.models import reference
+
+
+def test_the_accuracy_that_is_stated_is_that_of_the_records():
+    found = gather("synthesis/head_to_head")
+    for dataset, name in (("cifar10", "CIFAR-10"), ("cifar100", "CIFAR-100")):
+        records = found.runs("reference", dataset=dataset, loss="CE").records
+        mean = stats.mean_interval(100 * r.metrics["test_accuracy"] for r in records)
+        assert f"{mean.mean:.2f}% ± {mean.half:.2f} on {name}" in " ".join(reference.__doc__.split())
+        assert f"mean of {mean.n} seeds" in reference.__doc__
+        assert {r.provenance["device_name"] for r in records} == {"AMD EPYC"}
+    seconds = [r.provenance["seconds"] for r in found.by_profile["reference"] if r.labels["loss"] == "CE"]
+    assert f"{min(seconds) / 60:.1f} minutes at the least" in " ".join(reference.__doc__.split())
 
 
 def made(name, in_shape=(3, 32, 32), classes=10, seed=0):

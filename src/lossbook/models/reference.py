@@ -1,4 +1,10 @@
-"""A reference network for images of 32x32 pixels, in two sizes, to be trained on a processor in minutes."""
+"""A reference network for images of 32x32 pixels, in two sizes, to be trained on a processor in minutes.
+
+Test accuracy of the small one with cross-entropy after 9 epochs of the recipe in
+:mod:`lossbook.papers.recipe`, mean of 3 seeds and its 95% interval, test images used once: 91.05% ± 0.15 on
+CIFAR-10, 65.51% ± 0.45 on CIFAR-100. A run took 8.3 minutes at the least, on one core of an AMD EPYC (AVX-512
+with bfloat16, torch 2.15) whose other core trained another. The large one has not been measured.
+"""
 
 import torch
 from torch import Tensor, nn

@@ -20,6 +20,7 @@ from lossbook.papers.battash2021.names import CE, CONSTANT, EL, GRADUAL, TWO_PHA
 from lossbook.papers.li2020 import calibration, imbalance, scale, table3
 from lossbook.papers.li2020 import pixels as li2020_pixels
 from lossbook.papers.li2020.verdict import CLAIMS
+from lossbook.papers.synthesis import head_to_head_page
 from lossbook.results import Record, Store, attestation
 
 INTRO = (Path(__file__).parents[3] / "book" / "intro.md").read_text(encoding="utf-8")
@@ -159,6 +160,9 @@ def _largest_gain() -> list[str]:
     logistic = [_runs("li2020/calibration", rate="equal", loss=loss) for loss in ("lgl", "sml")]
     gains = [_at_equal_steps(), _difference(*logistic), chosen.interval]
     gains += [_gain(name, method) for name in _uci() for method in (CONSTANT, TWO_PHASE, GRADUAL, EL)]
+    gains += [
+        d.interval for d, _ in head_to_head_page.differences(_evidence("synthesis/head_to_head")).values()
+    ]
     return [_band(max(gains, key=lambda gain: gain.mean))]
 
 
@@ -255,6 +259,10 @@ def test_a_dagger_marks_what_todays_code_is_not_known_to_give():
     }.items():
         (text,) = [text for cell, text in rows.items() if row in cell]
         assert ("†" in text) == any(map(doubtful, used)), row
+
+
+def test_head_to_head_no_loss_is_ahead_of_cross_entropy():
+    assert head_to_head_page.verdict(_evidence("synthesis/head_to_head")).count == (0, 10)
 
 
 def test_the_ratios_at_the_start_of_training_are_as_said():
