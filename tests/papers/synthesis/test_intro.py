@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lossbook.analysis import distraction
-from lossbook.evidence import Evidence, Runs, ranking, recorded, stats
+from lossbook.evidence import Evidence, Runs, gather, ranking, recorded, stats
 from lossbook.evidence.tables import difference, signed_band
 from lossbook.losses import hs_lr_loss, lr_loss
 from lossbook.papers.battash2021 import table4_tables as battash2021
@@ -160,9 +160,8 @@ def _largest_gain() -> list[str]:
     logistic = [_runs("li2020/calibration", rate="equal", loss=loss) for loss in ("lgl", "sml")]
     gains = [_at_equal_steps(), _difference(*logistic), chosen.interval]
     gains += [_gain(name, method) for name in _uci() for method in (CONSTANT, TWO_PHASE, GRADUAL, EL)]
-    gains += [
-        d.interval for d, _ in head_to_head_page.differences(_evidence("synthesis/head_to_head")).values()
-    ]
+    together = head_to_head_page.differences(gather("synthesis/head_to_head"))
+    gains += [found.interval for found, _ in together.values()]
     return [_band(max(gains, key=lambda gain: gain.mean))]
 
 
@@ -262,7 +261,7 @@ def test_a_dagger_marks_what_todays_code_is_not_known_to_give():
 
 
 def test_head_to_head_no_loss_is_ahead_of_cross_entropy():
-    assert head_to_head_page.verdict(_evidence("synthesis/head_to_head")).count == (0, 10)
+    assert head_to_head_page.verdict(gather("synthesis/head_to_head")).count == (0, 10)
 
 
 def test_the_ratios_at_the_start_of_training_are_as_said():
