@@ -9,6 +9,7 @@ import torch
 
 from lossbook import experiments, losses, paths
 from lossbook.datasets.data import Dataset, Part
+from lossbook.evidence import Evidence
 from lossbook.experiments.runner import stored
 from lossbook.papers.dong2019 import classes, table1
 from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, OPTIONS, USUAL
@@ -177,3 +178,18 @@ def test_held_out_images_are_of_training_and_as_many_as_there_are() -> None:
 def test_defaults_that_are_left_out_are_the_papers() -> None:
     for loss, options in table1.AS_THERE.items():
         assert repr(losses.get(loss, **options)) == repr(losses.get(loss, **OPTIONS[loss]))
+
+
+def test_rates_that_are_open_and_at_the_end_are_named(made: Callable[..., list[Record]]) -> None:
+    def text(records: list[Record]) -> str:
+        return table1.rates_text(Evidence("dong2019/table1", "", {"rates": records} if records else {}))
+
+    records = made("dong2019/table1", lambda labels: 0.9 if labels["lr"] == 1.0 else 0.8)
+    assert text(records) == ""
+    some = [r for r in records if r.labels["dataset"] == "cifar10" and r.labels["loss"] != "ce"]
+    assert "CIFAR-10: CE)" in text(some)
+    assert "CIFAR-100: CE, LR, HS-LR, SS-LR, LR" in text(some)
+    assert "CIFAR-100" in text([])
+    low = made("dong2019/table1", lambda labels: 1 - 0.1 * float(str(labels["lr"])))
+    assert "HS-LR on CIFAR-10 (0.3)" in text(low)
+    assert "HS-LR on CIFAR-100 (0.1)" in text(low)

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from lossbook.papers.dong2019.rules import Beyond, Within
+from lossbook.evidence.rules import Gain
+from lossbook.papers.dong2019.rules import Beyond, OnceWhole, Within
 
 
 def between(low: float, high: float) -> Any:
@@ -34,3 +35,16 @@ def test_findings_against_a_margin_of_a_point(found: list[Any], within: str, bey
     assert Beyond(1.0).judge(found, 2) == beyond
     # A comparison that has not been made leaves open what all must show.
     assert Within(1.0).judge(found[:1], 2) != "holds"
+
+
+def test_a_claim_falls_only_once_all_has_been_run() -> None:
+    """A loss without a gain in one of two comparisons: the other one may still show it."""
+    lost: Any = SimpleNamespace(above=False, no_gain=True)
+    gained: Any = SimpleNamespace(above=True, no_gain=False)
+    rule = OnceWhole(Gain())
+    assert [rule.judge(found, 2) for found in ([lost, lost], [lost], [gained], [gained, gained], [])] == [
+        *("does not hold", "not settled", "holds in part", "holds", "not settled"),
+    ]
+    assert Gain().judge([lost], 2) == "does not hold"
+    assert rule.shows(gained)
+    assert not rule.shows(lost)
