@@ -14,7 +14,8 @@ from scipy.stats import t as student_t
 _EQUAL = 1e-12
 
 
-#: So many values have an interval. That of two reaches 12.7 standard errors to each side and tells nothing.
+#: The fewest values that have an interval. That of two reaches 12.7 standard errors to each side and tells
+#: nothing.
 FEWEST = 3
 
 

@@ -137,7 +137,7 @@ class Report(Protocol):
         """A run is taken in hand."""
 
     def epoch(self, spec: RunSpec, epochs: int) -> None:
-        """So many epochs of it are done."""
+        """A number of its epochs are done."""
 
     def finish(self, spec: RunSpec) -> None:
         """Its record is written."""

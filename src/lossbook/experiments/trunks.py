@@ -31,7 +31,7 @@ class Trunk:
 
     Attributes:
         run: Another run.
-        epochs: For so many epochs it is the same.
+        epochs: For how many epochs the two are the same.
     """
 
     run: Run
@@ -64,7 +64,7 @@ class Branch:
     """A run that begins as another one.
 
     Attributes:
-        epochs: For so many epochs it is the same.
+        epochs: For how many epochs the two are the same.
         run: The run.
         wanted: Whether it is still to be trained.
     """
@@ -160,7 +160,7 @@ def take_up(run: Run, data: str, machine: Mapping[str, Any]) -> dict[str, Any] |
         return known
     said.unlink(missing_ok=True)
     state = checkpoint.load(_left(run), code)
-    if state is None or state.pop("machine") != dict(machine):
+    if state is None or state.pop("machine", None) != dict(machine):
         return None
     origin = {
         "run": state.pop("trunk"),

@@ -291,7 +291,7 @@ def best(evidence: Evidence, profile: str) -> str:
         return ""
     wins = performance.profile(performance.ratios(found), np.ones(1))[0]
     each = ", ".join(f"{m.name} {round(w * len(names))}" for m, w in zip(REGIMES, wins, strict=True))
-    return f"Best mean score, ties included, on so many of {len(names)} tasks: {each}."
+    return f"Of {len(names)} tasks, those on which each has the best mean score, ties included: {each}."
 
 
 def left_out(evidence: Evidence, profile: str) -> str:
