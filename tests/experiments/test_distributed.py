@@ -33,6 +33,8 @@ def torchrun(place, code, processes=2):
     script = place / "divided.py"
     script.write_text(EXPERIMENT + textwrap.dedent(code))
     environment = os.environ | {"LOSSBOOK_BUILD": str(place), "OMP_NUM_THREADS": "1"}
+    # Unbuffered, a line and its end are written apart, and two processes mix theirs.
+    environment.pop("PYTHONUNBUFFERED", None)
     launch = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     return subprocess.run(
         [sys.executable, "-m", *launch, str(script)],

@@ -58,7 +58,7 @@ def test_a_run_that_two_profiles_share_has_a_record_in_each(folder):
 @pytest.mark.parametrize("better", ["fresh", "attested"])
 def test_a_trusted_record_counts_before_a_newer_one_that_is_not(folder, monkeypatch, better):
     monkeypatch.setattr(
-        attestation, "trust", lambda experiment, config, made: Trust(made["code"]), raising=True
+        attestation, "trust", lambda experiment, made, kind_of: Trust(made["code"]), raising=True
     )
     for code, finished in ((better, "2026-01-01T00:00:00Z"), ("unattested", "2026-02-01T00:00:00Z")):
         folder.append(make_record(provenance={"code": code, "finished": finished}))

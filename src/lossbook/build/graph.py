@@ -82,6 +82,8 @@ class Graph:
     @functools.cached_property
     def replayed(self) -> list[str]:
         """The experiments of which a recorded run is replayed where its data are, a step for each."""
+        if not data_sets_there():
+            return []  # To say of each in a step of its own that its data are missing would take longer.
         return [name for name, choice in replay.plan(self.replay).items() if not choice.refusal]
 
     @functools.cached_property

@@ -297,7 +297,7 @@ def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Recor
     """
     cells = {canonical(cell.spec.config): cell for cell in profile.cells}
     sharing = experiment.sharing(profile.name)
-    best: dict[str, tuple[tuple[int, bool], Record]] = {}
+    made: dict[str, list[tuple[bool, Record]]] = {}
     for record in chain.from_iterable(store.records(*each) for each in sharing):
         own = (record.experiment, record.profile) == (experiment.name, profile.name)
         if not own:
@@ -305,15 +305,18 @@ def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Recor
             if cell is None:
                 continue
             record = replace(record, profile=profile.name, labels=dict(cell.labels))
-        rank = (record.trust.level, own)
-        if record.key not in best or rank > best[record.key][0]:
-            best[record.key] = (rank, record)
+        made.setdefault(record.key, []).append((own, record))
+    # Trust takes time to find out, and most runs have one record.
+    best = [
+        each[0][1] if len(each) == 1 else max(each, key=lambda one: (one[1].trust.level, one[0]))[1]
+        for each in made.values()
+    ]
     shared: dict[str, dict[str, Cell]] = {}
     for cell in profile.cells if profile.embedded_fallback else ():
         config = canonical(stand_in(cell.spec).config)
         shared.setdefault(config, {})[canonical(cell.labels)] = cell
     found: list[Record] = []
-    for _, record in best.values():
+    for record in best:
         under = shared.get(canonical(record.config), {})
         if canonical(record.labels) in under:
             found += [replace(record, labels=dict(cell.labels)) for cell in under.values()]

@@ -18,7 +18,7 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -164,7 +164,7 @@ def _hashable(value: Any) -> Any:
     return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
-def trust(experiment: str, config: Mapping[str, Any], provenance: Mapping[str, Any]) -> Trust:
+def trust(experiment: str, provenance: Mapping[str, Any], kind_of: Callable[[], str]) -> Trust:
     """Whether today's code is known to give a record.
 
     A record is fresh when the modules it was made by are what they were. It is attested when the whole sample
@@ -173,15 +173,15 @@ def trust(experiment: str, config: Mapping[str, Any], provenance: Mapping[str, A
 
     Args:
         experiment: ``<paper>/<item>``.
-        config: The record's settings.
         provenance: Where it comes from.
+        kind_of: Gives the name of its :func:`kind`; asked only where that decides.
     """
     code, modules = provenance.get("code"), provenance.get("modules")
     if not code or not modules:
         return Trust("unattested", why="it does not say what code made it")
     if hash_now(tuple(modules)) == code:
         return Trust("fresh", why="made by today's code")
-    return _trust_of_kind(experiment, kind(experiment, code, config))
+    return _trust_of_kind(experiment, kind_of())
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 from lossbook.results import attestation, lines
@@ -50,7 +51,11 @@ class Record:
     @property
     def trust(self) -> Trust:
         """Whether today's code is known to give this record; see :mod:`lossbook.results.attestation`."""
-        return attestation.trust(self.experiment, self.config, self.provenance)
+        return attestation.trust(self.experiment, self.provenance, lambda: self._kind)
+
+    @cached_property
+    def _kind(self) -> str:
+        return attestation.kind(self.experiment, self.provenance["code"], self.config)
 
     def metric(self, name: str) -> Any:
         """A metric, or an element of one that is an array: ``count/3/7`` is row 3, column 7 of ``count``.

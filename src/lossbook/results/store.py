@@ -7,7 +7,7 @@ count as soon as they are there; :meth:`Store.merge` puts them where the others 
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +41,16 @@ class Problem:
     why: str
 
 
+def most_trusted(records: Sequence[Record]) -> Record:
+    """Of records of one run the most trusted one, then a published one, then the newest."""
+    if len(records) == 1:
+        return records[0]  # Trust takes time to find out.
+    return max(
+        records,
+        key=lambda r: (r.trust.level, r.origin == "published", str(r.provenance.get("finished", ""))),
+    )
+
+
 class Store:
     """Reads published and working records together, and appends to the working ones."""
 
@@ -72,20 +82,12 @@ class Store:
             experiment: Only this ``<paper>/<item>``.
             profile: Only this profile.
         """
-        best: dict[tuple[str, str, str], tuple[tuple[int, bool, str], Record]] = {}
+        runs: dict[tuple[str, str, str], list[Record]] = {}
         for record in self._read_all(experiment):
-            if experiment not in (None, record.experiment) or profile not in (None, record.profile):
-                continue
-            rank = (
-                record.trust.level,
-                record.origin == "published",
-                str(record.provenance.get("finished", "")),
-            )
-            run = (record.experiment, record.profile, record.key)
-            if run not in best or rank > best[run][0]:
-                best[run] = (rank, record)
+            if experiment in (None, record.experiment) and profile in (None, record.profile):
+                runs.setdefault((record.experiment, record.profile, record.key), []).append(record)
         return sorted(
-            (record for _, record in best.values()),
+            (most_trusted(each) for each in runs.values()),
             key=lambda r: (r.experiment, r.profile, canonical(r.labels), r.seed),
         )
 

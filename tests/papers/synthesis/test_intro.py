@@ -21,7 +21,7 @@ from lossbook.papers.li2020 import calibration, imbalance, scale, table3
 from lossbook.papers.li2020 import pixels as li2020_pixels
 from lossbook.papers.li2020.verdict import CLAIMS
 from lossbook.papers.synthesis import head_to_head_page
-from lossbook.results import Record, Store, attestation
+from lossbook.results import Record, Store
 
 INTRO = (Path(__file__).parents[3] / "book" / "intro.md").read_text(encoding="utf-8")
 FASHION = "fashion_mnist"
@@ -243,9 +243,7 @@ def test_the_numbers_of_seeds_are_those_of_the_records():
 
 def test_a_dagger_marks_what_todays_code_is_not_known_to_give():
     def doubtful(found: tuple[Record, ...]) -> bool:
-        return any(
-            attestation.trust(r.experiment, r.config, r.provenance).state == "unattested" for r in found
-        )
+        return any(r.trust.state == "unattested" for r in found)
 
     rows = _rows("What we found")
     for row, used in {
