@@ -374,3 +374,14 @@ def test_hard_mining_does_not_help_ce(made: Callable[..., list[Record]]) -> None
     assert float(frame["Difference, points"][1].values["mean"]) == pytest.approx(-1, abs=0.1)
     assert float(frame["Difference, points"][4].values["mean"]) == pytest.approx(5, abs=0.2)
     assert hard_mining.printed_table()["CE"].tolist() == ["57.0", "35.8", "80.0"]
+
+
+def test_a_page_on_one_data_set_shows_no_other(made: Callable[..., list[Record]]) -> None:
+    records = made(TABLE1, "reference", accuracy)
+    ten = [r for r in records if r.labels["dataset"] == "cifar10"]
+    notes = ("cifar10: 9,980 images", "others")
+    left = table1.only(replace(evidence(TABLE1, *records), notes=notes), "cifar100")
+    assert {r.labels["dataset"] for r in left.records} == {"cifar100"}
+    assert left.notes == ("others",)
+    assert fig5.shown(left) == ["reference"]
+    assert fig5.shown(table1.only(evidence(TABLE1, *ten), "cifar100")) == []

@@ -94,7 +94,7 @@ APART = Claim(
     _readings(tuple(MEASURED), "ce", "lr"),
     AtMostInPart(Above(), table1.SMALL),
     DECISIVE,
-    basis=table1.basis,
+    basis=table1.figure_basis,
 )
 DISCRIMINATIVE = Claim(
     "ss-lr-features",
@@ -104,7 +104,7 @@ DISCRIMINATIVE = Claim(
     _readings(tuple(MEASURED), "ss_lr", "lr"),
     AtMostInPart(Above(), table1.SMALL),
     DECISIVE,
-    basis=table1.basis,
+    basis=table1.figure_basis,
 )
 MANIFOLD = Claim(
     "class-manifold",
@@ -115,7 +115,7 @@ MANIFOLD = Claim(
     _readings(("superclasses",), "lr", "ce"),
     AtMostInPart(Above(), table1.SMALL),
     DECISIVE,
-    basis=table1.basis,
+    basis=table1.figure_basis,
 )
 CLAIMS = (APART, DISCRIMINATIVE, MANIFOLD)
 

@@ -231,7 +231,7 @@ RISES = Claim(
     _contrasts("Rise of the positive part", _sides(rise, "lr"), _sides(_nothing, "lr"), PLAIN),
     AtMostInPart(Above(), table1.SMALL),
     DECISIVE,
-    basis=table1.basis,
+    basis=table1.figure_basis,
 )
 THROUGHOUT = Claim(
     "distracted-throughout",
@@ -244,7 +244,7 @@ THROUGHOUT = Claim(
     _contrasts("0.5 minus LR's gradient ratio", _sides(_half, "lr"), _sides(late_ratio, "lr"), _RATIO),
     AtMostInPart(Above(), table1.SMALL),
     DECISIVE,
-    basis=table1.basis,
+    basis=table1.figure_basis,
 )
 RAISED = Claim(
     "focus-raised",
@@ -259,7 +259,7 @@ RAISED = Claim(
     ),
     AtMostInPart(Above(), table1.SMALL),
     DECISIVE,
-    basis=table1.basis,
+    basis=table1.figure_basis,
 )
 CLAIMS = (RISES, THROUGHOUT, RAISED)
 

@@ -113,7 +113,7 @@ AS_FAST = Claim(
     },
     AtMostInPart(AsFast(1.0), table1.SMALL),
     DECISIVE,
-    basis=table1.basis,
+    basis=table1.figure_basis,
 )
 CLAIMS = (AS_FAST,)
 
@@ -130,6 +130,11 @@ def groups(evidence: Evidence, profile: str, rates: str = ONE) -> dict[tuple[str
     dataset = DATASET if DATASET in every else next(iter(every), DATASET)
     found = {variant: table1.select(dataset, *variant, rates).runs(evidence, profile) for variant in VARIANTS}
     return {variant: runs for variant, runs in found.items() if runs.records}
+
+
+def shown(evidence: Evidence) -> list[str]:
+    """The profiles with runs to show."""
+    return [name for name in evidence.by_profile if any(groups(evidence, name, rates) for rates in RATES)]
 
 
 def table(evidence: Evidence, profile: str, rates: str = ONE) -> pd.DataFrame:

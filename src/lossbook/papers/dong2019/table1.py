@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pandas as pd
@@ -17,7 +17,7 @@ from lossbook.evidence.claims import Claim, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.grids import not_run
 from lossbook.evidence.rules import AtMostInPart, Gain, NoLoss
-from lossbook.evidence.select import Evidence, dataset_name
+from lossbook.evidence.select import Evidence, dataset_name, is_trial
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
     BASELINE,
@@ -270,6 +270,24 @@ def _printed_dataset(dataset: str) -> str:
     return {"tiny_imagenet": "tiny200"}.get(dataset, dataset)
 
 
+def only(evidence: Evidence, dataset: str) -> Evidence:
+    """The runs on one data set, without the notes on others; a profile that tries a page is kept as it is.
+
+    Args:
+        evidence: The records.
+        dataset: The data set, by its name here.
+    """
+    kept = {
+        profile: [r for r in records if is_trial(profile) or r.labels["dataset"] == dataset]
+        for profile, records in evidence.by_profile.items()
+    }
+    found = replace(evidence, by_profile={profile: records for profile, records in kept.items() if records})
+    others = {str(r.config["dataset"]) for r in evidence.records} - {
+        str(r.config["dataset"]) for r in found.records
+    }
+    return replace(found, notes=tuple(n for n in evidence.notes if n.partition(": ")[0] not in others))
+
+
 def which(dataset: str, loss: str, start: str, rates: str, profile: str) -> Mapping[str, Any] | None:
     """The labels that name a cell at a profile; None where it has none, or only ones that choose a rate.
 
@@ -318,16 +336,19 @@ def minus(
     )
 
 
-def basis(records: Sequence[Record]) -> str:
-    """On what runs a finding rests."""
+def basis(
+    records: Sequence[Record], paper: str = "the paper has ResNet-32 for 300 epochs, 10 runs"
+) -> str:
+    """On what runs a finding rests, and what the paper has in their place."""
     if not records:
         return "no runs"
     networks = sorted({NETWORK_NAMES.get(r.labels["network"], r.labels["network"]) for r in records})
     epochs = " or ".join(str(n) for n in sorted({r.labels["epochs"] for r in records}))
-    return (
-        f"the {' and the '.join(networks)} for {epochs} epochs, {seeds_text(records)}; the paper has "
-        "ResNet-32 for 300 epochs, 10 runs"
-    )
+    return f"the {' and the '.join(networks)} for {epochs} epochs, {seeds_text(records)}; {paper}"
+
+
+#: The paper's figures do not say which network they are from.
+figure_basis = partial(basis, paper="the paper does not name its network")
 
 
 def _both(pairs: Sequence[tuple[str, str, str]]) -> dict[str, Contrasts]:
