@@ -226,8 +226,10 @@ def test_measures_of_a_run_by_step(make_record: MakeRecord) -> None:
     assert fig2.until_near(record) == pytest.approx(0.28)
     assert fig2.early_ratio(record) == pytest.approx(0.01)
     assert fig2.late_ratio(record) == pytest.approx(1)
-    assert fig2.rise(record) == pytest.approx(2.0)
-    assert fig2.fall(record) == pytest.approx(0.9 * 9 / 99)
+    assert fig2.rise(record) == pytest.approx(1.65 - 0.7)
+    # A part that only falls has not risen.
+    assert fig2.rise(replace(record, steps=steps(ratio, list(np.linspace(2, 1, 100))))) < 0
+    assert fig2.fall(record) == pytest.approx(0.9 * 4.5 / 99)
     never = replace(record, steps=steps([0.1] * 50))
     assert fig2.until_near(never) == 1
 

@@ -106,7 +106,7 @@ AS_FAST = Claim(
     "All the losses converge at very similar speeds.",
     "Convergence Rate; Fig. 5",
     f"Epochs to {SHARE:.0%} of a run's own last test accuracy on CIFAR-100, each loss minus CE, paired by "
-    "seed. The paper's figure has the accuracy by epoch and no number.",
+    "seed. The paper's text gives no number, and the margin is this book's.",
     {
         RATES[rates]: Contrasts(TABLE1, [later(loss, rates) for loss in LOGISTIC], optional=rates == OWN)
         for rates in (ONE, OWN)

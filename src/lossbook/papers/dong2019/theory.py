@@ -82,8 +82,8 @@ def course() -> Verdict:
     before, after = (float(each.positive + each.negative) for each in (start, settled))
     rises = float(settled.positive) > float(start.positive) and after < before
     return Verdict(
-        "That the positive part of the loss rises while the negative one falls is unexpected, and suggests "
-        "that the positive class is largely ignored.",
+        "That early in training the positive part of the loss rises while the negative one falls is "
+        "unexpected, and suggests that the positive class is largely ignored.",
         f"{_WHERE_NCD}; Fig. 2(b) and (c)",
         "It does not hold if a network that ignores the image, with its biases at the best values there are, "
         "has a higher positive part than at the start, at a lower loss.",
@@ -141,7 +141,8 @@ def identical() -> Verdict:
         (
             "On 200 random examples of ten classes the gradient is the probability of the class, within "
             f"{error:.0e}; the largest is {spread:.0f} times the smallest in the median.",
-            "LR pushes a class by its sigmoid. In both losses the more probable class is pushed harder.",
+            "LR pushes a class by its sigmoid. In both losses the more probable class is pushed harder. The "
+            "claim is right in another sense, for both: no term names a relation between classes.",
         ),
     )
 

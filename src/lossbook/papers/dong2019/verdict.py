@@ -42,6 +42,7 @@ from lossbook.papers.dong2019.names import (
     TABLE2,
     TABLE3,
 )
+from lossbook.papers.dong2019.rules import OnceWhole
 from lossbook.progress import duration
 
 #: The experiments whose records decide claims.
@@ -64,7 +65,7 @@ COMPETITIVE = Claim(
         )
         for rates in (ONE, OWN)
     },
-    AtMostInPart(NoLoss(), table1.SMALL),
+    AtMostInPart(OnceWhole(NoLoss()), table1.SMALL),
     DECISIVE,
     basis=table1.basis,
 )
