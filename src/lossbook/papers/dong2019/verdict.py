@@ -100,6 +100,17 @@ def judge(key: str, *given: Evidence, profile: str = RECORDED) -> Verdict:
     return claims.judge(CLAIMS, key, *given, profile=profile)
 
 
+def numbers(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
+    """What stands beside a finding that rests on too many differences to list them all.
+
+    Args:
+        verdicts: The claims by key.
+    """
+    short = {claim.key: table3.counted for claim in table3.CLAIMS}
+    short |= {claim.key: selection.number for claim in selection.CLAIMS if isinstance(claim, Claim)}
+    return {key: said for key, say in short.items() if (said := say(verdicts[key]))}
+
+
 def advice(evidence: Mapping[str, Evidence]) -> list[str]:
     """What someone who has many classes should do, as far as the records say.
 
