@@ -285,8 +285,8 @@ def _how(verdict: Verdict, shown: str) -> str:
         )
     if verdict.open and verdict.count:
         total = verdict.count[1] + verdict.open
-        some = f"all {total}" if verdict.open == total else f"{verdict.open} of the {total}"
-        many = "the one comparison" if total == 1 else f"{some} comparisons"
+        every = {1: "the one comparison", 2: "both comparisons"}.get(total, f"all {total} comparisons")
+        many = every if verdict.open == total else f"{verdict.open} of the {total} comparisons"
         facts.append(("Not run", f"{many} that the claim is about"))
     said = "".join(f"<li>{_strong(sentence)}</li>" for sentence in verdict.evidence if sentence != shown)
     return (

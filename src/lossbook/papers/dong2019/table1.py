@@ -613,8 +613,8 @@ def rates_text(evidence: Evidence) -> str:
             for each in sets
         )
         said.append(
-            f"Not all rates have been tried yet ({names}): until `lossbook run {TABLE1} --profile "
-            f"{CHOSEN_AT}` has, their own rates are rates in the middle."
+            f"Not all rates have been tried yet ({names}). Until `lossbook run {TABLE1} --profile "
+            f"{CHOSEN_AT}` has tried them, the own rates of these are provisional."
         )
     edges = [
         f"{named(*kind[1:])} on {dataset_name(kind[0])} ({rate:g})"
@@ -622,7 +622,7 @@ def rates_text(evidence: Evidence) -> str:
         if rate in (min(TRIED[kind[0]]), max(TRIED[kind[0]]))
     ]
     if edges:
-        said.append(f"The best rate is at the end of those tried: {', '.join(edges)}.")
+        said.append(f"The best rate is the lowest or the highest tried: {', '.join(edges)}.")
     return " ".join(said)
 
 

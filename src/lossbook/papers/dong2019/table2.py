@@ -359,7 +359,7 @@ def follows(key: str, verdict: Verdict) -> str:
     if key == HARD.key and ahead and behind:
         return "which selection retrieves better depends on the data: try both."
     if key == IMPROVE.key and verdict.finding == "does not hold":
-        return "these runs give no reason to replace CE where features are what is wanted."
+        return "these runs give no reason to replace CE where features are what you want."
     return ""
 
 

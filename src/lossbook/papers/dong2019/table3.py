@@ -558,7 +558,7 @@ def lengths_text(evidence: Evidence) -> str:
         return ""
     return (
         f"On {VALIDATION_SIZE} held-out examples of Corel5k, LR at a rate of {TRIED_RATE:g} had its highest "
-        f"mAP per image after {', '.join(map(str, sorted(best)))} of {TRIED_EPOCHS} epochs, a number per seed."
+        f"mAP per image after {', '.join(map(str, sorted(best)))} of {TRIED_EPOCHS} epochs, one per seed."
     )
 
 

@@ -156,11 +156,11 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
             "These runs give no reason to leave CE.",
         ),
         _paragraph(
-            "LR, because examples can have several labels: output biases started at −log(K − 1), against 0",
+            "LR, where examples can have several labels: output biases started at −log(K − 1) instead of 0",
             started,
             "better",
             "worse",
-            "reason to start them there: it costs one line",
+            "a reason to start them there, which takes one line",
             "These runs show no gain from starting them there.",
         ),
         _paragraph(
@@ -168,7 +168,7 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
             retrieved,
             "ahead of CE",
             "behind CE",
-            "worth a try beside CE where features are what is wanted",
+            "worth a try beside CE where features are what you want",
             "These runs give no reason to leave CE.",
         ),
         _few_labels(few, table3.against_low_biases(evidence[TABLE3])),
@@ -177,7 +177,7 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
 
 
 #: What the page says where a question has no runs.
-OPEN = "Open: no runs of three seeds or more say."
+OPEN = "Open: there are no runs of three seeds or more yet."
 
 
 def _decided(contrast: Contrast, evidence: Evidence) -> Difference | None:
@@ -251,7 +251,7 @@ def missing(profile: str = PAPER) -> pd.DataFrame:
             "Cost": Cell(
                 f"about {duration(sum(p.seconds for p in each))}", {"seconds": sum(p.seconds for p in each)}
             ),
-            "Data": "there" if all(p.data_present for p in each) else "not there",
+            "Data": "on this machine" if all(p.data_present for p in each) else "not on this machine",
         }
         for (item, network, dataset), each in rows.items()
     )
