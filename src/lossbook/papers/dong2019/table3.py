@@ -563,13 +563,17 @@ def lengths_text(evidence: Evidence) -> str:
 
 
 def counted(verdict: Verdict) -> str:
-    """How many comparisons of a verdict show what is claimed, and how far they go."""
+    """How many comparisons of a verdict show what is claimed, how many the opposite, and how far they go."""
     if not verdict.differences or not verdict.count:
         return NO_RUNS
     shows, made = verdict.count
     means = [100 * each.interval.mean for each in verdict.differences]
     least, most = (tables.signed(mean) for mean in (min(means), max(means)))
-    return f"{shows} of {made} comparisons show it; the differences go from {least} to {most} points."
+    against = sum(each.below for each in verdict.differences) if verdict.title == SUPERIOR.title else 0
+    opposite = f", {against} the opposite" if against else ""
+    return (
+        f"{shows} of {made} comparisons show it{opposite}; the differences go from {least} to {most} points."
+    )
 
 
 def data_table() -> pd.DataFrame:

@@ -171,7 +171,7 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
             "worth a try beside CE where features are what you want",
             "These runs give no reason to leave CE.",
         ),
-        _few_labels(few, table3.against_low_biases(evidence[TABLE3])),
+        _few_labels(few, table3.against_low_biases(evidence[TABLE3]), table3.follows(evidence[TABLE3])),
         f"**Settings.** {' '.join(_sentence(each) for each in settings if each) or OPEN}",
     ]
 
@@ -209,8 +209,8 @@ def _paragraph(
     return f"**{question}.** In points, {said}. {follows}"
 
 
-def _few_labels(verdict: Verdict, low_biases: str) -> str:
-    """How often selection is ahead of LR, and how it stands beside LR from low biases."""
+def _few_labels(verdict: Verdict, low_biases: str, first: str) -> str:
+    """How often selection is ahead of LR, how it stands beside LR from low biases, and what to do first."""
     question = "**Few labels beside many classes.**"
     if verdict.count is None or not verdict.count[1]:
         return f"{question} {OPEN}"
@@ -224,7 +224,8 @@ def _few_labels(verdict: Verdict, low_biases: str) -> str:
         return f"{question} {said} Try them before LR."
     if not shown:
         return f"{question} {said} These runs give no reason to leave LR."
-    return f"{question} {said} Which is better depends on the data and on the measure: try both."
+    what = _sentence(first) if first else "Which is better depends on the data and on the measure: try both."
+    return f"{question} {said} {what}"
 
 
 def _sentence(text: str) -> str:
