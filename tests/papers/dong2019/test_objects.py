@@ -226,8 +226,10 @@ def test_measures_of_a_run_by_step(make_record: MakeRecord) -> None:
     assert fig2.until_near(record) == pytest.approx(0.28)
     assert fig2.early_ratio(record) == pytest.approx(0.01)
     assert fig2.late_ratio(record) == pytest.approx(1)
-    assert fig2.rise(record) == pytest.approx(2.0)
-    assert fig2.fall(record) == pytest.approx(0.9 * 9 / 99)
+    assert fig2.rise(record) == pytest.approx(1.65 - 0.7)
+    # A part that only falls has not risen.
+    assert fig2.rise(replace(record, steps=steps(ratio, list(np.linspace(2, 1, 100))))) < 0
+    assert fig2.fall(record) == pytest.approx(0.9 * 4.5 / 99)
     never = replace(record, steps=steps([0.1] * 50))
     assert fig2.until_near(never) == 1
 
@@ -374,3 +376,14 @@ def test_hard_mining_does_not_help_ce(made: Callable[..., list[Record]]) -> None
     assert float(frame["Difference, points"][1].values["mean"]) == pytest.approx(-1, abs=0.1)
     assert float(frame["Difference, points"][4].values["mean"]) == pytest.approx(5, abs=0.2)
     assert hard_mining.printed_table()["CE"].tolist() == ["57.0", "35.8", "80.0"]
+
+
+def test_a_page_on_one_data_set_shows_no_other(made: Callable[..., list[Record]]) -> None:
+    records = made(TABLE1, "reference", accuracy)
+    ten = [r for r in records if r.labels["dataset"] == "cifar10"]
+    notes = ("cifar10: 9,980 images", "others")
+    left = table1.only(replace(evidence(TABLE1, *records), notes=notes), "cifar100")
+    assert {r.labels["dataset"] for r in left.records} == {"cifar100"}
+    assert left.notes == ("others",)
+    assert fig5.shown(left) == ["reference"]
+    assert fig5.shown(table1.only(evidence(TABLE1, *ten), "cifar100")) == []

@@ -140,7 +140,7 @@ def test_level_curves_are_robust_and_m_does_not_matter(
     assert judged(found, "m-matters").finding == "does not hold"
     assert judged(found, "m-objects").finding == "does not hold"
     assert judged(found, "ss-favourable").finding == "does not hold"
-    assert "nothing to be won" in selection.follows("r-robust", robust)
+    assert "nothing to be gained" in selection.follows("r-robust", robust)
 
 
 def test_the_papers_picture(store: Store, made: Callable[..., list[Record]]) -> None:

@@ -163,8 +163,8 @@ def test_hard_selection_ahead_holds_in_part_at_most(store: Store, made: Callable
     assert table2.follows("retrieval-hard", verdict)
     assert judged(found, "retrieval-improve").count == (8, 8)
     assert judged(found, "retrieval-distraction").count == (8, 8)
-    # LR is ten points behind, far more than what the paper calls very similar.
-    assert judged(found, "retrieval-similar").finding == "does not hold"
+    # LR is ten points behind, but that is of the larger network that the paper says it.
+    assert judged(found, "retrieval-similar").finding == "not tested"
     assert "of persons" in verdict.basis or "instead of persons" in verdict.basis
 
 

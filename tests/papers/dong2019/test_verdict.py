@@ -132,8 +132,8 @@ def test_advice_follows_the_gains(store: Store, made: Callable[..., list[Record]
     assert one.endswith("of its own: SS-LR.")
     assert "one line: accuracy on CIFAR-100, rank-1 on Omniglot, rank-1 on CIFAR-100." in said["LR"]
     retrieved = said["Features for classes that are not trained on"]
-    assert "SS-LR on Omniglot" in retrieved.rpartition("wanted: ")[2]
-    assert "HS-LR" not in retrieved.rpartition("wanted: ")[2]
+    assert "SS-LR on Omniglot" in retrieved.rpartition("want: ")[2]
+    assert "HS-LR" not in retrieved.rpartition("want: ")[2]
 
 
 def test_advice_does_not_follow_where_there_is_no_gain(

@@ -402,10 +402,10 @@ def _finding(found: Sequence[Trend], total: int) -> Finding:
 
 
 RULE = (
-    "For each seed the least-squares slope of CE minus LR over the logarithm of the number of classes; t "
-    "interval over seeds. It holds in part if the 95% interval lies above zero on a data set and below it on "
-    f"none, does not hold if it lies below zero on both, and is not settled otherwise. At most it holds in "
-    f"part: {SMALL}. At one rate for all losses, as in the paper, and with both at their own rates."
+    "For each seed the least-squares slope of CE minus LR over the logarithm of the number of classes, at "
+    "one rate for all losses, as in the paper, and with both at their own rates; t interval over seeds. It "
+    "holds in part if the 95% interval lies above zero on a data set and below it on none, does not hold if "
+    f"it lies below zero on both, and is not settled otherwise. At most it holds in part: {SMALL}."
 )
 
 

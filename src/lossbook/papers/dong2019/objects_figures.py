@@ -141,7 +141,7 @@ def differences(rows: Mapping[str, Sequence[tuple[Variant, float, float]]], base
 
 
 def _short(loss: str, start: str) -> str:
-    return named(loss) if start == USUAL else f"{named(loss)}, biases set"
+    return named(loss) if start == USUAL else f"{named(loss)}, low biases"
 
 
 # --- Fig. 5 -------------------------------------------------------------------------------------------------

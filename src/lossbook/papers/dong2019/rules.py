@@ -90,7 +90,9 @@ class OnceWhole:
 
     def text(self, total: int) -> str:
         """The rule in words."""
-        alone = "" if total == 1 else f" It does not hold only once {every(total)} have been run."
+        alone = (
+            "" if total == 1 else f" That it does not hold is said only once {every(total)} have been run."
+        )
         return f"{self.rule.text(total)}{alone}"
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:

@@ -34,7 +34,7 @@ from lossbook.papers.dong2019.names import (
 )
 from lossbook.papers.dong2019.names import RATES as RATE_READINGS
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
-from lossbook.papers.dong2019.rules import Within
+from lossbook.papers.dong2019.rules import OnceWhole, Within
 from lossbook.results import Record, published
 from lossbook.training import RunSpec
 
@@ -255,7 +255,7 @@ def on_persons(network: str, left: str, right: str, measure: str) -> Contrast:
     )
 
 
-def readings(pairs: Sequence[tuple[str, str]], networks: Sequence[str] = NETWORKS) -> dict[str, Contrasts]:
+def readings(pairs: Sequence[tuple[str, str]]) -> dict[str, Contrasts]:
     """Losses compared on what stands in for persons, at own rates where those are others, and on persons."""
 
     def made(own: bool) -> list[Contrast]:
@@ -270,7 +270,7 @@ def readings(pairs: Sequence[tuple[str, str]], networks: Sequence[str] = NETWORK
     losses = {loss for pair in pairs for loss in pair}
     if any(OWN[dataset, loss] != ONE[dataset] for dataset in SETS for loss in losses):
         found[RATE_READINGS["own"]] = Contrasts(TABLE2, made(own=True), optional=True)
-    persons = [on_persons(n, *pair, measure) for n in networks for pair in pairs for measure in MEASURES]
+    persons = [on_persons(n, *pair, measure) for n in NETWORKS for pair in pairs for measure in MEASURES]
     return {**found, "persons": Contrasts(TABLE2, persons, optional=True)}
 
 
@@ -284,6 +284,9 @@ def basis(records: Sequence[Record]) -> str:
     return f"the reference network on {sets} instead of persons ({seeds_text(records)})"
 
 
+_MEASURED = "Rank-1 and mAP, features compared by angle, paired by seed."
+
+
 def _claim(
     key: str,
     title: str,
@@ -291,11 +294,17 @@ def _claim(
     measured: str,
     pairs: Sequence[tuple[str, str]],
     rule: Rule,
-    networks: Sequence[str] = NETWORKS,
 ) -> Claim:
-    said = f"{measured} Rank-1 and mAP, features compared by angle, paired by seed."
+    said = f"{measured} {_MEASURED}"
     return Claim(
-        key, title, where, said, readings(pairs, networks), AtMostInPart(rule, ONE_SET), DECISIVE, basis=basis
+        key,
+        title,
+        where,
+        said,
+        readings(pairs),
+        AtMostInPart(OnceWhole(rule), ONE_SET),
+        DECISIVE,
+        basis=basis,
     )
 
 
@@ -325,14 +334,17 @@ DISTRACTED = _claim(
 )
 #: Points within which the paper calls two losses very similar: ResNet-50's differences are up to 1.9.
 SIMILAR = 2.0
-PLAIN = _claim(
+PLAIN = Claim(
     "retrieval-similar",
     "On unseen classes plain LR and CE perform very similarly with the larger network.",
     "Table 2; observation (1)",
-    "LR minus CE.",
-    [("lr", BASELINE)],
-    Within(SIMILAR),
-    networks=("resnet50",),
+    "LR minus CE with ResNet-50 on Market-1501. The reference network cannot decide it: it is small, and "
+    f"with MobileNet, its smaller network, the paper has LR far behind as well. {_MEASURED} The margin is "
+    "this book's; the paper's own differences are up to 1.9 points.",
+    {"": Contrasts(TABLE2, [on_persons("resnet50", "lr", BASELINE, measure) for measure in MEASURES])},
+    AtMostInPart(Within(SIMILAR), "one of the paper's two data sets has been withdrawn"),
+    DECISIVE,
+    basis=basis,
 )
 
 
@@ -347,7 +359,7 @@ def follows(key: str, verdict: Verdict) -> str:
     if key == HARD.key and ahead and behind:
         return "which selection retrieves better depends on the data: try both."
     if key == IMPROVE.key and verdict.finding == "does not hold":
-        return "these runs give no reason to replace CE where features are what is wanted."
+        return "these runs give no reason to replace CE where features are what you want."
     return ""
 
 

@@ -209,7 +209,7 @@ def rates_text(evidence: Evidence) -> str:
     """Which own rates the records have chosen, and for which losses they have not."""
     best = choose(evidence.by_profile.get(CHOSEN_AT, ()))
     if not best:
-        return "No loss has been run at all of its rates yet, so only the one rate is compared."
+        return "The rates have not all been tried for any loss yet, so only the one rate is compared."
     said = [
         f"{datasets.info(dataset).title}: "
         + ", ".join(f"{NAMES[loss]} {best[dataset, loss]:g}" for loss in LOSSES if (dataset, loss) in best)

@@ -271,6 +271,10 @@ def choose(records: Iterable[Record]) -> dict[str, dict[str, float]]:
 # --- claims -------------------------------------------------------------------------------------------------
 
 
+#: At which learning rates two losses are compared.
+AT = {OWN: "each at its own rate", ONE: "both at LR’s rate"}
+
+
 def _select(dataset: str, loss: str, policy: str, measure: str, start: str = USUAL) -> Select:
     labels = {"dataset": dataset, "loss": loss, "start": start, "lr": rate(dataset, loss, policy, start)}
     return Select(labels, measure)
@@ -279,7 +283,7 @@ def _select(dataset: str, loss: str, policy: str, measure: str, start: str = USU
 def contrast(dataset: str, loss: str, other: str, policy: str, measure: str, start: str = USUAL) -> Contrast:
     """One loss minus another on a set, at LR's rate or at each one's own."""
     return Contrast(
-        f"{named(loss, start)} minus {NAMES[other]}, {MEASURES[measure]}, {title(dataset)}",
+        f"{named(loss, start)} minus {NAMES[other]}, {MEASURES[measure]}, {title(dataset)}, {AT[policy]}",
         _select(dataset, loss, policy, measure, start),
         _select(dataset, other, policy, measure),
         resolved=False,
@@ -310,12 +314,15 @@ def _readings(pairs: Sequence[tuple[str, str]]) -> dict[str, Contrasts]:
                 for dataset in DATASETS
                 for loss, other in pairs
                 for measure in MEASURES
+                # Where LR's rate is a loss's own, the runs are the same: they count once.
+                if policy == OWN
+                or {rate(dataset, each, OWN) for each in (loss, other)} != {RATE[dataset][BASELINE]}
             ],
             only=(REFERENCE,),
         )
         for policy, name in (
             (OWN, "each loss at its own learning rate"),
-            (ONE, "all at the learning rate of LR"),
+            (ONE, "all at the learning rate of LR, where that is another"),
         )
     }
     shown = [_photographs(loss, other) for loss, other in pairs]
@@ -448,8 +455,8 @@ def open_text(evidence: Evidence, profile: str) -> str:
     if made >= total:
         return ""
     return (
-        f"{total - made} of the {total} runs of profile `{profile}` ({declared.description}) are not made: "
-        f"`lossbook run {TABLE3} --profile {profile}` makes them."
+        f"{total - made} of the {total} runs of profile `{profile}` have not been made: "
+        f"`lossbook run {TABLE3} --profile {profile}`."
     )
 
 
@@ -518,10 +525,14 @@ def against_low_biases(evidence: Evidence) -> str:
         found = _over_low_biases(evidence, loss)
         if found:
             above, below = (sum(getattr(each, side) for each in found) for side in ("above", "below"))
-            by_image = [each.short() for each in found if each.contrast.left.metric == "map_example"]
+            by_image = [
+                f"{title(each.records[0].labels['dataset'])} {each.short()}"
+                for each in found
+                if each.contrast.left.metric == "map_example"
+            ]
             said.append(
                 f"{NAMES[loss]} is above it in {above} and below it in {below} of {len(found)} comparisons "
-                f"(mAP per image {', '.join(by_image)} points, in the order of the sets)"
+                f"(mAP per image, in points: {', '.join(by_image)})"
             )
     return (
         f"Against **{named(BASELINE, FREQUENCIES)}**, each at its own rate: {'; '.join(said)}."
@@ -546,18 +557,23 @@ def lengths_text(evidence: Evidence) -> str:
     if not best:
         return ""
     return (
-        f"On {VALIDATION_SIZE} held-out examples of Corel5k LR at a rate of {TRIED_RATE:g} had its highest "
-        f"mAP per image after {', '.join(map(str, sorted(best)))} of {TRIED_EPOCHS} epochs, by seed."
+        f"On {VALIDATION_SIZE} held-out examples of Corel5k, LR at a rate of {TRIED_RATE:g} had its highest "
+        f"mAP per image after {', '.join(map(str, sorted(best)))} of {TRIED_EPOCHS} epochs, one per seed."
     )
 
 
 def counted(verdict: Verdict) -> str:
-    """How many comparisons of a verdict show what is claimed, by reading."""
+    """How many comparisons of a verdict show what is claimed, how many the opposite, and how far they go."""
     if not verdict.differences or not verdict.count:
         return NO_RUNS
     shows, made = verdict.count
-    own = "; ".join(f"{name}: {found}" for name, found in verdict.readings.items())
-    return f"{shows} of {made} comparisons show it{f' ({own})' if own else ''}."
+    means = [100 * each.interval.mean for each in verdict.differences]
+    least, most = (tables.signed(mean) for mean in (min(means), max(means)))
+    against = sum(each.below for each in verdict.differences) if verdict.title == SUPERIOR.title else 0
+    opposite = f", {against} the opposite" if against else ""
+    return (
+        f"{shows} of {made} comparisons show it{opposite}; the differences go from {least} to {most} points."
+    )
 
 
 def data_table() -> pd.DataFrame:

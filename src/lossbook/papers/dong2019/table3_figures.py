@@ -79,8 +79,8 @@ def measure_alt(evidence: Evidence, measure: str = "map_example") -> str:
 
 
 PANELS = (
-    figures.Panel("train_loss", "Training: each its own loss", scale="log"),
-    figures.Panel("test_bce", "Test: the loss LR for all", scale="log"),
+    figures.Panel("train_loss", "Training: each loss on its own scale", scale="log"),
+    figures.Panel("test_bce", "Test: LR's loss, for all losses", scale="log"),
 )
 
 

@@ -82,8 +82,8 @@ def course() -> Verdict:
     before, after = (float(each.positive + each.negative) for each in (start, settled))
     rises = float(settled.positive) > float(start.positive) and after < before
     return Verdict(
-        "That the positive part of the loss rises while the negative one falls is unexpected, and suggests "
-        "that the positive class is largely ignored.",
+        "That early in training the positive part of the loss rises while the negative one falls is "
+        "unexpected, and suggests that the positive class is largely ignored.",
         f"{_WHERE_NCD}; Fig. 2(b) and (c)",
         "It does not hold if a network that ignores the image, with its biases at the best values there are, "
         "has a higher positive part than at the start, at a lower loss.",
@@ -109,7 +109,7 @@ def minima() -> Verdict:
     return Verdict(
         "LR leads to some poor local minima with the positive class largely ignored.",
         _WHERE_NCD,
-        "Formulas settle one half alone. If Eq. 3 is convex in the logits, a last layer on fixed features "
+        "Formulas settle only half of it. If Eq. 3 is convex in the logits, a last layer on fixed features "
         "has no local minimum but the global one, so that such minima would be the network's, and the "
         "claim is not settled. If it is not convex, the claim holds in part.",
         "not settled" if convex else "holds in part",
@@ -140,8 +140,9 @@ def identical() -> Verdict:
         MATHEMATICS,
         (
             "On 200 random examples of ten classes the gradient is the probability of the class, within "
-            f"{error:.0e}; the largest is {spread:.0f} times the smallest in the median.",
-            "LR pushes a class by its sigmoid. In both losses the more probable class is pushed harder.",
+            f"{error:.0e}; in the median the largest is {spread:.0f} times the smallest.",
+            "LR pushes a class by its sigmoid. In both losses the more probable class is pushed harder. The "
+            "claim is right in another sense, for both: no term names a relation between classes.",
         ),
     )
 
@@ -160,7 +161,7 @@ def competition() -> Verdict:
         "every example.",
         "holds" if error < EQUAL else "does not hold",
         MATHEMATICS,
-        (f"On 200 random examples both sides agree within {error:.0e}. It needs no experiment.",),
+        (f"On 200 random examples the two weights agree within {error:.0e}. It needs no experiment.",),
     )
 
 
@@ -185,7 +186,7 @@ def imbalance() -> Verdict:
         (
             "At logits of zero the positive class has 1/(K - 1) of the gradient, whatever the data.",
             f"With {classes} classes of {each} images each, the binary task of a class has {each} positives "
-            f"and {per_class:.0f} times as many negatives. It is one sum, taken by example or by class.",
+            f"and {per_class:.0f} times as many negatives. Both are one sum, by example or by class.",
         ),
     )
 
@@ -261,8 +262,8 @@ def powers() -> Verdict:
         (
             f"On 200 examples of 100 classes they agree within {error:.0e}. A class at 0.5 weighs "
             + ", ".join(f"{f:.3g}" for f in favours)
-            + " times one at 0.1 for r = 0, 1, 2 and 10.",
-            "All weights shrink besides: at logits of zero the negative gradient is "
+            + " times as much as one at 0.1 for r = 0, 1, 2 and 10.",
+            "All weights shrink as well: at logits of zero the negative gradient is "
             + ", ".join(f"{value:.3g} at r = {r:g}" for r, value in negative.items())
             + ".",
         ),
@@ -283,7 +284,7 @@ def focal() -> Verdict:
         "instead of classes.",
         "Rectification by Negative Class Soft Selection, last paragraph",
         "It holds in part if the negative term of SS-LR is that of the focal loss as it was published, on "
-        "sigmoids and with γ = r, while the positive term is another; it holds if both are others.",
+        "sigmoids and with γ = r, while the positive term differs; it holds if both differ.",
         "holds in part" if error < EQUAL else "holds",
         MATHEMATICS,
         (

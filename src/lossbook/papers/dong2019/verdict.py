@@ -42,6 +42,7 @@ from lossbook.papers.dong2019.names import (
     TABLE2,
     TABLE3,
 )
+from lossbook.papers.dong2019.rules import OnceWhole
 from lossbook.progress import duration
 
 #: The experiments whose records decide claims.
@@ -64,7 +65,7 @@ COMPETITIVE = Claim(
         )
         for rates in (ONE, OWN)
     },
-    AtMostInPart(NoLoss(), table1.SMALL),
+    AtMostInPart(OnceWhole(NoLoss()), table1.SMALL),
     DECISIVE,
     basis=table1.basis,
 )
@@ -97,6 +98,17 @@ def judge(key: str, *given: Evidence, profile: str = RECORDED) -> Verdict:
         UnknownNameError: If there is no claim of this name.
     """
     return claims.judge(CLAIMS, key, *given, profile=profile)
+
+
+def numbers(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
+    """What stands beside a finding that rests on too many differences to list them all.
+
+    Args:
+        verdicts: The claims by key.
+    """
+    short = {claim.key: table3.counted for claim in table3.CLAIMS}
+    short |= {claim.key: selection.number for claim in selection.CLAIMS if isinstance(claim, Claim)}
+    return {key: said for key, say in short.items() if (said := say(verdicts[key]))}
 
 
 def advice(evidence: Mapping[str, Evidence]) -> list[str]:
@@ -144,11 +156,11 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
             "These runs give no reason to leave CE.",
         ),
         _paragraph(
-            "LR, because examples can have several labels: output biases started at −log(K − 1), against 0",
+            "LR, where examples can have several labels: output biases started at −log(K − 1) instead of 0",
             started,
             "better",
             "worse",
-            "reason to start them there: it costs one line",
+            "a reason to start them there, which takes one line",
             "These runs show no gain from starting them there.",
         ),
         _paragraph(
@@ -156,16 +168,16 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
             retrieved,
             "ahead of CE",
             "behind CE",
-            "worth a try beside CE where features are what is wanted",
+            "worth a try beside CE where features are what you want",
             "These runs give no reason to leave CE.",
         ),
-        _few_labels(few, table3.against_low_biases(evidence[TABLE3])),
+        _few_labels(few, table3.against_low_biases(evidence[TABLE3]), table3.follows(evidence[TABLE3])),
         f"**Settings.** {' '.join(_sentence(each) for each in settings if each) or OPEN}",
     ]
 
 
 #: What the page says where a question has no runs.
-OPEN = "Open: no runs of three seeds or more say."
+OPEN = "Open: there are no runs of three seeds or more yet."
 
 
 def _decided(contrast: Contrast, evidence: Evidence) -> Difference | None:
@@ -197,8 +209,8 @@ def _paragraph(
     return f"**{question}.** In points, {said}. {follows}"
 
 
-def _few_labels(verdict: Verdict, low_biases: str) -> str:
-    """How often selection is ahead of LR, and how it stands beside LR from low biases."""
+def _few_labels(verdict: Verdict, low_biases: str, first: str) -> str:
+    """How often selection is ahead of LR, how it stands beside LR from low biases, and what to do first."""
     question = "**Few labels beside many classes.**"
     if verdict.count is None or not verdict.count[1]:
         return f"{question} {OPEN}"
@@ -212,7 +224,8 @@ def _few_labels(verdict: Verdict, low_biases: str) -> str:
         return f"{question} {said} Try them before LR."
     if not shown:
         return f"{question} {said} These runs give no reason to leave LR."
-    return f"{question} {said} Which is better depends on the data and on the measure: try both."
+    what = _sentence(first) if first else "Which is better depends on the data and on the measure: try both."
+    return f"{question} {said} {what}"
 
 
 def _sentence(text: str) -> str:
@@ -239,7 +252,7 @@ def missing(profile: str = PAPER) -> pd.DataFrame:
             "Cost": Cell(
                 f"about {duration(sum(p.seconds for p in each))}", {"seconds": sum(p.seconds for p in each)}
             ),
-            "Data": "there" if all(p.data_present for p in each) else "not there",
+            "Data": "on this machine" if all(p.data_present for p in each) else "not on this machine",
         }
         for (item, network, dataset), each in rows.items()
     )
