@@ -285,8 +285,8 @@ def _how(verdict: Verdict, shown: str) -> str:
         )
     if verdict.open and verdict.count:
         total = verdict.count[1] + verdict.open
-        many = f"all {total}" if verdict.open == total else f"{verdict.open} of the {total}"
-        facts.append(("Not run", f"{many} comparisons that the claim is about"))
+        many = f"{'all' if verdict.open == total else f'{verdict.open} of the'} {total} comparisons"
+        facts.append(("Not run", f"{'the comparison' if total == 1 else many} that the claim is about"))
     said = "".join(f"<li>{_strong(sentence)}</li>" for sentence in verdict.evidence if sentence != shown)
     return (
         "<details><summary>Evidence and rule</summary>"
