@@ -20,7 +20,7 @@ from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
 from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.notrun import cells_not_run
-from lossbook.evidence.rules import Gain
+from lossbook.evidence.rules import Gain, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
@@ -362,7 +362,7 @@ IMAGENET = Claim(
     "Test accuracy after the last epoch on ImageNet, each mixture minus CE, paired by seed, with each of the "
     "paper's seven networks. The paper may have the accuracy of the best test epoch.",
     {"": Contrasts(TABLE2, [gain(regime, network) for network in PAPER_NETWORKS for regime in MIXTURES])},
-    Gain(),
+    OnceWhole(Gain()),
     (WHOLE,),
     basis=basis,
 )
@@ -382,7 +382,7 @@ IMAGENET_GRADUAL = Claim(
             ],
         )
     },
-    Gain(),
+    OnceWhole(Gain()),
     (WHOLE,),
     basis=basis,
 )
