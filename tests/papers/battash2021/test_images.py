@@ -491,7 +491,7 @@ def test_the_curves_of_fig_1():
     assert frame.loc["β = 5", "Area, times that of CE"] == "2.67"
     assert frame.loc["EL", "Area, times that of CE"] == "0.33"
     assert images_figures.sizes().axes
-    assert "β = 5: 1.80 at 0.40" in images_figures.sizes_alt()
+    assert "β = 5: 1.800 at 0.40" in images_figures.sizes_alt()
 
 
 def test_gains_are_drawn_with_their_seeds_and_the_papers():

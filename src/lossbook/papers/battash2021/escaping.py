@@ -152,9 +152,9 @@ ESCAPES_AT_SCALE = _claim(
     "Our own question: is the escaping efficiency of the mixtures higher at equal scale of the loss too?",
     "not claimed; the question is ours, about Eq. 18",
     "scaled",
-    "The logarithm of the mean of tr(HΣ)/c³ over the epochs minus that of tr(HΣ) for CE, paired by seed. Here "
-    "c is the ratio of two root-mean-square lengths on the same examples: that of the loss's gradient with "
-    "respect to the logits, and that of CE's.",
+    "The logarithm of the mean of tr(HΣ)/c³ over the epochs minus that of tr(HΣ) for CE, paired by seed. "
+    "Here c is the ratio of two root-mean-square lengths on the same examples: that of the loss's gradient "
+    "with respect to the logits, and that of CE's.",
 )
 
 

@@ -167,8 +167,8 @@ IMAGES = Claim(
     "On CIFAR-100 and CINIC-10 all three mixtures are more accurate than CE, with every network.",
     "Recognition in CIFAR100 and CINIC10; Table 1",
     "Test accuracy after the last epoch on CIFAR-100, each mixture minus CE at one learning rate, paired by "
-    "seed, with the reference network and with ResNet-20. The paper's networks, and its accuracy of the "
-    "best test epoch, are others.",
+    "seed, with the reference network and with ResNet-20. The paper has other networks, CINIC-10 as well, "
+    "and presumably the accuracy of the best test epoch.",
     {
         "": Contrasts(
             TABLE1,
