@@ -149,7 +149,7 @@ ESCAPES = _claim(
 )
 ESCAPES_AT_SCALE = _claim(
     "escapes-at-scale",
-    "Our own question: is the escaping efficiency of the mixtures higher at equal scale of the loss too?",
+    "At equal scale of the loss, too, the escaping efficiency of the mixtures is higher (our own question).",
     "not claimed; the question is ours, about Eq. 18",
     "scaled",
     "The logarithm of the mean of tr(HΣ)/c³ over the epochs minus that of tr(HΣ) for CE, paired by seed. "

@@ -168,16 +168,16 @@ def _best(study: Study | None) -> Verdict:
             is_best = bool(values[GRADUAL] >= values.max() - ranking.EQUAL)
             firsts.append(is_best)
             if not is_best:
-                sentences.append(f"{CLASSIFIERS[found.classifier]}: by {column} the first is {NAMES[first]}.")
+                sentences.append(f"{CLASSIFIERS[found.classifier]}, {column}: {NAMES[first]} is first.")
     if firsts:
         sentences.insert(0, f"It is first in {sum(firsts)} of {len(firsts)} columns.")
     return _claim(
         f"Of the six methods the gradual mixture ({NAMES[GRADUAL]}) has the most wins, the largest mean "
         "gain and the best mean rank, for both classifiers.",
         _WHERE,
-        "It holds if that is so in our Table 4 (mid-ranks), holds in part if it is so in some of the six "
-        "columns, and does not hold if in none. Being first is not yet a difference beyond chance: that is "
-        "the next claim.",
+        "It holds if the gradual mixture is first in all six columns of our Table 4 (with mid-ranks), holds in "
+        "part if it is first in some, and does not hold if in none. Being first is not yet a difference beyond "
+        "chance, which is the next claim's question.",
         _share(firsts, len(CLASSIFIERS) * 3) if firsts else "not tested",
         study,
         sentences,
