@@ -308,8 +308,8 @@ def _end_of_training() -> str:
     # F = 0,0.5 switches to EL after 95% of the epochs, in whole ones.
     shared = epochs * 19 // 20
     return (
-        f"**The last epochs seem to move the accuracy.** With equal seeds {_focus(CONSTANT)} and {_focus(TWO_PHASE)} "
-        f"are one run for {shared} of {epochs} epochs. Their printed means differ by "
+        f"**The last epochs seem to move the accuracy.** With equal seeds {_focus(CONSTANT)} and "
+        f"{_focus(TWO_PHASE)} are one run for {shared} of {epochs} epochs. Their printed means differ by "
         f"{tables.signed(min(moved))} to {tables.signed(max(moved))} points, after {epochs - shared} epochs "
         "on EL alone at a learning rate of 0.001. Runs on GPUs need not repeat to the digit, so a part "
         "of that may be chance."

@@ -175,9 +175,9 @@ def _best(study: Study | None) -> Verdict:
         f"Of the six methods the gradual mixture ({NAMES[GRADUAL]}) has the most wins, the largest mean "
         "gain and the best mean rank, for both classifiers.",
         _WHERE,
-        "It holds if the gradual mixture is first in all six columns of our Table 4 (with mid-ranks), holds in "
-        "part if it is first in some, and does not hold if in none. Being first is not yet a difference beyond "
-        "chance, which is the next claim's question.",
+        "It holds if the gradual mixture is first in all six columns of our Table 4 (with mid-ranks), holds "
+        "in part if it is first in some, and does not hold if in none. Being first is not yet a difference "
+        "beyond chance, which is the next claim's question.",
         _share(firsts, len(CLASSIFIERS) * 3) if firsts else "not tested",
         study,
         sentences,
