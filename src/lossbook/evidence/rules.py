@@ -52,13 +52,13 @@ class Gain:
 
     def text(self, total: int) -> str:
         """The rule in words."""
-        some = "" if total == 1 else "holds in part if in some, "
-        where = "in the comparison" if total == 1 else f"in {every(total)}"
+        where = "" if total == 1 else f" in {every(total)} comparisons, holds in part if it does in some"
+        none = "it leaves no" if total == 1 else "no interval tested leaves"
         return (
-            f"It holds if the 95% interval lies above zero {where}, {some}does not hold if no tested one "
-            "leaves room for a gain that the test set resolves (1.96 standard errors of the difference of "
-            "two accuracies on independent images; on the same ones finer differences can show), and is not "
-            "settled otherwise."
+            f"It holds if the 95% interval lies above zero{where}, does not hold if {none} room for a gain "
+            "that the test set resolves (1.96 standard errors of the difference of two accuracies on "
+            "independent images; on the same images smaller differences can show), and is not settled "
+            "otherwise."
         )
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:
@@ -76,8 +76,13 @@ class Gain:
 class Above:
     """The left side is larger; refuted only where every interval lies below zero."""
 
-    def text(self, total: int) -> str:  # noqa: ARG002  the same for any number
+    def text(self, total: int) -> str:
         """The rule in words."""
+        if total == 1:
+            return (
+                "It holds if the 95% interval lies above zero, does not hold if it lies below, and is not "
+                "settled otherwise."
+            )
         return (
             "It holds if all 95% intervals lie above zero, holds in part if some do, does not hold if all "
             "lie below, and is not settled otherwise."
@@ -205,6 +210,31 @@ class AtMostInPart:
 
     def shows(self, difference: Difference) -> bool:
         """As the other rule."""
+        return self.rule.shows(difference)
+
+
+@dataclass(frozen=True)
+class OnceWhole:
+    """Another rule, by which a claim falls only once all of its comparisons have been made.
+
+    Attributes:
+        rule: The other rule.
+    """
+
+    rule: Rule
+
+    def text(self, total: int) -> str:
+        """The rule in words."""
+        whole = "" if total == 1 else f" It can be found not to hold only once {every(total)} have been run."
+        return f"{self.rule.text(total)}{whole}"
+
+    def judge(self, found: Sequence[Difference], total: int) -> Finding:
+        """The finding."""
+        finding = self.rule.judge(found, total)
+        return "not settled" if finding == "does not hold" and len(found) < total else finding
+
+    def shows(self, difference: Difference) -> bool:
+        """What it is for the other rule."""
         return self.rule.shows(difference)
 
 

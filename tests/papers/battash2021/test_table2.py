@@ -137,10 +137,10 @@ def test_what_two_seeds_show():
     assert "+0.61 to +0.95 points" in order
     assert "p = 0.016" in order
     assert "7 of 20 gains" in alone
-    assert "the least p is 0.08" in alone
-    assert "19 of 21 gains over CE are larger, and of those of F = 0-0.5 7 of 7" in together
-    assert "with 4 of 7" in together
-    assert "± 0.35 and the counts are 15, 7 and 1" in together
+    assert "the smallest p is 0.08" in alone
+    assert "19 of the 21 gains over CE are larger than that, among them 7 of 7 of F = 0-0.5" in together
+    assert "With 4 of 7 networks" in together
+    assert "± 0.35 and the three counts are 15, 7 and 1" in together
     assert "85 of 90 epochs" in last
     assert "-0.41 to +0.47 points, after 5 epochs" in last
 

@@ -152,7 +152,7 @@ def test_what_is_said_of_a_profile():
     assert "balanced accuracy of 20%" in table3.baseline(found.records)
     assert "CE 2.00, CE+EL 0 2.00" in table3.best_epoch(found, "clean", "clean")
     said = table3.lengths(found)
-    assert "network 1 (1 × 50) after 2, with 62.0%, its lowest cross-entropy after 2" in said
+    assert "network 1 (1 × 50) after 2, with 62.0%, and its lowest cross-entropy after 2" in said
     errors = table3.errors(found, "clean", "clean")
     assert len(errors) == 5
     assert "mean error -0.010 ratings" in errors[0]

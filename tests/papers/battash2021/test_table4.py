@@ -550,7 +550,7 @@ def test_epochs_chosen_before_the_switch_to_el() -> None:
         assert rows["Runs read"].tolist() == [6, 6]
         assert [cell.values["count"] for cell in rows["Chosen before"]] == before
         assert [cell.values["count"] for cell in rows["In the first phase"]] == first
-    assert "never saw EL alone: linear 6 (100%)" in battash2021.switch_text(study)
+    assert "before EL alone begins: linear 6 (100%)" in battash2021.switch_text(study)
 
 
 @pytest.mark.parametrize(("sets", "seeds"), [(1, 1), (2, 1), (1, 2)])

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lossbook.evidence.rules import Gain
-from lossbook.papers.dong2019.rules import Beyond, OnceWhole, Within
+from lossbook.evidence.rules import Gain, OnceWhole
+from lossbook.papers.dong2019.rules import Beyond, Within
 
 
 def between(low: float, high: float) -> Any:

@@ -20,7 +20,7 @@ from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
 from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.notrun import cells_not_run
-from lossbook.evidence.rules import Gain
+from lossbook.evidence.rules import Gain, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
@@ -257,9 +257,9 @@ def _order() -> str:
     return (
         f"**First and last are the same throughout.** CE is the lowest with {lowest} of {len(order)} "
         f"networks and {_focus(GRADUAL)} the highest with {first}. "
-        f"Its gain over CE is {tables.signed(min(gains))} to {tables.signed(max(gains))} points. "
-        f"If the networks were independent experiments, signs as alike as these would have p = {sign:.3f}; "
-        "they share images and seeds."
+        f"{_focus(GRADUAL)} gains {tables.signed(min(gains))} to {tables.signed(max(gains))} points over CE. "
+        f"If the networks were independent experiments, signs as alike as these would have p = {sign:.3f}. "
+        "But they share images and seeds."
     )
 
 
@@ -269,8 +269,8 @@ def _one_by_one() -> str:
     least = min(stats.holm([each.p for each in tested]))
     return (
         f"**One network at a time, two seeds show little.** {clear} of {len(tested)} gains have a Welch "
-        f"interval above zero, and after Holm's correction the least p is {least:.2f}. That is if the "
-        "deviations divide by n − 1; if by n, the intervals are wider still."
+        f"interval above zero, and after Holm's correction the smallest p is {least:.2f}. This takes the "
+        "printed deviations to divide by n − 1; if they divide by n, the intervals are wider still."
     )
 
 
@@ -288,17 +288,17 @@ def _together() -> str:
     every, gradual, later = larger(spread.half)
     by_n = larger(spread.half_by_n)
     return (
-        f"**All cells together show more.** If the spread is the same in all {len(printed())} cells, though "
-        f"the printed deviations go from {min(each.deviation for each in printed().values()):.2f} to "
-        f"{max(each.deviation for each in printed().values()):.2f}, it is "
-        f"{spread.deviation:.2f} points with {spread.freedom} degrees of freedom, and a difference has an "
-        f"interval of ± {spread.half:.2f}. "
-        f"Each by itself, {every} of {len(compared[0])} gains over CE are larger, and of those of "
-        f"{_focus(GRADUAL)} {gradual} of {len(compared[1])}. "
-        f"Over {_focus(TWO_PHASE)} it gains that much with {later} of {len(compared[2])}. "
+        f"**All cells together show more.** The printed deviations go from "
+        f"{min(each.deviation for each in printed().values()):.2f} to "
+        f"{max(each.deviation for each in printed().values()):.2f}. Suppose that the spread behind them is "
+        f"the same in all {len(printed())} cells. Then it is {spread.deviation:.2f} points, with "
+        f"{spread.freedom} degrees of freedom, and a difference has an interval of ± {spread.half:.2f}. "
+        f"Taken one by one, {every} of the {len(compared[0])} gains over CE are larger than that, among them "
+        f"{gradual} of {len(compared[1])} of {_focus(GRADUAL)}. With {later} of {len(compared[2])} networks "
+        f"{_focus(GRADUAL)} is ahead of {_focus(TWO_PHASE)} by more than that, too. "
         "The paper does not say whether its deviations divide by n or by n − 1. "
-        f"If by n, the interval is ± {spread.half_by_n:.2f} and the counts are {by_n[0]}, {by_n[1]} and "
-        f"{by_n[2]}."
+        f"If by n, the interval is ± {spread.half_by_n:.2f} and the three counts are {by_n[0]}, {by_n[1]} "
+        f"and {by_n[2]}."
     )
 
 
@@ -308,11 +308,11 @@ def _end_of_training() -> str:
     # F = 0,0.5 switches to EL after 95% of the epochs, in whole ones.
     shared = epochs * 19 // 20
     return (
-        f"**The last epochs move the accuracy.** With equal seeds {_focus(CONSTANT)} and {_focus(TWO_PHASE)} "
-        f"are one run for {shared} of {epochs} epochs. Their printed means differ by "
+        f"**The last epochs seem to move the accuracy.** With equal seeds {_focus(CONSTANT)} and "
+        f"{_focus(TWO_PHASE)} are one run for {shared} of {epochs} epochs. Their printed means differ by "
         f"{tables.signed(min(moved))} to {tables.signed(max(moved))} points, after {epochs - shared} epochs "
-        "on EL alone at a learning rate of 0.001. Runs on GPUs need not repeat to the digit, so a part of "
-        "that may be chance."
+        "on EL alone at a learning rate of 0.001. Runs on GPUs need not repeat to the digit, so a part "
+        "of that may be chance."
     )
 
 
@@ -362,7 +362,7 @@ IMAGENET = Claim(
     "Test accuracy after the last epoch on ImageNet, each mixture minus CE, paired by seed, with each of the "
     "paper's seven networks. The paper may have the accuracy of the best test epoch.",
     {"": Contrasts(TABLE2, [gain(regime, network) for network in PAPER_NETWORKS for regime in MIXTURES])},
-    Gain(),
+    OnceWhole(Gain()),
     (WHOLE,),
     basis=basis,
 )
@@ -382,7 +382,7 @@ IMAGENET_GRADUAL = Claim(
             ],
         )
     },
-    Gain(),
+    OnceWhole(Gain()),
     (WHOLE,),
     basis=basis,
 )
@@ -412,7 +412,8 @@ def not_run_text(evidence: Evidence, *, store: Store | None = None) -> str:
     cheapest, dearest = min(one, key=lambda n: one[n]), max(one, key=lambda n: one[n])
     return (
         f"{len(open_cells)} of {declared} cells have not been run "
-        f"([what is open](../synthesis/glance.html#glance-open)). On a core as in the records a run would "
-        f"take about {duration(one[cheapest])} ({NETWORK_NAMES[cheapest]}) to {duration(one[dearest])} "
-        f"({NETWORK_NAMES[dearest]}), by the operations of the network and without reading the files."
+        f"([what is open](../synthesis/glance.html#glance-open)). On one core of the kind that our records "
+        f"come from, a run would take about {duration(one[cheapest])} ({NETWORK_NAMES[cheapest]}) to "
+        f"{duration(one[dearest])} ({NETWORK_NAMES[dearest]}), estimated from the network's operations, "
+        "without the time to read the files."
     )

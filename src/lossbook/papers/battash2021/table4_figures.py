@@ -53,7 +53,7 @@ def gains(study: Study) -> Figure:
             ax.grid(axis="y", visible=False)
         row[0].set_title(CLASSIFIERS[found.classifier])
     axes[-1][0].set_xlabel("gain over CE, points")
-    axes[-1][1].set_xlabel("points")
+    axes[-1][1].set_xlabel("gain, points")
     first = axes[0][0]
     (paper_mark,) = first.plot(
         [], [], "D", color=style.INK, fillstyle="none", markersize=6, label="the paper"

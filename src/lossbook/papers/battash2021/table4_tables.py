@@ -500,7 +500,7 @@ def switch_text(study: Study) -> str:
         f"{classifier.lower()} {before}"
         for classifier, before in zip(rows["Classifier"], rows["Chosen before"], strict=True)
     ]
-    return f"Of the runs of {NAMES[TWO_PHASE]} that are read, these never saw EL alone: {', '.join(parts)}."
+    return f"Runs of {NAMES[TWO_PHASE]} that are read at an epoch before EL alone begins: {', '.join(parts)}."
 
 
 def batches_text(study: Study) -> str:

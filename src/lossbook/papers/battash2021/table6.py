@@ -12,7 +12,7 @@ import pandas as pd
 from lossbook.evidence import tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Beside, Contrast
-from lossbook.evidence.rules import AtMostInPart, Gain
+from lossbook.evidence.rules import AtMostInPart, Gain, OnceWhole
 from lossbook.evidence.select import Evidence, joined
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import Cell, Experiment, Profile
@@ -210,17 +210,18 @@ REGULARISATION = Claim(
     "The gain of the gradual mixture remains under further regularisation.",
     "Mixing EL and CE with extra regularization; Table 6",
     "Test accuracy after the last epoch of the gradual mixture minus that of CE on CIFAR-10, paired by seed, "
-    "under each of the paper's regularisations. The paper's are on CINIC-10 with ResNet-34.",
+    "under each of the paper's four further regularisations. The paper has CINIC-10 and ResNet-34.",
     {
         "": Beside(
             TABLE6,
-            [gain(row) for row in (BASELINE, ERASING, JITTER, DROPOUT, ROTATED_ERASING)],
+            # Not the baseline: a gain there alone would show the opposite.
+            [gain(row) for row in (ERASING, JITTER, DROPOUT, ROTATED_ERASING)],
             beside=TABLE1,
             profiles=SHARED,
             labels=AS_IN_TABLE1,
         )
     },
-    AtMostInPart(Gain(), REDUCED),
+    AtMostInPart(OnceWhole(Gain()), REDUCED),
     (WHOLE, "cifar10"),
     basis=basis,
 )

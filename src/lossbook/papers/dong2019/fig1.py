@@ -13,13 +13,12 @@ from lossbook import datasets
 from lossbook.evidence import stats, tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import PLAIN, Contrast, Contrasts, Unit
-from lossbook.evidence.rules import Above, AtMostInPart
+from lossbook.evidence.rules import Above, AtMostInPart, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
 from lossbook.papers.dong2019 import table1
 from lossbook.papers.dong2019.fig5 import groups
 from lossbook.papers.dong2019.names import DECISIVE, NAMES, ONE, OWN, RATES, TABLE1, USUAL, named
-from lossbook.papers.dong2019.rules import OnceWhole
 from lossbook.results import Record, Store
 
 DATASET = "cifar100"

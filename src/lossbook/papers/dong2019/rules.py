@@ -1,4 +1,4 @@
-"""Rules for claims of dong2019: against a stated margin, and only once everything has been run."""
+"""Rules for claims of dong2019: against a stated margin."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lossbook.evidence.contrasts import Difference
-from lossbook.evidence.rules import Finding, Rule, every
+from lossbook.evidence.rules import Finding
 
 
 @dataclass(frozen=True)
@@ -76,30 +76,3 @@ class Beyond:
     def shows(self, difference: Difference) -> bool:
         """Whether the interval lies wholly beyond the margin."""
         return Within(self.points).beyond(difference)
-
-
-@dataclass(frozen=True)
-class OnceWhole:
-    """Another rule, by which a claim falls only once all of its comparisons have been made.
-
-    Attributes:
-        rule: The other rule.
-    """
-
-    rule: Rule
-
-    def text(self, total: int) -> str:
-        """The rule in words."""
-        alone = (
-            "" if total == 1 else f" That it does not hold is said only once {every(total)} have been run."
-        )
-        return f"{self.rule.text(total)}{alone}"
-
-    def judge(self, found: Sequence[Difference], total: int) -> Finding:
-        """The finding."""
-        finding = self.rule.judge(found, total)
-        return "not settled" if finding == "does not hold" and len(found) < total else finding
-
-    def shows(self, difference: Difference) -> bool:
-        """What it is for the other rule."""
-        return self.rule.shows(difference)

@@ -9,12 +9,12 @@ from typing import Any
 from lossbook import datasets
 from lossbook.evidence.claims import Claim, Computed, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
-from lossbook.evidence.rules import Above, AtMostInPart, Finding, Gain
+from lossbook.evidence.rules import Above, AtMostInPart, Finding, Gain, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import DECISIVE, OPTIONS, PAPER, SELECTION
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
-from lossbook.papers.dong2019.rules import Beyond, OnceWhole, Within
+from lossbook.papers.dong2019.rules import Beyond, Within
 from lossbook.papers.dong2019.table1 import PAPER_RECIPE
 from lossbook.papers.dong2019.table2 import OMNIGLOT, ONE, RECIPES
 from lossbook.papers.dong2019.table2 import PAPER_RECIPE as PERSONS_RECIPE

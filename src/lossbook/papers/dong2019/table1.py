@@ -16,7 +16,7 @@ from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.grids import not_run
-from lossbook.evidence.rules import AtMostInPart, Gain, NoLoss
+from lossbook.evidence.rules import AtMostInPart, Gain, NoLoss, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name, is_trial
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
@@ -40,7 +40,6 @@ from lossbook.papers.dong2019.names import (
     named,
 )
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
-from lossbook.papers.dong2019.rules import OnceWhole
 from lossbook.results import Record, published
 from lossbook.training import RunSpec
 

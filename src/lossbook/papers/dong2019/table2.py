@@ -15,7 +15,7 @@ from lossbook import datasets
 from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim, Computed, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
-from lossbook.evidence.rules import Above, AtMostInPart, Rule
+from lossbook.evidence.rules import Above, AtMostInPart, OnceWhole, Rule
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
@@ -34,7 +34,7 @@ from lossbook.papers.dong2019.names import (
 )
 from lossbook.papers.dong2019.names import RATES as RATE_READINGS
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
-from lossbook.papers.dong2019.rules import OnceWhole, Within
+from lossbook.papers.dong2019.rules import Within
 from lossbook.results import Record, published
 from lossbook.training import RunSpec
 

@@ -11,7 +11,7 @@ from lossbook import experiments
 from lossbook.evidence import claims
 from lossbook.evidence.claims import Claim, Computed, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
-from lossbook.evidence.rules import AtMostInPart, NoLoss
+from lossbook.evidence.rules import AtMostInPart, NoLoss, OnceWhole
 from lossbook.evidence.select import RECORDED, Evidence, dataset_name
 from lossbook.evidence.tables import Cell
 from lossbook.papers.dong2019 import (
@@ -42,7 +42,6 @@ from lossbook.papers.dong2019.names import (
     TABLE2,
     TABLE3,
 )
-from lossbook.papers.dong2019.rules import OnceWhole
 from lossbook.progress import duration
 
 #: The experiments whose records decide claims.
