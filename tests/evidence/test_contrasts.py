@@ -165,9 +165,7 @@ def claim(**changes: Any) -> Claim:
 def test_a_claim_counts_what_shows_it(made: Any) -> None:
     holds = claim().judge({EXPERIMENT: made(paper=([0.95, 0.96, 0.96], [0.90, 0.91, 0.90]))})
     assert (holds.finding, holds.count, len(holds.records)) == ("holds", (1, 1), 6)
-    assert holds.rule.startswith(
-        "BCE minus CE. It holds if the 95% interval lies above zero in the comparison"
-    )
+    assert holds.rule == f"BCE minus CE. {Gain().text(1)}"
     assert holds.evidence[0].startswith("BCE minus CE: +5.33 points (95% interval ")
     short = claim().judge({EXPERIMENT: made(keras12=([0.95, 0.96], [0.90, 0.91]))})
     assert (short.finding, short.count, short.open) == ("not settled", (0, 0), 1)
