@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from lossbook import paths
 from lossbook.evidence.claims import NOTHING, Verdict, trust_text
+from lossbook.evidence.rules import every
 from lossbook.evidence.tables import Cell
 from lossbook.pages import replayed, style
 from lossbook.pages.provenance import Provenance
@@ -285,8 +286,9 @@ def _how(verdict: Verdict, shown: str) -> str:
         )
     if verdict.open and verdict.count:
         total = verdict.count[1] + verdict.open
-        many = f"all {total}" if verdict.open == total else f"{verdict.open} of the {total}"
-        facts.append(("Not run", f"{many} comparisons that the claim is about"))
+        many = every(total) if verdict.open == total else f"{verdict.open} of the {total}"
+        which = "the comparison" if total == 1 else f"{many} comparisons"
+        facts.append(("Not run", f"{which} that the claim is about"))
     said = "".join(f"<li>{_strong(sentence)}</li>" for sentence in verdict.evidence if sentence != shown)
     return (
         "<details><summary>Evidence and rule</summary>"
