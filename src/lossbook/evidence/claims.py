@@ -17,7 +17,7 @@ from lossbook.evidence.select import RECORDED, Evidence, recorded
 from lossbook.evidence.tables import Cell
 from lossbook.results import Record, canonical
 
-NO_RUNS = "No recorded run on the data itself can tell."
+NO_RUNS = "No run recorded so far can decide it."
 #: The basis of a finding that rests on nothing.
 NOTHING = "no runs"
 
