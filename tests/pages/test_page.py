@@ -158,7 +158,7 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
         records=(make_record(0.9, trust="unattested"),),
         count=(1, 6),
     )
-    Page("yao2018/table1").finding(verdict, condition="the learning rate", follows="Keep CE.")
+    Page("yao2018/table1").finding(verdict, condition="the learning rate", follows="keep CE.")
     (html,) = shown
     section = _Document(html).all("section")[0]
     assert section["class"] == "lossbook-finding lossbook-holds-in-part"

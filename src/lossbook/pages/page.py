@@ -212,7 +212,8 @@ class Page:
         ]
         if verdict.basis != NOTHING:
             parts.append(f"<p><em>Tested on:</em> {escape(verdict.basis)}.</p>")
-        for title, text in (("It depends on", condition), ("What follows", follows)):
+        advice = follows[:1].upper() + follows[1:]  # a sentence; what it depends on ends one
+        for title, text in (("It depends on", condition), ("What follows", advice)):
             if text:
                 parts.append(f"<p><em>{title}:</em> {escape(text)}</p>")
         if doubt := trust_text(verdict.records):
