@@ -259,7 +259,20 @@ def test_every_control_has_a_name_and_the_page_one_search_box(tab, book):
     assert tab.get_by_role("button", name="Search").count() == 1
 
 
-@pytest.mark.parametrize("page", ["li2020/calibration", "synthesis/errata", "intro"])
+def test_a_page_in_the_dark_theme_is_printed_in_the_light_one(tab, book):
+    tab.emulate_media(color_scheme="dark")
+    tab.goto((book / "yao2018" / "table1.html").as_uri(), wait_until="load")
+    theme = "document.documentElement.dataset.theme"
+    tab.evaluate(f"addEventListener('beforeprint', () => {{ window.printed = {theme}; }})")
+    assert tab.evaluate(theme) == "dark"
+    tab.pdf()
+    assert tab.evaluate("window.printed") == "light"
+    assert tab.evaluate(theme) == "dark"
+
+
+@pytest.mark.parametrize(
+    "page", ["li2020/calibration", "synthesis/errata", "synthesis/atlas", "synthesis/glance", "intro"]
+)
 def test_nothing_is_cut_on_paper(tab, book, page):
     tab.set_viewport_size({"width": 717, "height": 1000})  # A4 between margins of 1 cm
     tab.emulate_media(media="print")
@@ -268,3 +281,7 @@ def test_nothing_is_cut_on_paper(tab, book, page):
         e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1)
         .map(e => e.outerHTML.slice(0, 100))"""
     assert tab.evaluate(cut) == []
+    # A name that is squeezed to a column of letters is not cut, and no name either.
+    squeezed = """[...document.querySelectorAll(".bd-article details tbody th")].filter(e =>
+        e.getClientRects().length && e.clientWidth < 24).map(e => e.textContent)"""
+    assert tab.evaluate(squeezed) == []

@@ -204,6 +204,18 @@ def test_a_claim_may_need_contrasts_of_several_experiments(made: Any) -> None:
     assert found.number == f"BCE minus CE: {found.differences[0].short()} points."
 
 
+def test_of_many_differences_the_ends_are_said(made: Any) -> None:
+    runs = {EXPERIMENT: made(paper=([0.95, 0.96, 0.96], [0.90, 0.91, 0.90]))}
+    reverse = Contrast("CE minus BCE", RIGHT, LEFT)
+
+    def number(times: int) -> str:
+        many = (*(PLAIN_CONTRAST,) * (times - 1), reverse)
+        return claim(readings={"": Contrasts(EXPERIMENT, many)}).judge(runs).number
+
+    assert number(13) == "The 13 differences lie between -5.33 ± 1.43 and +5.33 ± 1.43 points."
+    assert number(12).count("+5.33 ± 1.43") == 11, "so many are read one by one"
+
+
 def test_the_records_may_decide_a_label_and_its_name_stands_in_the_sentence(made: Any) -> None:
     evidence = made(paper=([0.95, 0.96], [0.90, 0.91]))
 

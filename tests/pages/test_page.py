@@ -158,7 +158,7 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
         records=(make_record(0.9, trust="unattested"),),
         count=(1, 6),
     )
-    Page("yao2018/table1").finding(verdict, condition="the learning rate", follows="Keep CE.")
+    Page("yao2018/table1").finding(verdict, condition="the learning rate", follows="keep CE.")
     (html,) = shown
     section = _Document(html).all("section")[0]
     assert section["class"] == "lossbook-finding lossbook-holds-in-part"
@@ -180,6 +180,28 @@ def test_a_box_can_leave_its_evidence_to_another(shown: list[str]) -> None:
     (html,) = shown
     assert '<a href="#claim">Evidence and rule</a>' in html
     assert "<details" not in html
+
+
+@pytest.mark.parametrize(
+    ("count", "still_open", "said"),
+    [
+        ((0, 1), 0, ""),
+        ((0, 0), 1, "the comparison that the claim is about"),
+        ((0, 0), 2, "both comparisons that"),
+        ((0, 0), 21, "all 21 comparisons that"),
+        ((1, 4), 8, "8 of the 12 comparisons that"),
+    ],
+)
+def test_what_was_not_run_of_a_claim_is_counted(
+    shown: list[str], count: tuple[int, int], still_open: int, said: str
+) -> None:
+    verdict = Verdict(
+        *("It is better.", "Table 3", "A rule.", "not tested", "no runs", ()), count=count, open=still_open
+    )
+    Page("yao2018/table1").finding(verdict)
+    (html,) = shown
+    assert (f"<em>Not run:</em> {said}" if said else "<em>In the paper") in html
+    assert ("Not run" in html) == bool(said)
 
 
 def test_the_command_names_what_was_changed() -> None:

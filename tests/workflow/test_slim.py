@@ -7,6 +7,7 @@ import pytest
 
 from lossbook.build import stage
 from lossbook.build.slim import slim
+from lossbook.build.whole import weight
 
 
 @pytest.fixture
@@ -41,6 +42,19 @@ def test_what_no_page_needs_is_left_out(site):
         "_static/fonts/a.woff2",
         "files/paper/page/table.csv",
     }
+    assert not (site / "_more").exists(), "an empty folder is left out too"
+
+
+def test_the_weight_of_the_pages_is_said(tmp_path):
+    assert weight(tmp_path) == "0.0 MB"
+    for name, size in (
+        ("intro.html", 20_000),
+        ("paper/page.html", 250_000),
+        ("files/paper/page/a.csv", 3_000_000),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * size)
+    assert weight(tmp_path) == "3.3 MB; heaviest page paper/page.html, 0.25 MB"
 
 
 def test_figures_of_a_page_are_files_and_are_not_embedded_again(tmp_path):

@@ -13,7 +13,7 @@ def slim(site: Path) -> None:
     """Delete source maps, fonts in old formats, and files that come with the theme but that nothing names.
 
     Args:
-        site: The built pages. Only what lies in folders for static files is deleted.
+        site: The built pages. Only what lies in folders for static files is deleted, and empty folders.
     """
     for path in _static(site):
         if path.suffix in _NEVER:
@@ -21,6 +21,9 @@ def slim(site: Path) -> None:
     while unused := _unused(site):
         for path in unused:
             path.unlink()
+    for folder in sorted((path for path in site.rglob("*") if path.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _static(site: Path) -> list[Path]:

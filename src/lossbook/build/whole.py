@@ -45,10 +45,23 @@ def build(profile: str, replay: int = 0) -> None:
             _check_sources()
             _snakemake(profile, replay)
             paths.atomic_write(state, json.dumps({"inputs": inputs, "made": _made(profile)}))
-            print(f"Built at profile {profile} in {time.monotonic() - start:.0f} s.")
+            print(
+                f"Built at profile {profile} in {time.monotonic() - start:.0f} s: {weight(folder / 'book')}."
+            )
     for note in _notes(folder):
         print(f"Note: {note}")
     print(f"The book's first page:\n{folder / 'book' / first_page()}")
+
+
+def weight(site: Path) -> str:
+    """The size of the built pages with all their files, and the heaviest page, its figures apart."""
+    sizes = {path: path.stat().st_size for path in files_in([site])}
+    total = f"{sum(sizes.values()) / 1e6:.1f} MB"
+    pages = {path: size for path, size in sizes.items() if path.suffix == ".html"}
+    if not pages:
+        return total
+    heaviest = max(pages, key=lambda path: pages[path])
+    return f"{total}; heaviest page {heaviest.relative_to(site).as_posix()}, {pages[heaviest] / 1e6:.2f} MB"
 
 
 def _check_sources() -> None:

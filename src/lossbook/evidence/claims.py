@@ -20,6 +20,8 @@ from lossbook.results import Record, canonical
 NO_RUNS = "No recorded run tests this."
 #: The basis of a finding that rests on nothing.
 NOTHING = "no runs"
+#: Nobody reads more numbers than these in a row: of more, the ends say more.
+_MANY = 12
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,15 @@ class Verdict:
 
     @property
     def number(self) -> str:
-        """The number that shows the finding: every difference that can decide it, or what was found first."""
+        """The number that shows the finding: every difference that can decide it, or what was found first.
+
+        Of many differences it is the least and the greatest.
+        """
         decided = self.differences[: self.count[1]] if self.count else ()
-        if not decided:
+        if not self.count or not decided:
             return " ".join(self.evidence[:1])
+        if len(decided) > _MANY:
+            return _counted(self.count[0], decided)
         # "A minus B, here" and "A minus B, there" say once what is compared.
         groups: dict[str, list[Difference]] = defaultdict(list)
         for each in decided:
@@ -184,6 +191,14 @@ def _in_a_sentence(compared: str, found: Sequence[Difference]) -> str:
         return f"{found[0].what}: {found[0].short()} {unit}".rstrip() + "."
     places = "; ".join(f"{each.what.partition(', ')[2]} {each.short()}".lstrip() for each in found)
     return f"{compared}{f', in {unit}' if unit else ''}: {places}."
+
+
+def _counted(shows: int, decided: Sequence[Difference]) -> str:
+    units = {each.contrast.unit.name for each in decided}
+    if len(units) > 1:
+        return f"{shows} of {len(decided)} comparisons show it."
+    low, high = (end(decided, key=lambda each: each.interval.mean).short() for end in (min, max))
+    return f"The {len(decided)} differences lie between {low} and {high} {units.pop()}".rstrip() + "."
 
 
 def judge(claims: Iterable[Claim | Computed], key: str, *given: Evidence, profile: str = RECORDED) -> Verdict:

@@ -1,4 +1,4 @@
-"""What difference so many seeds can show, and how many seeds a difference takes."""
+"""What difference a number of seeds can show, and how many seeds a difference takes."""
 
 from __future__ import annotations
 

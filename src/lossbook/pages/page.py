@@ -212,7 +212,8 @@ class Page:
         ]
         if verdict.basis != NOTHING:
             parts.append(f"<p><em>Tested on:</em> {escape(verdict.basis)}.</p>")
-        for title, text in (("It depends on", condition), ("What follows", follows)):
+        advice = follows[:1].upper() + follows[1:]  # a sentence; what it depends on ends one
+        for title, text in (("It depends on", condition), ("What follows", advice)):
             if text:
                 parts.append(f"<p><em>{title}:</em> {escape(text)}</p>")
         if doubt := trust_text(verdict.records):
@@ -286,8 +287,9 @@ def _how(verdict: Verdict, shown: str) -> str:
         )
     if verdict.open and verdict.count:
         total = verdict.count[1] + verdict.open
-        many = f"{every(total) if verdict.open == total else f'{verdict.open} of the {total}'} comparisons"
-        facts.append(("Not run", f"{'the comparison' if total == 1 else many} that the claim is about"))
+        many = every(total) if verdict.open == total else f"{verdict.open} of the {total}"
+        which = "the comparison" if total == 1 else f"{many} comparisons"
+        facts.append(("Not run", f"{which} that the claim is about"))
     said = "".join(f"<li>{_strong(sentence)}</li>" for sentence in verdict.evidence if sentence != shown)
     return (
         "<details><summary>Evidence and rule</summary>"

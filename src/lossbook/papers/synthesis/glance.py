@@ -482,8 +482,13 @@ def table(found: Sequence[Group]) -> tuple[pd.DataFrame, list[str]]:
         for row in group.shown
         if row.ours is not None
     ]
-    notes = [tables.UNATTESTED_NOTE] if any(UNATTESTED in str(row["Ours"]) for row in rows) else []
-    return pd.DataFrame(rows), notes
+    return pd.DataFrame(rows), notes(found)
+
+
+def notes(found: Sequence[Group]) -> list[str]:
+    """What the marks beside the numbers of a figure and its table mean."""
+    marked = any(UNATTESTED in row.text for group in found for row in group.shown)
+    return [tables.UNATTESTED_NOTE] if marked else []
 
 
 def not_run(found: Sequence[Group]) -> str:
