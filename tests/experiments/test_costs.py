@@ -7,6 +7,7 @@ import pytest
 from lossbook import experiments
 from lossbook.experiments import costs, progress
 from lossbook.experiments.costs import Estimator, operations, run_sizes, spent
+from lossbook.results import Store
 from lossbook.training import RunSpec
 
 BASE = {"optimizer": "sgd", "batch_size": 64, "epochs": 2, "optimizer_options": {"lr": 0.1, "momentum": 0.9}}
@@ -75,6 +76,15 @@ def test_without_any_record_a_stated_rate_serves(estimator):
     found = estimator(SPEC)
     images = 2 * (60_000 + 10_000 / 3)
     assert found.seconds == pytest.approx(3 * operations("li2020_cnn2c", "mnist") * images / costs.OPERATIONS)
+
+
+def test_every_declared_run_has_an_estimate(tmp_path):
+    declared = [experiments.get(name) for name in experiments.names()]
+    estimate = Estimator(Store(working=tmp_path, published=tmp_path), declared)
+    cells = [cell for each in declared for profile in each.profiles.values() for cell in profile.cells]
+    kinds = {(cell.spec.dataset, cell.spec.model): cell.spec for cell in cells}
+    assert len(kinds) > 100
+    assert all(0 < estimate(spec).seconds < 1e9 for spec in kinds.values())
 
 
 def test_operations_of_a_network():

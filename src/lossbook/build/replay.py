@@ -111,17 +111,15 @@ def replay(experiment: str, chosen: Mapping[str, Choice]) -> dict[str, str]:
         return _not_replayed("it has no recorded run")
     if choice.refusal:
         return _not_replayed(choice.refusal)
-    from lossbook import datasets
     from lossbook.experiments.attest import trained_again
-    from lossbook.experiments.runner import device_named, is_present
+    from lossbook.experiments.runner import dataset_title, device_named, is_present
     from lossbook.results import Store
     from lossbook.training import OutOfTimeError
 
     record = next(r for r in Store().records(experiment) if r.key == choice.key and r.origin == "published")
     dataset = record.config["dataset"]
     if not is_present(dataset):
-        title = dataset if datasets.is_table(dataset) else datasets.info(dataset).title
-        return _not_replayed(f"its data, {title}, are not here")
+        return _not_replayed(f"its data, {dataset_title(dataset)}, are not here")
     limit = _PATIENCE * choice.seconds + _CONSTANT
     deadline = time.monotonic() + limit
     try:

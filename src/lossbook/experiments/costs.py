@@ -99,7 +99,7 @@ class Estimator:
 
     with the operations :math:`F` of one image forward through the network, a backward pass counted as two
     forward, and :math:`R` the median over the networks that have records of their operations per second. A
-    network on a table that has no records counts :data:`TABLE_STEP` seconds per step.
+    network on a table or a matrix of features that has no records counts :data:`TABLE_STEP` seconds per step.
     """
 
     def __init__(self, store: Store, declared: Sequence[Experiment]) -> None:
@@ -122,7 +122,7 @@ class Estimator:
             self._known[kind] = median(times) if times else None
         if (time := self._known[kind]) is not None:
             return Estimate(time * _images(spec), "same network")
-        if datasets.is_table(spec.dataset):
+        if datasets.is_table(spec.dataset) or datasets.info(spec.dataset).kind == "features":
             steps = spec.epochs * math.ceil(run_sizes(spec)[0] / spec.batch_size)
             return Estimate(TABLE_STEP * steps, "operations")
         if datasets.info(spec.dataset).kind == "texts":

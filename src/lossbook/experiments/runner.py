@@ -280,11 +280,16 @@ def data_notes(records: Iterable[Record]) -> tuple[str, ...]:
     """What the data behind some records depart from the published ones in, each once."""
     return tuple(
         dict.fromkeys(
-            f"{record.config['dataset']}: {note}"
+            f"{dataset_title(record.config['dataset'])}: {note}"
             for record in records
             for note in record.provenance.get("data_notes", ())
         )
     )
+
+
+def dataset_title(dataset: str) -> str:
+    """The printed name of a data set; of a table, its name within the collection."""
+    return dataset if datasets.is_table(dataset) else datasets.info(dataset).title
 
 
 def stored(experiment: Experiment, profile: Profile, store: Store) -> list[Record]:

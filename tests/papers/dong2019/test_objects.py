@@ -381,7 +381,7 @@ def test_hard_mining_does_not_help_ce(made: Callable[..., list[Record]]) -> None
 def test_a_page_on_one_data_set_shows_no_other(made: Callable[..., list[Record]]) -> None:
     records = made(TABLE1, "reference", accuracy)
     ten = [r for r in records if r.labels["dataset"] == "cifar10"]
-    notes = ("cifar10: 9,980 images", "others")
+    notes = ("CIFAR-10: 9,980 images", "others")
     left = table1.only(replace(evidence(TABLE1, *records), notes=notes), "cifar100")
     assert {r.labels["dataset"] for r in left.records} == {"cifar100"}
     assert left.notes == ("others",)

@@ -282,8 +282,8 @@ def only(evidence: Evidence, dataset: str) -> Evidence:
         for profile, records in evidence.by_profile.items()
     }
     found = replace(evidence, by_profile={profile: records for profile, records in kept.items() if records})
-    others = {str(r.config["dataset"]) for r in evidence.records} - {
-        str(r.config["dataset"]) for r in found.records
+    others = {dataset_name(r.config["dataset"]) for r in evidence.records} - {
+        dataset_name(r.config["dataset"]) for r in found.records
     }
     return replace(found, notes=tuple(n for n in evidence.notes if n.partition(": ")[0] not in others))
 
