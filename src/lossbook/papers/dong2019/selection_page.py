@@ -148,7 +148,7 @@ def figure(evidence: Evidence, profile: str) -> Figure | None:
     datasets = list(dict.fromkeys(each.dataset for each in found))
     if not found:
         return None
-    made = Figure(figsize=(7.0, 2.7 * len(datasets) + 0.3), layout="constrained")
+    made = Figure(figsize=(5.4, 2.7 * len(datasets) + 0.3), layout="constrained")
     axes = made.subplots(len(datasets), 2, squeeze=False, sharey="row")
     for row, dataset in enumerate(datasets):
         for column, loss in enumerate(CURVES):
