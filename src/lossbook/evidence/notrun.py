@@ -93,10 +93,11 @@ def profiles_table(evidence: Evidence) -> pd.DataFrame:
         evidence: The records of the experiment; profiles that only try whether everything works take no row.
     """
     rows = []
+    estimate = experiments.estimator().seconds
     for name, profile in experiments.get(evidence.experiment).profiles.items():
         if is_trial(name):
             continue
-        left = experiments.pending(name, evidence.experiment)
+        left = experiments.pending(name, evidence.experiment, estimate=estimate)
         count, seconds = sum(each.count for each in left), sum(each.seconds for each in left)
         made = len(profile.runs()) - count
         rows.append(

@@ -24,6 +24,7 @@ __all__ = [
     "Profile",
     "ProfileState",
     "RunOutcome",
+    "estimator",
     "get",
     "names",
     "pending",
@@ -110,25 +111,20 @@ def pending(
         experiment: Only this experiment.
         store: Where records are; the project's own store by default.
         estimate: Gives the seconds of a run; by default they follow from the records, as on the machines of
-            those (:class:`lossbook.experiments.costs.Estimator`).
+            those. Who asks several times gives ``estimator().seconds``, which reads the records once.
 
     Raises:
         UnknownNameError: An unknown profile or experiment.
     """
     chosen = _chosen(experiment, profile)
     store = store or Store()
-    from_records = _estimator(store)
+    estimate = estimate or estimator(store).seconds
     return [
         pending_cell
         for each in chosen
         for name, declared in each.profiles.items()
         if profile in (None, name)
-        for pending_cell in pending_runs(
-            each,
-            declared,
-            store=store,
-            estimate=estimate or (lambda spec: from_records(spec).seconds),
-        )
+        for pending_cell in pending_runs(each, declared, store=store, estimate=estimate)
     ]
 
 
@@ -143,13 +139,18 @@ def status(profile: str | None = None, experiment: str | None = None) -> list[Pr
         UnknownNameError: An unknown profile or experiment.
     """
     store = Store()
-    estimate = _estimator(store)
+    estimate = estimator(store)
     found = [state for each in _chosen(experiment, profile) for state in states(each, store, estimate)]
     return [state for state in found if profile in (None, state.profile)]
 
 
-def _estimator(store: Store) -> Estimator:
-    return Estimator(store, [get(name) for name in names()])
+def estimator(store: Store | None = None) -> Estimator:
+    """What runs of the declared experiments would cost, by the records; it reads those once.
+
+    Args:
+        store: Where records are; the project's own store by default.
+    """
+    return Estimator(store or Store(), [get(name) for name in names()])
 
 
 def _chosen(experiment: str | None, profile: str | None) -> list[Experiment]:

@@ -129,6 +129,10 @@ class Estimator:
             return Estimate(text_seconds(spec), "operations")
         return Estimate(3 * operations(spec.model, spec.dataset) * _images(spec) / self._rate(), "operations")
 
+    def seconds(self, spec: RunSpec) -> float:
+        """The time alone."""
+        return self(spec).seconds
+
     def _per_image(self, model: str, kind: str) -> list[float]:
         """Seconds per image of every finished run of a kind."""
         declaring = (

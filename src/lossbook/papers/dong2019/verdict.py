@@ -238,10 +238,11 @@ def missing(profile: str = PAPER) -> pd.DataFrame:
         profile: The profile; the paper's protocol by default.
     """
     rows: dict[tuple[str, str, str], list[experiments.PendingRuns]] = defaultdict(list)
+    estimate = experiments.estimator().seconds
     for item in EXPERIMENTS:
         if profile not in experiments.get(item).profiles:
             continue
-        for pending in experiments.pending(profile, item):
+        for pending in experiments.pending(profile, item, estimate=estimate):
             rows[item, str(pending.labels["network"]), str(pending.labels["dataset"])].append(pending)
     return pd.DataFrame(
         {

@@ -78,8 +78,9 @@ def missing(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
         evidence: The records by experiment.
     """
     rows: dict[tuple[str, str, str], list[Any]] = {}
+    estimate = experiments.estimator().seconds
     for item in (TABLE3, TABLE4, TABLE5):
-        for pending in experiments.pending(PAPER, item):
+        for pending in experiments.pending(PAPER, item, estimate=estimate):
             labels = pending.labels
             if not evidence[item].runs(PAPER, **labels).records:
                 rows.setdefault((item, labels["network"], labels["dataset"]), []).append(pending)

@@ -631,10 +631,11 @@ def open_runs(*, store: Store | None = None) -> pd.DataFrame:
     chosen = dict.fromkeys(
         row["made_by"] for paper in PAPERS for row in _rows(paper, "items") if "/" in row["made_by"]
     )
+    estimate = experiments.estimator(store).seconds
     rows = []
     for name in chosen:
         parts: dict[str, list[experiments.PendingRuns]] = {}
-        for pending in experiments.pending(PAPER, name, store=store):
+        for pending in experiments.pending(PAPER, name, store=store, estimate=estimate):
             network = _NETWORKS.get(str(pending.labels.get("network")), "")
             where = f"{network} on {_dataset(str(pending.labels['dataset']))}" if network else ""
             parts.setdefault(where or _dataset(str(pending.labels["dataset"])), []).append(pending)

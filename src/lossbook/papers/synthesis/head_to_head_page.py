@@ -289,9 +289,10 @@ def _tried(evidence: Evidence) -> dict[str, dict[float, Record]]:
 def cost_table(evidence: Evidence) -> pd.DataFrame:
     """What the runs of either profile took, and what those not made yet would take."""
     rows = []
+    estimate = experiments.estimator().seconds
     for profile in (COMPARED, CHOSEN, LARGE):
         made = spent(evidence.by_profile.get(profile, ()))
-        left = experiments.pending(profile, NAME)
+        left = experiments.pending(profile, NAME, estimate=estimate)
         count, seconds = sum(each.count for each in left), sum(each.seconds for each in left)
         rows.append(
             {
