@@ -1,6 +1,7 @@
 """Pages: what is saved, what is shown, and what is refused."""
 
 import io
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,17 @@ def test_provenance_tells_runs_code_data_and_machine(
     saved = pd.read_csv(tmp_path / "yao2018" / "table1" / "runs.csv")
     assert saved["key"].tolist() == [r.key for r in records]
     _Document(shown[0])
+
+
+def test_runs_of_several_experiments_are_listed_without_their_metrics(
+    shown: list[str], tmp_path: Path, make_record: Any
+) -> None:
+    mine = make_record(0.9)
+    for name, records in (("one", [mine]), ("both", [mine, replace(mine, experiment="li2020/table3")])):
+        Page(f"synthesis/{name}").provenance(records)
+        saved = pd.read_csv(tmp_path / "synthesis" / name / "runs.csv")
+        assert ("test_accuracy" in saved) == (name == "one")
+        assert saved["experiment"].tolist() == [r.experiment for r in records]
 
 
 def test_a_page_without_runs_still_says_how_to_run_it(shown: list[str]) -> None:

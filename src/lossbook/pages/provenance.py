@@ -94,7 +94,12 @@ class Provenance:
         return {key: value for key, value in facts.items() if value}
 
     def frame(self) -> pd.DataFrame:
-        """Return one row per run: its key, what it is, its metrics and where it comes from."""
+        """Return one row per run: its key, what it is, its metrics and where it comes from.
+
+        Runs of several experiments come without their metrics: experiments measure different things, so most
+        of the table would be empty, and the pages of the experiments have them.
+        """
+        several = len({record.experiment for record in self.records}) > 1
         frame = pd.DataFrame(
             {
                 "key": r.key,
@@ -104,7 +109,7 @@ class Provenance:
                 "trained_on": r.config.get("dataset"),
                 "seed": r.seed,
                 "status": r.status,
-                **r.numbers(),
+                **({} if several else r.numbers()),
                 **{name: r.provenance.get(name) for name in ("code", "git", "data", "device", "seconds")},
                 "trust": str(r.trust),
                 "origin": r.origin,
