@@ -224,7 +224,13 @@ def test_differences_and_claims_on_known_numbers(store: Store, made: Callable[..
     assert len({each.what for each in superior.differences}) == 40
     assert similar.finding == "holds in part"
     assert similar.count == (20, 20)
-    assert "40 of 40 comparisons show it" in table3.counted(superior)
+    assert table3.number(superior) == superior.number
+    (worse, *_), below = (
+        superior.differences,
+        replace(superior.differences[0].interval, low=-0.02, high=-0.01),
+    )
+    mixed = replace(superior, differences=(replace(worse, interval=below), *superior.differences[1:]))
+    assert table3.number(mixed).endswith(" In 1 of them the interval lies below zero.")
     said = table3.sentences(found)
     assert len(said) == 3
     assert "LR 31.00%" in said[0]

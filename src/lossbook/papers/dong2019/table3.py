@@ -12,7 +12,7 @@ import torch
 
 from lossbook import datasets, experiments, losses
 from lossbook.evidence import stats, tables
-from lossbook.evidence.claims import NO_RUNS, Claim, Verdict
+from lossbook.evidence.claims import Claim, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.rules import Above, AtMostInPart
 from lossbook.evidence.select import Evidence
@@ -562,18 +562,10 @@ def lengths_text(evidence: Evidence) -> str:
     )
 
 
-def counted(verdict: Verdict) -> str:
-    """How many comparisons of a verdict show what is claimed, how many the opposite, and how far they go."""
-    if not verdict.differences or not verdict.count:
-        return NO_RUNS
-    shows, made = verdict.count
-    means = [100 * each.interval.mean for each in verdict.differences]
-    least, most = (tables.signed(mean) for mean in (min(means), max(means)))
-    against = sum(each.below for each in verdict.differences) if verdict.title == SUPERIOR.title else 0
-    opposite = f", {against} the opposite" if against else ""
-    return (
-        f"{shows} of {made} comparisons show it{opposite}; the differences go from {least} to {most} points."
-    )
+def number(verdict: Verdict) -> str:
+    """What stands beside the finding that selection is better: how far it goes, and how often it is worse."""
+    below = sum(each.below for each in verdict.differences)
+    return f"{verdict.number} In {below} of them the interval lies below zero." if below else verdict.number
 
 
 def data_table() -> pd.DataFrame:

@@ -105,7 +105,7 @@ def numbers(verdicts: Mapping[str, Verdict]) -> dict[str, str]:
     Args:
         verdicts: The claims by key.
     """
-    short = {claim.key: table3.counted for claim in table3.CLAIMS}
+    short = {table3.SUPERIOR.key: table3.number}
     short |= {claim.key: selection.number for claim in selection.CLAIMS if isinstance(claim, Claim)}
     return {key: said for key, say in short.items() if (said := say(verdicts[key]))}
 
