@@ -231,22 +231,22 @@ def _mean(mine: Runs) -> Cell:
 
 
 def networks_table(evidence: Evidence) -> pd.DataFrame:
-    """Accuracy and time per run of both sizes of the network with CE, where all seeds are there."""
+    """Accuracy and shortest run of both sizes of the network with CE, where all seeds are there."""
     rows = []
     for profile, size in ((COMPARED, "small"), (LARGE, "large")):
         for dataset in DATASETS:
             mine = evidence.runs(profile, dataset=dataset, loss=BASELINE)
             if len(mine.values("test_accuracy")) < SEEDS:
                 continue
-            made = spent(mine.records)
-            seconds = made.seconds / made.runs
+            # Others shared the machine with something else.
+            shortest = min(r.provenance["seconds"] for r in mine.records)
             rows.append(
                 {
                     "Network": size,
                     "Data": title(dataset),
                     "Epochs": str(mine.records[0].labels["epochs"]),
                     "Accuracy, %": tables.mean_cell(mine, "test_accuracy", percent=True),
-                    "Time per run, min": Cell(f"{seconds / 60:.1f}", {"seconds": seconds}, mine.keys),
+                    "Shortest run, min": Cell(f"{shortest / 60:.1f}", {"seconds": shortest}, mine.keys),
                     "Threads": ", ".join(sorted({str(r.provenance["threads"]) for r in mine.records})),
                     "Processor": ", ".join(sorted({str(r.provenance["device_name"]) for r in mine.records})),
                 }
