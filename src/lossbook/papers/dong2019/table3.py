@@ -455,7 +455,8 @@ def open_text(evidence: Evidence, profile: str) -> str:
     if made >= total:
         return ""
     return (
-        f"{total - made} of the {total} runs of profile `{profile}` have not been made: "
+        f"{f'{total - made} of the {total} runs' if made else f'None of the {total} runs'} of profile "
+        f"`{profile}` {'have not' if made else 'has'} been made: "
         f"`lossbook run {TABLE3} --profile {profile}`."
     )
 
