@@ -27,6 +27,24 @@ def data():
 
 
 @pytest.fixture(scope="session")
+def retrieval_data(data):
+    """The training images; the test images, by two cameras, are to be found among each other."""
+    test = data.parts["test"]
+    cameras = torch.arange(len(test.targets)) % 2
+    return replace(data, parts={"train": data.parts["train"], "evaluation": replace(test, groups=cameras)})
+
+
+@pytest.fixture(scope="session")
+def class_feature_data(feature_data):
+    """The same rows with one class each: how many of the first three labels they have, two at the most."""
+    parts = {
+        name: Part(part.inputs, part.targets[:, :3].sum(1).clamp(max=2))
+        for name, part in feature_data.parts.items()
+    }
+    return replace(feature_data, parts=parts, num_classes=3, class_names=tuple("abc"))
+
+
+@pytest.fixture(scope="session")
 def feature_data():
     """60 training and 30 test rows of 12 numbers with several of six labels each."""
     generator = torch.Generator().manual_seed(1)

@@ -41,9 +41,11 @@ def plain_loop(spec, data, shape, loss):
         network = network.to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(network.parameters(), **spec.optimizer_options)
     vocabulary = Vocabulary(data.parts["train"].inputs) if data.kind == "texts" else None
-    given = {part: prepared(data, part, vocabulary) for part in ("train", "test")}
-    targets, test = data.parts["train"].targets, data.parts["test"].targets
-    curves = {"train_loss": [], "test_loss": []}
+    # Data for retrieval have no test part.
+    parts = [part for part in ("train", "test") if part in data.parts]
+    given = {part: prepared(data, part, vocabulary) for part in parts}
+    targets = data.parts["train"].targets
+    curves = {f"{part}_loss": [] for part in parts}
     for epoch in range(spec.epochs):
         order = torch.randperm(
             len(targets), generator=torch.Generator().manual_seed(seeded(spec.seed, "order", epoch))
@@ -57,11 +59,13 @@ def plain_loop(spec, data, shape, loss):
             value.backward()
             optimizer.step()
             total += value.detach().double() * len(rows)
-        network.eval()
-        with torch.no_grad():
-            value = loss(network(*given["test"](torch.arange(len(test)))).double(), test)
         curves["train_loss"].append(float(total) / len(targets))
-        curves["test_loss"].append(float(value))
+        network.eval()
+        if "test" in parts:
+            test = data.parts["test"].targets
+            with torch.no_grad():
+                value = loss(network(*given["test"](torch.arange(len(test)))).double(), test)
+            curves["test_loss"].append(float(value))
     return curves, network
 
 
@@ -71,6 +75,8 @@ def plain_loop(spec, data, shape, loss):
         ("data", "keras_mnist_cnn", "ce", nn.CrossEntropyLoss()),
         ("data", "keras_mnist_cnn", "ss_lr", losses.SSLRLoss()),
         ("feature_data", "mlp", "lr", losses.LRLoss()),
+        ("class_feature_data", "mlp", "ce", nn.CrossEntropyLoss()),
+        ("retrieval_data", "keras_mnist_cnn", "ce", nn.CrossEntropyLoss()),
         ("text_data", "mean_embedding", "el", losses.ExpectationLoss()),
     ],
 )

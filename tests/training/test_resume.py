@@ -56,6 +56,26 @@ SETTINGS = {
         {"model": "mlp", "model_options": {"hidden": 8}, "loss": "lr", "optimizer": "sgd"},
     ),
     "texts": ("text_data", {"model": "mean_embedding", "loss": "ce", "step_measures": "parts"}),
+    "retrieval, steps with warm-up": (
+        "retrieval_data",
+        {
+            "loss": "ce",
+            "optimizer": "sgd",
+            "optimizer_options": {"lr": 0.05, "momentum": 0.9},
+            "schedule": {"name": "steps", "at": [1.5, 3], "warm_up": 1},
+            "measures": "retrieval_both",
+        },
+    ),
+    "features, one class, images' states by epoch and measures at the end": (
+        "class_feature_data",
+        {
+            "model": "mlp",
+            "loss": "ce",
+            "optimizer": "sgd",
+            "epoch_measures": "tracked",
+            "measures": ["softmax", "features"],
+        },
+    ),
 }
 
 
@@ -93,9 +113,11 @@ def stop_at(epoch, error=Stop):
     return on_epoch
 
 
-def everything(result):
+def everything(plan, result):
     """All that a run gives, but for the time it took."""
     arrays = {**result.by_epoch, **{f"step {name}": value for name, value in result.by_step.items()}}
+    for measure in plan.end_measures:
+        arrays |= {f"end {name}": torch.as_tensor(v) for name, v in measure(result.trained).items()}
     return result.status, result.curves, {k: v.tolist() for k, v in arrays.items()}, result.weights
 
 
@@ -105,6 +127,7 @@ def test_stopped_again_and_again(spec, tmp_path, every_epoch, request, settings)
     data = request.getfixturevalue(fixture)
     run, checkpoint = spec(epochs=4, **changes), tmp_path / "deep" / "run.pt"
     whole = train(plan_run(run), data)
+    ended = everything(plan_run(run), whole)
     for epoch in (2, 3, 4):
         with pytest.raises(Stop):
             train(plan_run(run), data, checkpoint=checkpoint, code="a", on_epoch=stop_at(epoch))
@@ -112,10 +135,10 @@ def test_stopped_again_and_again(spec, tmp_path, every_epoch, request, settings)
     seen = []
     result = train(plan_run(run), data, checkpoint=checkpoint, code="a", on_epoch=seen.append)
     assert seen == [4], "three epochs had been saved"
-    assert everything(result) == everything(whole)
+    assert everything(plan_run(run), result) == ended
     # What was trained to the end can be measured again, and nothing is trained.
     again = train(plan_run(run), data, checkpoint=checkpoint, code="a", on_epoch=stop_at(1))
-    assert everything(again) == everything(whole)
+    assert everything(plan_run(run), again) == ended
     for part in data.parts:
         assert torch.equal(again.trained.logits(part), whole.trained.logits(part))
 
