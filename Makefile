@@ -5,13 +5,14 @@ REPLAY ?= 90
 RUN := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lock clean distclean setup profile
+.PHONY: help book plan test lock clean distclean setup profile
 
 help:
 	@echo 'make book   build the book and say where its first page is'
 	@echo '              PROFILE=recorded|smoke|quick|paper   what to train: nothing, or runs of that size'
 	@echo '              REPLAY=90   seconds for which recorded runs are replayed, where their data are; 0 for none'
 	@echo '              LOSSBOOK_DATA=DIR           where the data sets are, or go'
+	@echo 'make plan   say what make book would run, and why; takes the same settings'
 	@echo 'make test   check style and types, run all tests'
 	@echo 'make lock   pin the newest versions again, in requirements.lock'
 	@echo 'make clean  delete what was built; recorded runs stay'
@@ -30,6 +31,9 @@ setup:
 
 book: profile setup
 	@exec $(RUN) -m lossbook.build all --profile '$(PROFILE)' --replay '$(REPLAY)'
+
+plan: profile setup
+	@exec $(RUN) -m lossbook.build plan --profile '$(PROFILE)' --replay '$(REPLAY)'
 
 test: setup
 	$(RUN) -m ruff check .

@@ -11,6 +11,7 @@ from lossbook import paths
 from lossbook.build import steps
 from lossbook.build.errors import UNFINISHED, StepFailedError, UnfinishedError
 from lossbook.build.places import RECORDED, check_profile
+from lossbook.build.plan import Step, plan
 from lossbook.build.processes import STARTED_BY_BUILD, end_group_with_parent
 from lossbook.build.whole import build
 from lossbook.errors import LossbookError
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = parser.add_subparsers(dest="step", required=True)
     for step, text in {
         "all": "build the whole book, or the parts of it that are out of date",
+        "plan": "say what that would run, and why",
         "shard": "train the missing runs of a part of an experiment",
         "experiment": "train the missing runs of an experiment",
         "replay": "train one recorded run again, and compare",
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sub.add_argument("--folder", type=Path, required=True, help="where to write what was found")
         if step in ("shard", "experiment"):
             sub.add_argument("--stamp", type=Path, required=True, help="the file that says it is done")
-        if step in ("all", "replay"):
+        if step in ("all", "plan", "replay"):
             sub.add_argument("--replay", type=_seconds, default=0, help="seconds of replays, in all")
         if step in ("shard", "experiment"):
             sub.add_argument("--device", default="auto")
@@ -53,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match given.step:
             case "all":
                 build(given.profile, given.replay)
+            case "plan":
+                _show(plan(given.profile, given.replay))
             case "shard":
                 steps.step_shard(
                     given.name,
@@ -89,6 +93,13 @@ def _seconds(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"a whole number of seconds is expected, 0 for none; got {text!r}")
     return int(text)
+
+
+def _show(found: Sequence[Step]) -> None:
+    for step in found:
+        print(f"{step.name}: {step.why}")
+    steps = "1 step is" if len(found) == 1 else f"{len(found) or 'no'} steps are"
+    print(f"{steps[0].upper()}{steps[1:]} out of date.")
 
 
 def _report(given: argparse.Namespace, text: str) -> None:

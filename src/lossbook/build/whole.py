@@ -87,25 +87,35 @@ def _made(profile: str) -> str:
     return hash_text(hash_files([paths.build_dir() / "results"]), *listing, *data)
 
 
-def _snakemake(profile: str, replay: int) -> None:
-    top, folder = checkout(), profile_dir(profile)
-    failures, log = folder / "failures", folder / "snakemake.log"
-    shutil.rmtree(failures, ignore_errors=True)
-    # A new home for Snakemake's cache must not move the data root.
-    environment = {
+def snakemake_command(profile: str, replay: int) -> list[str]:
+    """What starts Snakemake on a profile's book."""
+    top = checkout()
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(top / "Snakefile")),
+        *("--directory", str(profile_dir(profile)), "--config", f"profile={profile}", f"replay={replay}"),
+        # No lock of Snakemake's own: one left behind by a killed build would stop the next.
+        *("--workflow-profile", str(top / "workflow" / "profiles" / "default"), "--nolock"),
+    ]
+
+
+def snakemake_environment(profile: str) -> dict[str, str]:
+    """The environment that Snakemake runs in. A new home for its cache must not move the data root."""
+    return {
         **os.environ,
         "MPLCONFIGDIR": str(matplotlib_folder()),
         "LOSSBOOK_DATA": str(paths.data_root()),
         "XDG_CACHE_HOME": str(paths.build_dir() / "cache"),
-        STARTED_BY_BUILD: str(failures),
+        STARTED_BY_BUILD: str(profile_dir(profile) / "failures"),
     }
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(top / "Snakefile")]
-    command += ["--directory", str(folder), "--config", f"profile={profile}", f"replay={replay}"]
-    # No lock of Snakemake's own: one left behind by a killed build would stop the next.
-    command += ["--workflow-profile", str(top / "workflow" / "profiles" / "default"), "--nolock"]
+
+
+def _snakemake(profile: str, replay: int) -> None:
+    folder = profile_dir(profile)
+    failures, log = folder / "failures", folder / "snakemake.log"
+    shutil.rmtree(failures, ignore_errors=True)
     # Snakemake talks to stderr, its steps to stdout: only those are for the reader, unless Snakemake fails.
     with log.open("wb") as file:
-        status = run_group(command, environment, file)
+        status = run_group(snakemake_command(profile, replay), snakemake_environment(profile), file)
     if not status:
         return
     said = [path.read_text(encoding="utf-8").strip() for path in sorted(failures.glob("*.txt"))]
