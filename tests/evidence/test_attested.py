@@ -26,9 +26,9 @@ def test_a_run_trained_again_is_a_row_with_its_differences_in_words(
     monkeypatch.setattr(attestation, "read", lambda experiment: read)
     frame = trained_again("yao2018/table1", [record], {"loss": "Loss"}, {"loss": {"nllr": "NLLR"}})
     assert frame[["Loss", "Seed", "Recorded on", "Again on"]].values.tolist() == [["NLLR", 3, "B", "A"]]
-    assert frame["Differences (recorded, again)"][0] == (
-        "test cross-entropy after epoch 1: 0.0646, 0.0611; training loss at the end: 0.5, 0.4; "
-        "status: finished then, diverged now"
+    assert frame["Differences"][0] == (
+        "test cross-entropy after epoch 1: 0.0646 then, 0.0611 now; "
+        "training loss at the end: 0.5 then, 0.4 now; status: finished then, diverged now"
     )
     assert frame["Digits that agree"][0].values == {"digits": 1}
     assert frame["Digits that agree"][0].runs == (record.key,)

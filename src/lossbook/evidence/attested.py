@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,9 +9,6 @@ import pandas as pd
 
 from lossbook.evidence.tables import Cell
 from lossbook.results import Record, attestation
-
-_CURVE = re.compile(r"curves (\w+)/(\d+): (\S+) then, (\S+) now")
-_METRIC = re.compile(r"metrics (\w+): (\S+) then, (\S+) now")
 
 
 def trained_again(
@@ -49,22 +45,7 @@ def trained_again(
                 "Digits that agree": Cell(f"{made.digits} or more", {"digits": made.digits}, (made.key,)),
                 "Recorded on": made.device_then,
                 "Again on": made.device_name,
-                "Differences (recorded, again)": "; ".join(map(_in_words, made.differs)) or "none",
+                "Differences": "; ".join(map(attestation.in_words, made.differs)) or "none",
             }
         )
     return pd.DataFrame(rows)
-
-
-def _in_words(difference: str) -> str:
-    """``"test cross-entropy after epoch 1: 0.0646, 0.0611"`` for a line of an attestation."""
-    if curve := _CURVE.fullmatch(difference):
-        name, epoch, then, now = curve.groups()
-        return f"{_words(name)} after epoch {int(epoch) + 1}: {then}, {now}"
-    if metric := _METRIC.fullmatch(difference):
-        name, then, now = metric.groups()
-        return f"{_words(name)} at the end: {then}, {now}"
-    return difference
-
-
-def _words(name: str) -> str:
-    return name.replace("test_ce", "test cross-entropy").replace("train_", "training ").replace("_", " ")
