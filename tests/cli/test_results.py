@@ -4,6 +4,7 @@ import csv
 import io
 import json
 
+import pandas as pd
 import pytest
 
 from lossbook.cli.record import sparkline
@@ -117,7 +118,7 @@ def test_show_and_export_take_cells_by_their_labels(command, store, make_record)
         (["show", "toy/table1", "--where", "lr=1"], "unknown label 'lr'; There are: beta, loss"),
         (["export", "--where", "beta=3"], "unknown value of beta '3'; There are: 1"),
         (["show", "0123", "--where", "beta=1"], "--where is for experiments alone"),
-        (["export", "--format", "parquet"], "unknown format 'parquet'; There are: csv, json, jsonl"),
+        (["export", "--format", "xlsx"], "unknown format 'xlsx'; There are: csv, parquet, json, jsonl"),
     ],
 )
 def test_wrong_choices_are_refused(command, store, make_record, words, message):
@@ -125,6 +126,30 @@ def test_wrong_choices_are_refused(command, store, make_record, words, message):
     status, _, err = command("results", *words)
     assert status == 2
     assert message in err
+
+
+def test_an_export_as_parquet_has_the_rows_of_the_csv(command, store, make_record, tmp_path):
+    pytest.importorskip("pyarrow")
+    for key, beta in (("0", 1), ("1", "none"), ("2", None)):
+        store.append(make_record(key=key * 16, labels={"loss": "lgl", "beta": beta}))
+    path = tmp_path / "records.parquet"
+    assert command("results", "export", "--format", "parquet", "--output", str(path))[0] == 0
+    found = pd.read_parquet(path)
+    rows = list(csv.DictReader(io.StringIO(command("results", "export")[1])))
+    assert found["key"].tolist() == [row["key"] for row in rows]
+    assert found["label_beta"].fillna("").tolist() == [row["label_beta"] for row in rows]
+    assert found["seed"].tolist() == [int(row["seed"]) for row in rows]
+
+
+def test_parquet_without_pyarrow_says_what_to_install(command, store, make_record, monkeypatch):
+    def refuse(*_, **__):
+        raise ImportError("Unable to find a usable engine")
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", refuse)
+    store.append(make_record())
+    status, out, err = command("results", "export", "--format", "parquet")
+    assert (status, out) == (2, "")
+    assert "pip install pyarrow" in err
 
 
 def test_an_export_as_json_is_an_array_of_whole_records(command, store, make_record):

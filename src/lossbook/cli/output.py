@@ -35,14 +35,14 @@ def check_writable(path: Path) -> None:
         raise LossbookError(f"cannot write {path}: {error.strerror}") from error
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all.
 
     Raises:
         LossbookError: It cannot be written.
     """
     try:
-        paths.atomic_write(path, text)
+        paths.atomic_write(path, content)
     except OSError as error:
         raise LossbookError(f"cannot write {path}: {error.strerror}") from error
 

@@ -5,6 +5,7 @@ import io
 import re
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,8 +91,8 @@ def export_results(
     format: Annotated[
         str,
         typer.Option(
-            help="csv (one row per run), json (an array of whole records) or jsonl (one per line, as in "
-            "data/results)."
+            help="csv or parquet (one row per run; parquet needs pyarrow), json (an array of whole records) "
+            "or jsonl (one per line, as in data/results)."
         ),
     ] = "csv",
     output: Annotated[Path | None, typer.Option(help="A file; standard output if not given.")] = None,
@@ -102,10 +103,13 @@ def export_results(
     records = _chosen(experiment, profile, where)
     if not records:
         raise LossbookError("there are no records to export; nothing was written")
-    text = _WRITERS[format](records)
-    with_files = [record for record in records if record.files] if format != "csv" else []
+    content = _WRITERS[format](records)
+    with_files = [record for record in records if record.files] if format not in _OF_ROWS else []
     if output is None:
-        sys.stdout.write(text)
+        if isinstance(content, bytes):
+            sys.stdout.buffer.write(content)
+        else:
+            sys.stdout.write(content)
         if with_files:
             print(
                 "the arrays that lie in files are not in this output; --output copies them", file=sys.stderr
@@ -115,7 +119,7 @@ def export_results(
     for record in with_files:
         for name in record.files:
             arrays.write(output.parent, store.array(record, name))
-    write(output, text)
+    write(output, content)
     print(f"{len(records)} records written to {output}")
 
 
@@ -277,8 +281,8 @@ def _check_known_name(what: str, name: str, there: set[str]) -> None:
         raise UnknownNameError(what, name, sorted(there))
 
 
-def _csv(records: list[Record]) -> str:
-    rows: list[dict[str, Any]] = [
+def _rows(records: list[Record]) -> list[dict[str, Any]]:
+    return [
         {
             "experiment": r.experiment,
             "profile": r.profile,
@@ -295,12 +299,32 @@ def _csv(records: list[Record]) -> str:
         }
         for r in records
     ]
+
+
+def _csv(records: list[Record]) -> str:
+    rows = _rows(records)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def _parquet(records: list[Record]) -> bytes:
+    import pandas as pd  # slow to import
+
+    frame = pd.DataFrame(_rows(records))
+    for name in frame:
+        # A label may be a number in one experiment and text in another; a column has one type.
+        if frame[name].dropna().map(type).nunique() > 1:
+            frame[name] = frame[name].map(str, na_action="ignore")
+    content = io.BytesIO()
+    try:
+        frame.to_parquet(content, index=False)
+    except ImportError as error:
+        raise LossbookError("parquet needs pyarrow, which is not installed: pip install pyarrow") from error
+    return content.getvalue()
 
 
 def _jsonl(records: list[Record]) -> str:
@@ -311,7 +335,13 @@ def _json(records: list[Record]) -> str:
     return "[\n" + ",\n".join(record.to_json() for record in records) + "\n]\n"
 
 
-_WRITERS = {"csv": _csv, "json": _json, "jsonl": _jsonl}
+_WRITERS: Mapping[str, Callable[[list[Record]], str | bytes]] = {
+    "csv": _csv,
+    "parquet": _parquet,
+    "json": _json,
+    "jsonl": _jsonl,
+}
+_OF_ROWS = ("csv", "parquet")
 
 
 def _trust(records: list[Record]) -> str:
