@@ -1,4 +1,7 @@
-"""What a build would do, and why, without doing it."""
+"""What a build would do, and why.
+
+Nothing is run. Stamps that are known to be outdated go, as they do when a build starts.
+"""
 
 import json
 import re
@@ -7,7 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lossbook.build.errors import StepFailedError
-from lossbook.build.places import check_profile
+from lossbook.build.locks import only_build
+from lossbook.build.places import check_profile, profile_dir
 from lossbook.build.whole import snakemake_command, snakemake_environment
 
 _JOB = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", re.MULTILINE)
@@ -43,17 +47,19 @@ def plan(profile: str, replay: int = 0) -> list[Step]:
         replay: Seconds for which recorded runs are replayed, where their data are there.
 
     Raises:
-        LossbookError: An unknown profile.
+        LossbookError: An unknown profile, or a build is under way.
         StepFailedError: Snakemake could not tell; the message has what it said.
     """
     check_profile(profile)
-    done = subprocess.run(
-        [*snakemake_command(profile, replay), "--dryrun"],
-        env=snakemake_environment(profile),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    # A build that is under way would change what is read here.
+    with only_build(profile_dir(profile)):
+        done = subprocess.run(
+            [*snakemake_command(profile, replay), "--dryrun"],
+            env=snakemake_environment(profile),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     if done.returncode:
         raise StepFailedError(f"Snakemake could not tell what is out of date.\n{done.stderr.strip()}")
     return list(steps_in(done.stdout + done.stderr))
