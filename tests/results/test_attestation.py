@@ -146,7 +146,7 @@ def test_the_worst_of_the_sample_decides(digits, shown):
     assert [str(r.trust) for r in records] == [shown] * 2
     if shown == "unattested":
         assert (
-            f"agrees to {attestation.digits(digits)} only: m at the end: 0.5 then, 0.6 now"
+            f"agrees in only {attestation.digits(digits)}: m at the end: 0.5 then, 0.6 now"
             in records[0].trust.why
         )
 

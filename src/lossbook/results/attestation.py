@@ -198,12 +198,13 @@ def _trust_of_kind(experiment: str, name: str) -> Trust:
         )
     worst = min(found, key=lambda each: each.digits)
     if worst.digits < DIGITS:
-        return Trust(
-            "unattested",
-            worst.digits,
-            f"of {_runs(len(found))} of its kind trained again, one agrees to {digits(worst.digits)} only: "
-            + in_words(worst.differs[0]),
+        which = (
+            "the run of its kind that was trained again"
+            if len(found) == 1
+            else f"one of {len(found)} runs of its kind that were trained again"
         )
+        extent = f"in only {digits(worst.digits)}" if worst.digits else "in no digit"
+        return Trust("unattested", worst.digits, f"{which} agrees {extent}: {in_words(worst.differs[0])}")
     # Records may have been added since, which does not undo what was compared.
     keys = {each.key for each in found}
     if not any(keys.issuperset(each.sample) for each in found):

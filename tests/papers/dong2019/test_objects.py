@@ -387,3 +387,5 @@ def test_a_page_on_one_data_set_shows_no_other(made: Callable[..., list[Record]]
     assert left.notes == ("others",)
     assert fig5.shown(left) == ["reference"]
     assert fig5.shown(table1.only(evidence(TABLE1, *ten), "cifar100")) == []
+    # Runs that choose a rate are none that a page compares.
+    assert not table1.only(evidence(TABLE1, *made(TABLE1, "rates", accuracy)), "cifar100").records

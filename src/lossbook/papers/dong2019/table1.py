@@ -271,7 +271,7 @@ def _printed_dataset(dataset: str) -> str:
 
 
 def only(evidence: Evidence, dataset: str) -> Evidence:
-    """The runs on one data set, without the notes on others; a profile that tries a page is kept as it is.
+    """The runs on one data set that can be compared, without the notes on others; small versions are kept.
 
     Args:
         evidence: The records.
@@ -280,6 +280,7 @@ def only(evidence: Evidence, dataset: str) -> Evidence:
     kept = {
         profile: [r for r in records if is_trial(profile) or r.labels["dataset"] == dataset]
         for profile, records in evidence.by_profile.items()
+        if profile != CHOSEN_AT
     }
     found = replace(evidence, by_profile={profile: records for profile, records in kept.items() if records})
     others = {dataset_name(r.config["dataset"]) for r in evidence.records} - {
