@@ -74,7 +74,7 @@ CHOSEN: Mapping[str, tuple[Variant, ...]] = {
 OWN_RATE: dict[tuple[str, str, str], float] = {
     ("cifar100", "ce", USUAL): 1.0,
     ("cifar100", "lr", USUAL): 3.0,
-    ("cifar100", "hs_lr", USUAL): 0.3,
+    ("cifar100", "hs_lr", USUAL): 1.0,
     ("cifar100", "ss_lr", USUAL): 1.0,
     ("cifar100", "lr", FREQUENCIES): 0.3,
     ("cifar10", "ce", USUAL): 1.0,
