@@ -18,7 +18,17 @@ from lossbook.evidence.contrasts import (
     interval_in_words,
 )
 from lossbook.evidence.grids import Column, Table
-from lossbook.evidence.rules import Above, AtMostInPart, Gain, NoGain, NoLoss, Same, Tendency, every
+from lossbook.evidence.rules import (
+    Above,
+    AtMostInPart,
+    CarriesOver,
+    Gain,
+    NoGain,
+    NoLoss,
+    Same,
+    Tendency,
+    every,
+)
 from lossbook.evidence.tables import Runs
 
 EXPERIMENT = "yao2018/table1"
@@ -139,11 +149,30 @@ def test_differences_in_words() -> None:
         (NoGain(), [(0.02, 0.03), (0.02, 0.04)], "does not hold"),
         (NoGain(), [(-0.1, 0.005), (-0.1, 0.03)], "not settled"),
         (AtMostInPart(Gain(), "one network is no rule"), [(0.1, 0.2), (0.1, 0.3)], "holds in part"),
+        (AtMostInPart(Gain(), "one network is no rule"), [(-0.1, 0.0), (-0.2, 0.0)], "does not hold"),
+        (CarriesOver(Gain(), "one network is no rule"), [(0.1, 0.2), (0.1, 0.3)], "holds in part"),
     ],
 )
 def test_findings_by_hand(rule: Any, intervals: list[tuple[float, float]], finding: str) -> None:
     assert rule.judge([difference(low, high) for low, high in intervals], 2) == finding
     assert "It holds if" in rule.text(2) or "it holds if" in rule.text(2)
+
+
+@pytest.mark.parametrize(
+    ("profiles", "finding"),
+    [
+        (("paper", "paper"), "does not hold"),
+        (("reference", "paper"), "does not carry over"),
+        (("reference", "reference"), "does not carry over"),
+    ],
+)
+def test_only_the_papers_own_protocol_refutes_a_claim(profiles: tuple[str, str], finding: str) -> None:
+    rule = CarriesOver(Gain(), "one network is no rule")
+    lost = [difference(-0.1, 0.0, profile=profile) for profile in profiles]
+    assert rule.judge(lost, 2) == finding
+    won = [difference(0.1, 0.2, profile=profile) for profile in profiles]
+    assert rule.judge(won, 2) == "holds in part"
+    assert (rule.shows(won[0]), rule.shows(lost[0])) == (True, False)
 
 
 @pytest.mark.parametrize("rule", [Gain(), Above(), Same(), NoLoss()])

@@ -228,6 +228,7 @@ def tally(verdicts: Iterable[Verdict]) -> str:
         "holds": ("holds", "hold"),
         "holds in part": ("holds in part", "hold in part"),
         "does not hold": ("does not hold", "do not hold"),
+        "does not carry over": ("does not carry over to our runs", "do not carry over to our runs"),
         "not settled": ("is not settled", "are not settled"),
         "not tested": ("is not tested", "are not tested"),
     }

@@ -9,7 +9,15 @@ from typing import Literal, Protocol
 from lossbook import datasets
 from lossbook.evidence.contrasts import Difference
 
-Finding = Literal["holds", "holds in part", "does not hold", "not settled", "not tested"]
+Finding = Literal[
+    "holds", "holds in part", "does not hold", "does not carry over", "not settled", "not tested"
+]
+
+#: The findings against a claim: by the paper's own protocol or by a proof, and by runs of another protocol.
+AGAINST: tuple[Finding, ...] = ("does not hold", "does not carry over")
+
+#: The profile of a paper's own protocol.
+PAPER = "paper"
 
 #: Names of small numbers, as sentences have them.
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -206,6 +214,40 @@ class AtMostInPart:
     def judge(self, found: Sequence[Difference], total: int) -> Finding:
         """The finding."""
         finding = self.rule.judge(found, total)
+        return "holds in part" if finding == "holds" else finding
+
+    def shows(self, difference: Difference) -> bool:
+        """As the other rule."""
+        return self.rule.shows(difference)
+
+
+@dataclass(frozen=True)
+class CarriesOver:
+    """Another rule, for a claim that is tested on other networks, data or schedules than the paper's.
+
+    Such runs show a general claim in part at most. Where they exclude it, it does not carry over to them: the
+    paper's own runs may still be right.
+
+    Attributes:
+        rule: The other rule.
+        why: Why our runs cannot settle it, for example ``"one network cannot show a general rule"``.
+    """
+
+    rule: Rule
+    why: str
+
+    def text(self, total: int) -> str:
+        """The rule in words."""
+        return (
+            f"{self.rule.text(total)} At most it holds in part: {self.why}. So runs of another protocol than "
+            "the paper's that exclude it say that it does not carry over to them, not that it does not hold."
+        )
+
+    def judge(self, found: Sequence[Difference], total: int) -> Finding:
+        """The finding."""
+        finding = self.rule.judge(found, total)
+        if finding == "does not hold" and any(d.profile != PAPER for d in found):
+            return "does not carry over"
         return "holds in part" if finding == "holds" else finding
 
     def shows(self, difference: Difference) -> bool:

@@ -38,7 +38,7 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
   margin: 1em 0; padding: .6em 1em} .lossbook-finding p {margin: .3em 0}
 .lossbook-finding .lossbook-claim {font-weight: 600}
 .lossbook-holds {border-color: #2a7f3f} .lossbook-holds-in-part {border-color: #b36b00}
-.lossbook-does-not-hold {border-color: #b3261e}
+.lossbook-does-not-hold, .lossbook-does-not-carry-over {border-color: #b3261e}
 .lossbook-not-settled, .lossbook-not-tested {border-color: #767676}
 .lossbook-chip {border: 1px solid; border-radius: 1em; display: inline-block; font-size: .85em;
   font-weight: 600; padding: 0 .7em; white-space: nowrap}

@@ -197,7 +197,7 @@ def test_no_gain_does_not_hold_once_both_networks_have_been_run():
     judged = verdict.judge("images", evidence("table1", one))
     assert (judged.finding, judged.count, judged.open) == ("not settled", (0, 3), 3)
     both = evidence("table1", one, made("table1", "resnet20", losing))
-    assert verdict.judge("images", both).finding == "does not hold"
+    assert verdict.judge("images", both).finding == "does not carry over"
 
 
 def test_table_1_beside_the_papers_and_its_best_epoch():
@@ -457,7 +457,7 @@ def test_a_larger_trace_can_be_the_scale_alone():
     assert at_scale.differences[0].interval.mean == pytest.approx(0.01, abs=0.001)  # 80 / 8 is 10
     smaller = escaping_runs(own=40.0, scale=2.0)
     assert verdict.judge("escapes", smaller).finding == "holds in part"
-    assert verdict.judge("escapes-at-scale", smaller).finding == "does not hold"
+    assert verdict.judge("escapes-at-scale", smaller).finding == "does not carry over"
 
 
 def test_traces_and_what_goes_with_them():

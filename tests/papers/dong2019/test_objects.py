@@ -157,7 +157,7 @@ def growing(per_doubling: float) -> Value:
 
 
 @pytest.mark.parametrize(
-    ("slope", "finding"), [(0.01, "holds in part"), (0.0, "not settled"), (-0.01, "does not hold")]
+    ("slope", "finding"), [(0.01, "holds in part"), (0.0, "not settled"), (-0.01, "does not carry over")]
 )
 def test_how_the_gap_grows(made: Callable[..., list[Record]], slope: float, finding: str) -> None:
     found = evidence(CLASSES, *made(CLASSES, "reference", growing(slope)))
@@ -264,7 +264,7 @@ def test_distraction_ends_with_the_biases(made: Callable[..., list[Record]]) -> 
     judged = {claim.key: claims.judge(fig2.CLAIMS, claim.key, *given) for claim in fig2.CLAIMS}
     assert judged["positive-rises"].finding == "holds in part"
     # The ratio is at 1 over the second half, though it was nearly zero before.
-    assert judged["distracted-throughout"].finding == "does not hold"
+    assert judged["distracted-throughout"].finding == "does not carry over"
     assert judged["focus-raised"].count == (0, 0) or judged["focus-raised"].finding == "not settled"
     frame, _ = fig2.table(shown[0])
     assert frame["Loss"].tolist() == ["LR", "LR, biases at −log(K − 1)", "HS-LR", "SS-LR"]
@@ -301,7 +301,7 @@ def test_losses_that_are_later_do_not_converge_as_fast(made: Callable[..., list[
     assert fig5.AS_FAST.judge({TABLE1: same}).finding == "holds in part"
     late = with_curves(lambda loss, seed: (3 if loss == "lr" else 0) + 0.05 * seed * mark(loss))
     verdict = fig5.AS_FAST.judge({TABLE1: late})
-    assert verdict.finding == "does not hold"
+    assert verdict.finding == "does not carry over"
     frame = fig5.table(late, "reference")
     assert list(frame)[1:] == ["To 30.0%", "To 45.0%", "To 54.0%", "To 90% of its own last", "Last, %"]
     assert float(frame["To 30.0%"][1].values["mean"]) > 3 > float(frame["To 30.0%"][0].values["mean"])

@@ -174,7 +174,7 @@ def test_hard_selection_behind_everywhere_is_refuted(store: Store, made: Callabl
         return behind.get(labels["loss"], 0.6) + 0.01 * seed
 
     verdict = judged(evidence(store, made("reference", other)), "retrieval-hard")
-    assert verdict.finding == "does not hold"
+    assert verdict.finding == "does not carry over"
     assert "no reason" in table2.follows("retrieval-hard", verdict)
 
 

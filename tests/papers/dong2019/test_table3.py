@@ -256,7 +256,7 @@ def test_a_difference_beyond_the_margin_is_not_similar(
 ) -> None:
     far = made("reference", lambda labels, seed: value(labels, seed) + 0.1 * (labels["loss"] == "ss_lr"))
     verdict = judge(table3.CLAIMS, "sparse-similar", evidence(store, far))
-    assert verdict.finding == "does not hold"
+    assert verdict.finding == "does not carry over"
     assert verdict.count == (0, 20)
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from lossbook.evidence import stats
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Unit
-from lossbook.evidence.rules import Above, AtMostInPart, OnceWhole
+from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell as Shown
 from lossbook.experiments.grid import Cell, Experiment, Profile
@@ -133,7 +133,7 @@ def _claim(key: str, title_: str, where: str, reading: str, measured: str) -> Cl
         where,
         measured,
         {"": Contrasts(ESCAPING, [against(regime, reading) for regime in MIXTURES])},
-        AtMostInPart(OnceWhole(Above()), REDUCED),
+        CarriesOver(OnceWhole(Above()), REDUCED),
         ("paper", "reference"),
         basis=basis,
     )

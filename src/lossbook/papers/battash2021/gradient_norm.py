@@ -13,7 +13,7 @@ from lossbook.evidence import tables
 from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Beside, Contrast
-from lossbook.evidence.rules import AtMostInPart, Gain, OnceWhole
+from lossbook.evidence.rules import CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence, joined
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.losses import MixingSchedule
@@ -245,7 +245,7 @@ SIZE = Claim(
             labels=AS_IN_TABLE1,
         )
     },
-    AtMostInPart(OnceWhole(Gain()), REDUCED),
+    CarriesOver(OnceWhole(Gain()), REDUCED),
     DECISIVE,
     basis=basis,
 )

@@ -12,7 +12,7 @@ import pandas as pd
 from lossbook.evidence import stats
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Beside, Contrast, Difference
-from lossbook.evidence.rules import Above, AtMostInPart
+from lossbook.evidence.rules import Above, CarriesOver
 from lossbook.evidence.select import Evidence, joined
 from lossbook.evidence.tables import Cell as Shown
 from lossbook.experiments.grid import Cell, Experiment, Profile
@@ -360,7 +360,7 @@ LEFT_BEHIND = Claim(
     "Of the images that are wrong after 78% of training, the share that is right at its end: of those with "
     "p ≥ 0.2 minus that of those with p < 0.2, in each run.",
     {"": Beside(MOTIVATION, [_contrast("test")], beside=TABLE1, profiles=SHARED, labels=AS_IN_TABLE1)},
-    AtMostInPart(Above(), REDUCED),
+    CarriesOver(Above(), REDUCED),
     DECISIVE,
     more=_how_rarely,
     basis=basis,

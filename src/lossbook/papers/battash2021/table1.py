@@ -13,7 +13,7 @@ from lossbook.evidence import power, stats, tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
 from lossbook.evidence.grids import Column, Table
-from lossbook.evidence.rules import AtMostInPart, Gain, OnceWhole
+from lossbook.evidence.rules import CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
@@ -179,7 +179,7 @@ IMAGES = Claim(
             ],
         )
     },
-    AtMostInPart(OnceWhole(Gain()), REDUCED),
+    CarriesOver(OnceWhole(Gain()), REDUCED),
     DECISIVE,
     basis=basis,
 )

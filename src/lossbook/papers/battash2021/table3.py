@@ -13,7 +13,7 @@ from lossbook.evidence import power, stats
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Unit
 from lossbook.evidence.grids import Column, Table
-from lossbook.evidence.rules import Above, AtMostInPart, OnceWhole
+from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell as TableCell
 from lossbook.experiments.grid import Cell, Experiment, Profile
@@ -225,7 +225,7 @@ REVIEWS_CLAIM = Claim(
     "LSTM multi-class classification; Table 3",
     "Test accuracy after the last epoch, each mixture minus CE with the same network, paired by seed.",
     {"clean protocol": _reading("clean"), "published code": _reading("published", optional=True)},
-    AtMostInPart(
+    CarriesOver(
         OnceWhole(Above()),
         "most runs have fewer epochs than the paper's, whose numbers, by its code, are those of the best "
         "test epoch",

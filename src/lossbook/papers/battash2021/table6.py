@@ -12,7 +12,7 @@ import pandas as pd
 from lossbook.evidence import tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Beside, Contrast
-from lossbook.evidence.rules import AtMostInPart, Gain, OnceWhole
+from lossbook.evidence.rules import CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence, joined
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import Cell, Experiment, Profile
@@ -221,7 +221,7 @@ REGULARISATION = Claim(
             labels=AS_IN_TABLE1,
         )
     },
-    AtMostInPart(OnceWhole(Gain()), REDUCED),
+    CarriesOver(OnceWhole(Gain()), REDUCED),
     (WHOLE, "cifar10"),
     basis=basis,
 )

@@ -398,14 +398,16 @@ def _finding(found: Sequence[Trend], total: int) -> Finding:
         return "not tested"
     if any(slope.low > 0 for slope in slopes) and not any(slope.high < 0 for slope in slopes):
         return "holds in part"
-    return "does not hold" if len(slopes) == total and all(s.high < 0 for s in slopes) else "not settled"
+    against = len(slopes) == total and all(s.high < 0 for s in slopes)
+    return "does not carry over" if against else "not settled"
 
 
 RULE = (
     "For each seed the least-squares slope of CE minus LR over the logarithm of the number of classes, at "
     "one rate for all losses, as in the paper, and with both at their own rates; t interval over seeds. It "
-    "holds in part if the 95% interval lies above zero on a data set and below it on none, does not hold if "
-    f"it lies below zero on both, and is not settled otherwise. At most it holds in part: {SMALL}."
+    "holds in part if the 95% interval lies above zero on a data set and below it on none, does not carry "
+    "over if it lies below zero on both, and is not settled otherwise. It cannot be settled whole here: "
+    f"{SMALL}."
 )
 
 

@@ -13,7 +13,7 @@ from lossbook.datasets import info
 from lossbook.evidence import stats, tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import PLAIN, Contrast, Contrasts, Select, Unit
-from lossbook.evidence.rules import Above, AtMostInPart
+from lossbook.evidence.rules import Above, CarriesOver
 from lossbook.evidence.select import Evidence, dataset_name, is_trial
 from lossbook.evidence.tables import Runs
 from lossbook.papers.dong2019 import classes, table1
@@ -234,7 +234,7 @@ RISES = Claim(
     "LR's positive part in the mean over the first tenth of the steps, minus its value at the first step. "
     "The fall of the negative part, which is not in doubt, is in the table.",
     _contrasts("Rise of the positive part", _sides(rise, "lr"), _sides(_nothing, "lr"), PLAIN),
-    AtMostInPart(Above(), table1.SMALL),
+    CarriesOver(Above(), table1.SMALL),
     DECISIVE,
     basis=table1.figure_basis,
 )
@@ -247,7 +247,7 @@ THROUGHOUT = Claim(
     "with respect to the logits and summed over wrong classes and images: the paper does not say which it "
     'takes. A ratio below a half counts as distracted, which is generous to "nearly zero".',
     _contrasts("0.5 minus LR's gradient ratio", _sides(_half, "lr"), _sides(late_ratio, "lr"), _RATIO),
-    AtMostInPart(Above(), table1.SMALL),
+    CarriesOver(Above(), table1.SMALL),
     DECISIVE,
     basis=table1.figure_basis,
 )
@@ -263,7 +263,7 @@ RAISED = Claim(
         _sides(early_ratio, "lr"),
         _RATIO,
     ),
-    AtMostInPart(Above(), table1.SMALL),
+    CarriesOver(Above(), table1.SMALL),
     DECISIVE,
     basis=table1.figure_basis,
 )

@@ -11,7 +11,7 @@ import pandas as pd
 from lossbook.evidence import stats, tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Unit
-from lossbook.evidence.rules import AtMostInPart, Finding
+from lossbook.evidence.rules import CarriesOver, Finding
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Runs
 from lossbook.papers.dong2019 import table1
@@ -111,7 +111,7 @@ AS_FAST = Claim(
         RATES[rates]: Contrasts(TABLE1, [later(loss, rates) for loss in LOGISTIC], optional=rates == OWN)
         for rates in (ONE, OWN)
     },
-    AtMostInPart(AsFast(1.0), table1.SMALL),
+    CarriesOver(AsFast(1.0), table1.SMALL),
     DECISIVE,
     basis=table1.figure_basis,
 )

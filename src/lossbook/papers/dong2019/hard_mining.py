@@ -9,7 +9,7 @@ import pandas as pd
 from lossbook.evidence import tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts
-from lossbook.evidence.rules import AtMostInPart, NoGain
+from lossbook.evidence.rules import CarriesOver, NoGain
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.papers.dong2019 import table1
 from lossbook.papers.dong2019.names import BASELINE, DECISIVE, NAMES, NETWORK_NAMES, TABLE1
@@ -67,7 +67,7 @@ NO_HELP = Claim(
     "Test accuracy on CIFAR-100 of hard selection on CE minus CE, at one rate, in two readings of the "
     "paper's words, which have no formula.",
     {name: Contrasts(TABLE1, [minus_ce(loss)]) for loss, name in READINGS.items()},
-    AtMostInPart(NoGain(), table1.SMALL),
+    CarriesOver(NoGain(), table1.SMALL),
     DECISIVE,
     basis=partial(table1.basis, paper="the paper has WideResNet-28-10 here, and MobileNet on persons"),
 )

@@ -9,7 +9,7 @@ from typing import Any
 from lossbook import datasets
 from lossbook.evidence.claims import Claim, Computed, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
-from lossbook.evidence.rules import Above, AtMostInPart, Finding, Gain, OnceWhole
+from lossbook.evidence.rules import AGAINST, Above, CarriesOver, Finding, Gain, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import DECISIVE, OPTIONS, PAPER, SELECTION
@@ -190,7 +190,7 @@ M_MATTERS = Claim(
     f"{_WHERE}; Fig. 6",
     f"HS-LR at every other m minus HS-LR at {percent(M)}, paired by seed. The margin is this book's.",
     {"": Contrasts(SELECTION, [shares(*each, m, M) for each in _EVERY for m in SHARES if m != M])},
-    AtMostInPart(Beyond(MARGIN), SHORT),
+    CarriesOver(Beyond(MARGIN), SHORT),
     DECISIVE,
     basis=basis,
 )
@@ -200,7 +200,7 @@ M_OBJECTS = Claim(
     f"{_WHERE}; Fig. 6",
     "Test accuracy of HS-LR at m = 75 and 100 minus that at one class, m = 10 and m = 25, paired by seed.",
     {"": Contrasts(SELECTION, [shares(OBJECTS, "test_accuracy", high, low) for high in HIGH for low in LOW])},
-    AtMostInPart(OnceWhole(Gain()), SHORT),
+    CarriesOver(OnceWhole(Gain()), SHORT),
     DECISIVE,
     basis=basis,
 )
@@ -221,7 +221,7 @@ M_RETRIEVAL = Claim(
             ],
         )
     },
-    AtMostInPart(
+    CarriesOver(
         OnceWhole(Above()), "one small network on a short schedule, and characters instead of persons"
     ),
     DECISIVE,
@@ -234,7 +234,7 @@ R_ROBUST = Claim(
     f"SS-LR at r = 0.5, 1, 5 and 10 minus SS-LR at r = {R:g}, paired by seed. The paper gives no "
     "range, and the margin is this book's.",
     {"": Contrasts(SELECTION, [powers(*each, r) for each in _EVERY for r in REASONABLE])},
-    AtMostInPart(Within(MARGIN), SHORT),
+    CarriesOver(Within(MARGIN), SHORT),
     DECISIVE,
     basis=basis,
 )
@@ -247,8 +247,10 @@ def favourable(evidence: Evidence) -> Verdict:
     finding: Finding = "not settled"
     if "not tested" in (matters.finding, robust.finding):
         finding = "not tested"
-    elif "does not hold" in (matters.finding, robust.finding):
-        finding = "does not hold"
+    elif any(each in AGAINST for each in (matters.finding, robust.finding)):
+        finding = (
+            "does not hold" if "does not hold" in (matters.finding, robust.finding) else "does not carry over"
+        )
     elif matters.finding == robust.finding == "holds in part":
         finding = "holds in part"
     worst = [w for w in (_farthest(matters), _farthest(robust)) if w]
@@ -256,8 +258,8 @@ def favourable(evidence: Evidence) -> Verdict:
         "As r matters little and m much, soft selection is a favourable choice over hard selection in terms "
         "of parameter selection.",
         _WHERE,
-        "It follows from two other claims: it does not hold if one of them does not, holds in part if both "
-        "do, and is not settled otherwise. At most it holds in part, as they do.",
+        "It follows from two other claims: it does not hold, or does not carry over, if one of them does "
+        "not, holds in part if both do, and is not settled otherwise. At most it holds in part, as they do.",
         finding,
         basis((*matters.records, *robust.records)),
         (
@@ -289,9 +291,10 @@ def follows(key: str, verdict: Verdict) -> str:
     what = {M_MATTERS.key: "m", R_ROBUST.key: "r"}.get(key)
     if what is None:
         return ""
-    if verdict.finding == ("does not hold" if what == "m" else "holds in part"):
+    shown, refuted = verdict.finding == "holds in part", verdict.finding in AGAINST
+    if refuted if what == "m" else shown:
         return f"the paper's {what} will do; these runs show nothing to be gained by tuning it."
-    if verdict.finding == ("holds in part" if what == "m" else "does not hold"):
+    if shown if what == "m" else refuted:
         return f"choose {what} on validation data: the paper's value need not suit yours."
     return ""
 

@@ -16,7 +16,7 @@ from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.grids import not_run
-from lossbook.evidence.rules import AtMostInPart, Gain, NoLoss, OnceWhole
+from lossbook.evidence.rules import CarriesOver, Gain, NoLoss, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name, is_trial
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
@@ -383,7 +383,7 @@ LR_FALLS_BEHIND = Claim(
     "Evaluation of Table 1, observation (1)",
     f"CE minus LR on CIFAR-100. {_RATED}",
     _both([("cifar100", "ce", "lr")]),
-    AtMostInPart(OnceWhole(Gain()), SMALL),
+    CarriesOver(OnceWhole(Gain()), SMALL),
     DECISIVE,
     basis=basis,
 )
@@ -393,7 +393,7 @@ LR_ON_A_PAR = Claim(
     "Evaluation of Table 1, observation (1)",
     f"LR minus CE on CIFAR-10. {_RATED}",
     _both([("cifar10", "lr", "ce")]),
-    AtMostInPart(NoLoss(), SMALL),
+    CarriesOver(NoLoss(), SMALL),
     DECISIVE,
     basis=basis,
 )
@@ -403,7 +403,7 @@ BEYOND_LR = Claim(
     "Evaluation of Table 1, observation (2)",
     f"HS-LR minus LR and SS-LR minus LR on CIFAR-100 and CIFAR-10. {_RATED}",
     _both([(dataset, loss, "lr") for dataset in ("cifar100", "cifar10") for loss in ("hs_lr", "ss_lr")]),
-    AtMostInPart(OnceWhole(Gain()), SMALL),
+    CarriesOver(OnceWhole(Gain()), SMALL),
     DECISIVE,
     basis=basis,
 )
@@ -414,7 +414,7 @@ BEYOND_CE = Claim(
     'The paper adds "especially on tasks with more classes"; what the number of classes does is not tested '
     f"here. HS-LR minus CE and SS-LR minus CE on CIFAR-100 and CIFAR-10. {_RATED}",
     _both([(dataset, loss, "ce") for dataset in ("cifar100", "cifar10") for loss in ("hs_lr", "ss_lr")]),
-    AtMostInPart(OnceWhole(Gain()), SMALL),
+    CarriesOver(OnceWhole(Gain()), SMALL),
     DECISIVE,
     basis=basis,
 )
@@ -425,7 +425,7 @@ SOFT_BEST = Claim(
     "The paper calls it the best; other claims compare it with CE and LR. SS-LR minus HS-LR on CIFAR-100 "
     f"and CIFAR-10. {_RATED}",
     _both([(dataset, "ss_lr", "hs_lr") for dataset in ("cifar100", "cifar10")]),
-    AtMostInPart(OnceWhole(Gain()), SMALL),
+    CarriesOver(OnceWhole(Gain()), SMALL),
     DECISIVE,
     basis=basis,
 )

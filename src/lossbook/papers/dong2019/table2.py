@@ -15,7 +15,7 @@ from lossbook import datasets
 from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim, Computed, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
-from lossbook.evidence.rules import Above, AtMostInPart, OnceWhole, Rule
+from lossbook.evidence.rules import AGAINST, Above, AtMostInPart, CarriesOver, OnceWhole, Rule
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
@@ -302,7 +302,7 @@ def _claim(
         where,
         said,
         readings(pairs),
-        AtMostInPart(OnceWhole(rule), ONE_SET),
+        CarriesOver(OnceWhole(rule), ONE_SET),
         DECISIVE,
         basis=basis,
     )
@@ -354,11 +354,11 @@ def follows(key: str, verdict: Verdict) -> str:
     behind = sum(d.below for d in verdict.differences)
     if key == HARD.key and verdict.finding == "holds in part" and not behind:
         return "where classes are retrieved that were not trained on, try HS-LR before SS-LR."
-    if key == HARD.key and verdict.finding == "does not hold":
+    if key == HARD.key and verdict.finding in AGAINST:
         return "these runs give no reason to prefer hard selection for retrieval."
     if key == HARD.key and ahead and behind:
         return "which selection retrieves better depends on the data: try both."
-    if key == IMPROVE.key and verdict.finding == "does not hold":
+    if key == IMPROVE.key and verdict.finding in AGAINST:
         return "these runs give no reason to replace CE where features are what you want."
     return ""
 

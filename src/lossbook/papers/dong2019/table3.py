@@ -14,7 +14,7 @@ from lossbook import datasets, experiments, losses
 from lossbook.evidence import stats, tables
 from lossbook.evidence.claims import Claim, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
-from lossbook.evidence.rules import Above, AtMostInPart
+from lossbook.evidence.rules import Above, CarriesOver
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import Cell, Experiment, Profile
@@ -351,7 +351,7 @@ SUPERIOR = Claim(
     'Clothing Attributes Recognition, "Evaluation" (1); Table 3',
     "HS-LR and SS-LR minus LR, on each data set and by each of the paper's four measures, paired by seed.",
     _readings([(loss, BASELINE) for loss in ("hs_lr", "ss_lr")]),
-    AtMostInPart(Above(), WHY),
+    CarriesOver(Above(), WHY),
     decisive=DECISIVE,
     caveat=_CAVEAT,
     basis=_basis,
@@ -363,7 +363,7 @@ SIMILAR = Claim(
     "HS-LR minus SS-LR, on each data set and by each of the paper's four measures, paired by seed. The paper "
     "says no more than similarly; the margin is this book's.",
     _readings([("hs_lr", "ss_lr")]),
-    AtMostInPart(Within(MARGIN), WHY),
+    CarriesOver(Within(MARGIN), WHY),
     decisive=DECISIVE,
     caveat=_CAVEAT,
     basis=_basis,

@@ -11,7 +11,7 @@ from lossbook import experiments
 from lossbook.evidence import claims
 from lossbook.evidence.claims import Claim, Computed, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
-from lossbook.evidence.rules import AtMostInPart, NoLoss, OnceWhole
+from lossbook.evidence.rules import CarriesOver, NoLoss, OnceWhole
 from lossbook.evidence.select import RECORDED, Evidence, dataset_name
 from lossbook.evidence.tables import Cell
 from lossbook.papers.dong2019 import (
@@ -64,7 +64,7 @@ COMPETITIVE = Claim(
         )
         for rates in (ONE, OWN)
     },
-    AtMostInPart(OnceWhole(NoLoss()), table1.SMALL),
+    CarriesOver(OnceWhole(NoLoss()), table1.SMALL),
     DECISIVE,
     basis=table1.basis,
 )

@@ -83,7 +83,7 @@ def ledger(read: Reader) -> list[Entry]:
 
 
 def tally(entries: Sequence[Entry]) -> pd.DataFrame:
-    """How many claims of each paper hold, hold in part, do not hold and are open."""
+    """How many claims of each paper hold, hold in part, do not hold, do not carry over and are open."""
     rows = []
     for paper in PAPERS:
         mine = [entry for entry in entries if entry.paper == paper]
@@ -94,7 +94,7 @@ def tally(entries: Sequence[Entry]) -> pd.DataFrame:
                 "Claims": len(mine) or "none judged yet",
                 **{
                     finding.capitalize(): found[finding] if mine else ""
-                    for finding in ("holds", "holds in part", "does not hold")
+                    for finding in ("holds", "holds in part", "does not hold", "does not carry over")
                 },
                 "Open": sum(found[finding] for finding in OPEN) if mine else "",
             }
