@@ -105,6 +105,24 @@ def test_lr_falls_behind_on_many_classes_and_its_biases_mend_it(made: Callable[.
     assert len(table1.remedy_sentences(found)) == 3  # CIFAR-100 at one rate and at own, CIFAR-10 at one
 
 
+def test_what_follows_for_someone_who_chooses_a_loss(made: Callable[..., list[Record]]) -> None:
+    def said(key: str, value: Value, seeds: int | None = None) -> str:
+        found = evidence(TABLE1, *made(TABLE1, "reference", value, seeds))
+        return table1.follows(key, claims.judge(table1.CLAIMS, key, found), found)
+
+    def level(labels: dict[str, Any], seed: int) -> float:
+        return accuracy({**labels, "loss": "ce", "start": FREQUENCIES}, seed)
+
+    assert "gains +4.0" in said("lr-many-classes", accuracy)
+    assert said("lr-many-classes", level) == ""
+    assert said("lr-many-classes", accuracy, 2) == ""  # two seeds show nothing
+    assert "ahead of LR whose biases" in said("beyond-lr", accuracy)
+    assert "worth a try" in said("beyond-ce", lambda labels, seed: accuracy({**labels, "dataset": ""}, seed))
+    assert "no reason to leave CE" in said("beyond-ce", level)
+    assert said("beyond-ce", level, 2) == ""
+    assert said("soft-best", level) == ""
+
+
 def test_table_one_has_a_row_for_every_cell_run(made: Callable[..., list[Record]]) -> None:
     found = evidence(TABLE1, *made(TABLE1, "reference", accuracy))
     frame, notes = table1.table(found, "reference")

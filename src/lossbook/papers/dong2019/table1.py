@@ -13,8 +13,8 @@ import pandas as pd
 
 from lossbook.evidence import tables
 from lossbook.evidence.choosing import best_rates
-from lossbook.evidence.claims import Claim, seeds_text
-from lossbook.evidence.contrasts import Contrast, Contrasts, Select
+from lossbook.evidence.claims import Claim, Verdict, seeds_text
+from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.grids import not_run
 from lossbook.evidence.rules import CarriesOver, Gain, NoLoss, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name, is_trial
@@ -463,6 +463,55 @@ def remedy(dataset: str, rates: str = ONE) -> tuple[Contrast, Contrast]:
         minus(dataset, "lr", "lr", start=FREQUENCIES, rates=rates),
         minus(dataset, "lr", BASELINE, start=FREQUENCIES, rates=rates),
     )
+
+
+def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
+    """What follows from a claim's runs for someone who chooses a loss; may be nothing.
+
+    Args:
+        key: The claim.
+        verdict: Its finding.
+        evidence: The records.
+    """
+    made = [d for d in verdict.differences if d.interval.bounded]
+    ahead, behind = any(d.above for d in made), any(d.below for d in made)
+    if key == LR_FALLS_BEHIND.key:
+        started = decided(remedy("cifar100")[0], evidence)
+        if started and started.above:
+            return (
+                "start LR's output biases at −log(K − 1) where there are many classes: on CIFAR-100 that "
+                f"gains {started.short()} points."
+            )
+    if key == BEYOND_LR.key:
+        beside = decided(minus("cifar100", "ss_lr", "lr", other_start=FREQUENCIES), evidence)
+        if beside:
+            what = f"{beside.short()} points on CIFAR-100"
+            if beside.above:
+                return f"SS-LR is also ahead of LR whose biases start at −log(K − 1): {what}."
+            if beside.below:
+                return (
+                    "start LR's biases at −log(K − 1) rather than change the loss: SS-LR minus LR from there "
+                    f"is {what}."
+                )
+            return (
+                "SS-LR cannot be told apart from LR whose biases start at −log(K − 1), which is the smaller "
+                f"change: {what}."
+            )
+    if key == BEYOND_CE.key and made:
+        if not ahead:
+            return "for accuracy alone, these runs give no reason to leave CE."
+        if not behind:
+            return "HS-LR and SS-LR are worth a try beside CE, each at a learning rate of its own."
+        return "which of them is ahead depends on the data and on the learning rate: compare on your own."
+    if key == SOFT_BEST.key and ahead and not behind:
+        return "of the two selections, take the soft one for classification."
+    return ""
+
+
+def decided(contrast: Contrast, evidence: Evidence) -> Difference | None:
+    """A difference at a decisive profile of three seeds or more."""
+    found = contrast.measure(evidence, DECISIVE, DECISIVE)
+    return found if found and found.interval.bounded else None
 
 
 def table(evidence: Evidence, profile: str, rates: str = ONE) -> tuple[pd.DataFrame, list[str | tables.Cell]]:

@@ -10,7 +10,7 @@ import pandas as pd
 from lossbook import experiments
 from lossbook.evidence import claims
 from lossbook.evidence.claims import Claim, Computed, Verdict
-from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
+from lossbook.evidence.contrasts import Contrasts, Difference
 from lossbook.evidence.rules import CarriesOver, NoLoss, OnceWhole
 from lossbook.evidence.select import RECORDED, Evidence, dataset_name
 from lossbook.evidence.tables import Cell
@@ -120,21 +120,24 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
         A paragraph per question, in Markdown; one that no runs of three seeds answer is said to be open.
     """
     objects, unseen = evidence[TABLE1], evidence[TABLE2]
-    rates = OWN if _decided(table1.minus("cifar100", "ss_lr", "ce", rates=OWN), objects) else ONE
+    rates = OWN if table1.decided(table1.minus("cifar100", "ss_lr", "ce", rates=OWN), objects) else ONE
     one_label = {
-        NAMES[loss]: _decided(table1.minus("cifar100", loss, "ce", rates=rates), objects) for loss in LOGISTIC
+        NAMES[loss]: table1.decided(table1.minus("cifar100", loss, "ce", rates=rates), objects)
+        for loss in LOGISTIC
     }
     started = {
-        "accuracy on CIFAR-100": _decided(
+        "accuracy on CIFAR-100": table1.decided(
             table1.minus("cifar100", "lr", "lr", start=FREQUENCIES, rates=rates), objects
         ),
         **{
-            f"rank-1 on {dataset_name(dataset)}": _decided(table2.started(dataset, "lr", "rank_1"), unseen)
+            f"rank-1 on {dataset_name(dataset)}": table1.decided(
+                table2.started(dataset, "lr", "rank_1"), unseen
+            )
             for dataset in table2.SETS
         },
     }
     retrieved = {
-        f"{NAMES[loss]} on {dataset_name(dataset)}": _decided(
+        f"{NAMES[loss]} on {dataset_name(dataset)}": table1.decided(
             table2.contrast(dataset, loss, "ce", "rank_1"), unseen
         )
         for dataset in table2.SETS
@@ -177,12 +180,6 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
 
 #: What the page says where a question has no runs.
 OPEN = "Open: there are no runs of three seeds or more yet."
-
-
-def _decided(contrast: Contrast, evidence: Evidence) -> Difference | None:
-    """A difference that decides: at a decisive profile, of three seeds or more."""
-    found = contrast.measure(evidence, DECISIVE, DECISIVE)
-    return None if found is None or not found.interval.bounded else found
 
 
 def _paragraph(
