@@ -195,7 +195,7 @@ def difference_cells(
 def number(value: float, digits: int) -> str:
     """Return a number with this many digits after the point; a huge one in powers of ten."""
     if not math.isfinite(value) or abs(value) < 1e5:
-        return f"{value:.{digits}f}"
+        return f"{round(value, digits) + 0.0:.{digits}f}"  # zero never gets a minus
     mantissa, exponent = f"{value:.1e}".split("e+")
     return f"{mantissa}e{int(exponent)}"
 

@@ -13,10 +13,13 @@ import torch
 
 from lossbook.analysis import distraction
 from lossbook.evidence import Evidence, Runs, gather, ranking, recorded, stats
+from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.tables import difference, signed_band
 from lossbook.losses import hs_lr_loss, lr_loss
 from lossbook.papers.battash2021 import table4_tables as battash2021
 from lossbook.papers.battash2021.names import CE, CONSTANT, EL, GRADUAL, TWO_PHASE
+from lossbook.papers.dong2019 import table1 as dong2019
+from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES
 from lossbook.papers.li2020 import calibration, imbalance, scale, table3
 from lossbook.papers.li2020 import pixels as li2020_pixels
 from lossbook.papers.li2020.verdict import CLAIMS
@@ -26,7 +29,7 @@ from lossbook.results import Record, Store, attestation
 INTRO = (Path(__file__).parents[3] / "book" / "intro.md").read_text(encoding="utf-8")
 FASHION = "fashion_mnist"
 #: Digits that are not results: names, and the 10:1 of a training set.
-NOT_NUMBERS = ("CIFAR-10", "Table 4", "K - 1", "to 1", "10:1")
+NOT_NUMBERS = ("CIFAR-100", "CIFAR-10", "Table 4", "K - 1", "to 1", "10:1")
 
 
 def _section(title: str) -> str:
@@ -133,6 +136,31 @@ def _battash2021() -> list[str]:
     ]
 
 
+def _points(found: Difference | None) -> str:
+    assert found is not None
+    return signed_band(found.interval)
+
+
+def _against_ce(loss: str) -> str:
+    """How far a loss is behind CE on CIFAR-100, at one rate."""
+    lead = _points(dong2019.minus("cifar100", "ce", loss).measure(_evidence(dong2019.TABLE1), DECISIVE))
+    return lead.removeprefix("+")
+
+
+def _dong2019() -> list[str]:
+    _, over_ce = dong2019.remedy("cifar100")
+    return [
+        *map(_against_ce, ("lr", "hs_lr", "ss_lr")),
+        _points(over_ce.measure(_evidence(dong2019.TABLE1), DECISIVE)),
+    ]
+
+
+def _many_classes() -> list[str]:
+    over_lr, _ = dong2019.remedy("cifar100")
+    selected = dong2019.minus("cifar100", "ss_lr", "lr", other_start=FREQUENCIES)
+    return [_points(each.measure(_evidence(dong2019.TABLE1), DECISIVE)) for each in (over_lr, selected)]
+
+
 def _mean(runs: Runs, metric: str) -> float:
     return float(np.mean(list(runs.values(metric).values())))
 
@@ -199,12 +227,12 @@ def _early() -> list[str]:
     return [signed_band(each.interval) for each in (at_rate, equal)]
 
 
-FOUND = {"li2020": _li2020, "battash2021": _battash2021, "dong2019": list, "yao2018": _yao2018}
+FOUND = {"li2020": _li2020, "battash2021": _battash2021, "dong2019": _dong2019, "yao2018": _yao2018}
 ADVICE = {
     "nothing special": _largest_gain,
     "the probabilities are used": _probabilities,
     "an example can have several labels": list,
-    "one question per class, and many classes": list,
+    "one question per class, and many classes": _many_classes,
     "some classes are rare": _rare,
     "some labels are wrong": _wrong_labels,
     "training should start faster": _early,
@@ -237,8 +265,14 @@ def test_the_numbers_of_seeds_are_those_of_the_records():
         _runs("li2020/table3", dataset=d, network="cnn2c", loss="lgl_inr").records for d in (FASHION, "mnist")
     ]
     (li2020,) = {len(each) for each in compared}
+    compared_there = [
+        dong2019.select("cifar100", loss, start).runs(_evidence(dong2019.TABLE1), "reference").records
+        for loss, start in (*dong2019.USUAL_STARTS, dong2019.LR_FREQUENCIES)
+    ]
+    (there,) = {len(each) for each in compared_there}
     (yao2018,) = {len(_mnist(loss).records) for loss in ("ce", "nllr", "nllr_clipped")}
-    assert f"{li2020} seeds for li2020, {yao2018} seeds for yao2018" in below
+    assert there == yao2018
+    assert f"{li2020} seeds for li2020, {there} seeds for dong2019 and for yao2018" in below
 
 
 def test_a_dagger_marks_what_todays_code_is_not_known_to_give():
@@ -257,6 +291,7 @@ def test_a_dagger_marks_what_todays_code_is_not_known_to_give():
             for name in ("table3", "calibration", "pixels")
         ],
         "battash2021": [tuple(_evidence("battash2021/table4").records)],
+        "dong2019": [tuple(_evidence(dong2019.TABLE1).by_profile["reference"])],
     }.items():
         (text,) = [text for cell, text in rows.items() if row in cell]
         assert ("†" in text) == any(map(doubtful, used)), row

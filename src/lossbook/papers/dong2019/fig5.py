@@ -25,6 +25,7 @@ from lossbook.papers.dong2019.names import (
     ONE,
     OWN,
     RATES,
+    REFERENCE,
     TABLE1,
     USUAL,
     named,
@@ -116,6 +117,32 @@ AS_FAST = Claim(
     basis=table1.figure_basis,
 )
 CLAIMS = (AS_FAST,)
+
+
+def follows(evidence: Evidence) -> str:
+    """What follows for someone who trains LR; nothing without three runs that show it.
+
+    Args:
+        evidence: The records of Table 1.
+    """
+    base = table1.select(DATASET, BASELINE).runs(evidence, REFERENCE).values("test_accuracy").values()
+    if not base:
+        return ""
+    level = LEVELS[0] * float(np.mean(list(base)))
+    usual, low = (
+        table1.select(DATASET, "lr", start, value=lambda r: epochs_to(r.curve("test_accuracy"), level))
+        for start in (USUAL, FREQUENCIES)
+    )
+    contrast = Contrast(
+        "LR, biases at 0 minus −log(K − 1)", usual, low, unit=Unit(1.0, 1, "epochs"), resolved=False
+    )
+    later = table1.decided(contrast, evidence)
+    if later is None or not later.above:
+        return ""
+    return (
+        "with output biases at −log(K − 1), LR reaches half of CE's last accuracy "
+        f"{later.interval.mean:.1f} ± {later.interval.half:.1f} epochs sooner than from biases at 0."
+    )
 
 
 def groups(evidence: Evidence, profile: str, rates: str = ONE) -> dict[tuple[str, str], Runs]:

@@ -60,6 +60,8 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
     "cifar100": {"epochs": 4, "validation_size": 4999},
     "cifar10": {"epochs": 6, "validation_size": 5000},
 }
+#: A loss that reaches less than this part of CE's accuracy in them has hardly begun to learn.
+SLOW = 0.6
 #: A record of the head-to-head counts here where the run is the same.
 ALSO = ("synthesis/head_to_head",)
 #: So SS-LR has no options here, as there: the loss's defaults are the paper's r and beta.
@@ -664,6 +666,21 @@ def rates_text(evidence: Evidence) -> str:
         said.append(
             f"Not all rates have been tried yet ({names}). Until `lossbook run {TABLE1} --profile "
             f"{CHOSEN_AT}` has tried them, the own rates of these are provisional."
+        )
+    made = evidence.by_profile.get(CHOSEN_AT, ())
+    highest: dict[tuple[str, str, str], float] = {}
+    for record in made:
+        kind = (record.labels["dataset"], record.labels["loss"], record.labels["start"])
+        highest[kind] = max(highest.get(kind, 0.0), record.metric("test_accuracy") or 0.0)
+    slow = [
+        f"{named(*kind[1:])} on {dataset_name(kind[0])} ({100 * highest[kind]:.1f}%)"
+        for kind in best
+        if highest[kind] < SLOW * highest.get((kind[0], BASELINE, USUAL), 0.0)
+    ]
+    if slow:
+        said.append(
+            f"At its best rate {', '.join(slow)} is still far behind CE when these short runs end, so that "
+            "rate is uncertain."
         )
     edges = [
         f"{named(*kind[1:])} on {dataset_name(kind[0])} ({rate:g})"
