@@ -311,8 +311,8 @@ def test_the_focus_is_raised_at_first_and_not_later(made: Callable[..., list[Rec
     )
     verdict = claims.judge(fig2.CLAIMS, "focus-raised", found, Evidence(CLASSES, "", {}))
     assert verdict.readings == {
-        "CIFAR-100, first step": "holds in part",
-        "CIFAR-100, first tenth": "does not carry over",
+        "CIFAR-100, at the first step": "holds in part",
+        "CIFAR-100, over the first tenth": "does not carry over",
     }
     assert verdict.short == "holds in part, 1 of 2"
     assert "gains +4.0" in fig2.follows("distracted-throughout", found)

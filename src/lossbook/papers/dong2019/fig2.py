@@ -265,9 +265,9 @@ RAISED = Claim(
     "tenth of the steps. Later on the ratio comes near 1 for both, as the biases settle.",
     {
         f"{place}, {when}": each
-        for when, value in (("first step", first_ratio), ("first tenth", early_ratio))
+        for when, value in (("at the first step", first_ratio), ("over the first tenth", early_ratio))
         for place, each in _contrasts(
-            f"Gradient ratio, {when}, SS-LR minus LR", _sides(value, "ss_lr"), _sides(value, "lr"), _RATIO
+            f"Gradient ratio, SS-LR minus LR {when}", _sides(value, "ss_lr"), _sides(value, "lr"), _RATIO
         ).items()
     },
     CarriesOver(Above(), table1.SMALL),
