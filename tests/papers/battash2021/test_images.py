@@ -463,11 +463,19 @@ def test_a_larger_trace_can_be_the_scale_alone():
 def test_traces_and_what_goes_with_them():
     found = escaping_runs(own=80.0, scale=2.0)
     frame = escaping.table(found, "reference").set_index("Regime")
-    assert str(frame.loc["CE", "tr(HΣ) under its own loss"]) == "10 ± 0"
-    assert str(frame.loc["CE+EL 0", "Scale c, last epoch"]) == "2 ± 0"
+    assert str(frame.loc["CE", "tr(HΣ) under its own loss"]) == "10"
+    assert str(frame.loc["CE+EL 0", "Scale c, last epoch"]) == "2"
     rho = escaping.correlation(found, "reference", "sharpness")
     assert rho is not None
     assert rho == (pytest.approx(1.0), 15)
+    first, second = escaping.correlations_text(found, "reference").splitlines()[2:]
+    assert first.startswith("- Over the 15 runs: ")
+    assert first.endswith("; sharpness at the last epoch +1.00.")
+    assert second.startswith("- Over the 12 runs without EL: ")
+    assert escaping.correlations_text(found, "paper") == ""
+    assert str(escaping._band([1.0, 2.0, 3.0], ())) == "2.0 ± 2.5"
+    assert str(escaping._band([1e4, 2e4, 3e4], ())) == "2.0e4 ± 2.5e4"
+    assert str(escaping._band([100.0, 600.0, 800.0], ())) == "500 ± 896"
     assert len(images_figures.traces(found, "reference").axes) == 3
     assert "under CE: CE 10" in images_figures.traces_alt(found, "reference")
     assert images_figures.accuracy_against(found, "reference", "own").axes

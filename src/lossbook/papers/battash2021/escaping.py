@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lossbook.evidence import stats
+from lossbook.evidence import stats, tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Unit
 from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell as Shown
+from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
@@ -175,7 +177,7 @@ def table(evidence: Evidence, profile: str) -> pd.DataFrame:
                 },
                 "Scale c, last epoch": _band([_last(r, "scale") for r in records], keys),
                 "Sharpness, last epoch": _band([_last(r, "sharpness") for r in records], keys),
-                "Accuracy, %": _band([100 * _last(r, "test_accuracy") for r in records], keys),
+                "Accuracy, %": tables.mean_cell(Runs(tuple(records)), "test_accuracy", percent=True),
             }
         )
     return pd.DataFrame(rows)
@@ -196,22 +198,30 @@ def _band(values: list[float], keys: tuple[str, ...]) -> Shown:
     if not finite:
         return Shown("–", {"n": 0}, keys)
     mean = stats.mean_interval(finite)
-    text = f"{mean.mean:.3g} ± {mean.half:.2g}" if mean.bounded else f"{mean.mean:.3g}"
+    text = f"{mean.mean:.3g}"
+    if mean.bounded and max(mean.mean, mean.half) >= 1e4:
+        text = " ± ".join(f"{value:.1e}".replace("e+0", "e") for value in (mean.mean, mean.half))
+    elif mean.bounded and mean.half > 0:
+        digits = max(0, 1 - math.floor(math.log10(mean.half)))  # two that count of half the interval
+        text = f"{tables.number(mean.mean, digits)} ± {tables.number(mean.half, digits)}"
     return Shown(text, {"mean": mean.mean, "n": mean.n}, keys)
 
 
-def correlation(evidence: Evidence, profile: str, reading: str) -> tuple[float, int] | None:
-    """Spearman's rank correlation over all runs of trace and test accuracy, and the number of runs.
+def correlation(
+    evidence: Evidence, profile: str, reading: str, regimes: Sequence[tuple[str, str]] = ALL
+) -> tuple[float, int] | None:
+    """Spearman's rank correlation over runs of trace and test accuracy, and the number of runs.
 
     Args:
         evidence: The records.
         profile: Which of them.
         reading: One of :data:`READINGS`, or ``sharpness`` at the last epoch.
+        regimes: The runs of these alone.
     """
     from scipy.stats import spearmanr
 
     pairs: list[tuple[float, float]] = []
-    for regime in ALL:
+    for regime in regimes:
         for record in _of(evidence, profile, regime):
             value = _last(record, "sharpness") if reading == "sharpness" else level(record, reading)
             if value is not None and np.isfinite(value):
@@ -220,6 +230,31 @@ def correlation(evidence: Evidence, profile: str, reading: str) -> tuple[float, 
     if len(pairs) < 5 or any(len(set(side)) == 1 for side in zip(*pairs, strict=True)):
         return None
     return float(spearmanr(*zip(*pairs, strict=True)).statistic), len(pairs)
+
+
+def correlations_text(evidence: Evidence, profile: str) -> str:
+    """What goes with the test accuracy, over all runs and without those of EL alone; nothing without runs.
+
+    Args:
+        evidence: The records.
+        profile: Which of them.
+    """
+    said = []
+    for whose, regimes in (("", ALL), (" without EL", REGIMES)):
+        found = {
+            "sharpness at the last epoch"
+            if reading == "sharpness"
+            else f"the trace {READINGS[reading]}": made
+            for reading in (*READINGS, "sharpness")
+            if (made := correlation(evidence, profile, reading, regimes)) is not None
+        }
+        if found:
+            count = next(iter(found.values()))[1]
+            each = "; ".join(f"{what} {rho:+.2f}" for what, (rho, _) in found.items())
+            said.append(f"- Over the {count} runs{whose}: {each}.")
+    return (
+        "\n".join([f"Rank correlation with the test accuracy, profile {profile}:", "", *said]) if said else ""
+    )
 
 
 def curves(evidence: Evidence, profile: str, reading: str) -> Mapping[tuple[str, str], list[list[float]]]:
