@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
 from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.select import Evidence
@@ -220,26 +220,31 @@ def traces_alt(evidence: Evidence, profile: str) -> str:
 
 
 def accuracy_against(evidence: Evidence, profile: str, reading: str = "ce") -> Figure:
-    """Draw the test accuracy of every run against its mean trace in one of the readings."""
+    """Draw the test accuracy of every run against its mean trace in one of the readings.
+
+    EL can lie so far away that the others become one dot: they have a panel of their own.
+    """
     style.theme()
-    figure = Figure(figsize=(4.4, 3.2), layout="constrained")
-    ax = figure.subplots()
-    for regime in escaping.ALL:
-        look = LOOKS[regime]
-        points = [
-            (math.exp(level), 100 * float(record.metrics["test_accuracy"]))
-            for record in evidence.runs(profile, loss=regime[0], schedule=regime[1]).records
-            if record.status == "finished" and (level := escaping.level(record, reading)) is not None
-        ]
-        if points:
-            ax.plot(*zip(*points, strict=True), look.marker, color=look.color, label=title(regime))
-    ax.set_xscale("log")
-    # Within a decade the labels of a logarithmic axis would meet.
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=4))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    ax.set(xlabel=f"mean tr(HΣ) {escaping.READINGS[reading]}", ylabel="test accuracy, %")
-    _legend(figure, ax, 3)
+    figure = Figure(figsize=(6.4, 3.2), layout="constrained")
+    axes = figure.subplots(1, 2)
+    for ax, regimes, name in zip(
+        axes, (escaping.ALL, escaping.REGIMES), ("all runs", "without EL"), strict=True
+    ):
+        for regime in regimes:
+            look = LOOKS[regime]
+            points = [
+                (math.exp(level), 100 * float(record.metrics["test_accuracy"]))
+                for record in evidence.runs(profile, loss=regime[0], schedule=regime[1]).records
+                if record.status == "finished" and (level := escaping.level(record, reading)) is not None
+            ]
+            if points:
+                ax.plot(*zip(*points, strict=True), look.marker, color=look.color, label=title(regime))
+        ax.set_title(name)
+        ax.set_xlabel(f"mean tr(HΣ) {escaping.READINGS[reading]}")
+    axes[0].set_xscale("log")
+    axes[1].xaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes[0].set_ylabel("test accuracy, %")
+    _legend(figure, axes[0], 3)
     return figure
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.pages import style
@@ -67,7 +67,12 @@ def distraction(shown: fig2.Shown) -> Figure:
                 ax.fill_between(steps, low, high, color=each.color, alpha=0.2, linewidth=0)
         ax.set_xscale("log")
         ax.set_yscale("log")
-        ax.xaxis.set_minor_locator(NullLocator())
+        low_end, high_end = ax.get_ylim()
+        # Within two decades powers of ten alone would be too few labels.
+        ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high_end < 100 * low_end else (1.0,)))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        for axis in (ax.xaxis, ax.yaxis):
+            axis.set_minor_locator(NullLocator())
         ax.set_title(title)
     for ax in axes[2:]:
         ax.set_xlabel("step")
