@@ -19,7 +19,7 @@ from lossbook.losses import hs_lr_loss, lr_loss
 from lossbook.papers.battash2021 import table4_tables as battash2021
 from lossbook.papers.battash2021.names import CE, CONSTANT, EL, GRADUAL, TWO_PHASE
 from lossbook.papers.dong2019 import table1 as dong2019
-from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES
+from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES, OWN
 from lossbook.papers.li2020 import calibration, imbalance, scale, table3
 from lossbook.papers.li2020 import pixels as li2020_pixels
 from lossbook.papers.li2020.verdict import CLAIMS
@@ -156,8 +156,8 @@ def _dong2019() -> list[str]:
 
 
 def _many_classes() -> list[str]:
-    over_lr, _ = dong2019.remedy("cifar100")
-    selected = dong2019.minus("cifar100", "ss_lr", "lr", other_start=FREQUENCIES)
+    over_lr, _ = dong2019.remedy("cifar100", OWN)
+    selected = dong2019.minus("cifar100", "ss_lr", "lr", other_start=FREQUENCIES, rates=OWN)
     return [_points(each.measure(_evidence(dong2019.TABLE1), DECISIVE)) for each in (over_lr, selected)]
 
 
@@ -188,6 +188,15 @@ def _largest_gain() -> list[str]:
     logistic = [_runs("li2020/calibration", rate="equal", loss=loss) for loss in ("lgl", "sml")]
     gains = [_at_equal_steps(), _difference(*logistic), chosen.interval]
     gains += [_gain(name, method) for name in _uci() for method in (CONSTANT, TWO_PHASE, GRADUAL, EL)]
+    here = [
+        dong2019.minus(dataset, loss, "ce", start=start, rates=OWN).measure(
+            _evidence(dong2019.TABLE1), DECISIVE
+        )
+        for dataset, variants in dong2019.CHOSEN.items()
+        for loss, start in variants
+        if loss != "ce"
+    ]
+    gains += [found.interval for found in here if found is not None and found.interval.bounded]
     together = head_to_head_page.differences(gather("synthesis/head_to_head"))
     gains += [found.interval for found, _ in together.values()]
     return [_band(max(gains, key=lambda gain: gain.mean))]

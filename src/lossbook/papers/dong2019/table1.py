@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any
@@ -478,16 +478,18 @@ def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
     made = [d for d in verdict.differences if d.interval.bounded]
     ahead, behind = any(d.above for d in made), any(d.below for d in made)
     if key == LR_FALLS_BEHIND.key:
-        started = decided(remedy("cifar100")[0], evidence)
+        started, rates = _fairest(lambda rates: remedy("cifar100", rates)[0], evidence)
         if started and started.above:
             return (
                 "start LR's output biases at −log(K − 1) where there are many classes: on CIFAR-100 that "
-                f"gains {started.short()} points."
+                f"gains {started.short()} points, {rates}."
             )
     if key == BEYOND_LR.key:
-        beside = decided(minus("cifar100", "ss_lr", "lr", other_start=FREQUENCIES), evidence)
+        beside, rates = _fairest(
+            lambda rates: minus("cifar100", "ss_lr", "lr", other_start=FREQUENCIES, rates=rates), evidence
+        )
         if beside:
-            what = f"{beside.short()} points on CIFAR-100"
+            what = f"{beside.short()} points on CIFAR-100, {rates}"
             if beside.above:
                 return f"SS-LR is also ahead of LR whose biases start at −log(K − 1): {what}."
             if beside.below:
@@ -508,6 +510,14 @@ def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
     if key == SOFT_BEST.key and ahead and not behind:
         return "of the two selections, take the soft one for classification."
     return ""
+
+
+def _fairest(contrast: Callable[[str], Contrast], evidence: Evidence) -> tuple[Difference | None, str]:
+    """A difference with each loss at its own rate, or at one rate where that has not been run; and which."""
+    for rates in (OWN, ONE):
+        if found := decided(contrast(rates), evidence):
+            return found, RATES[rates]
+    return None, ""
 
 
 def decided(contrast: Contrast, evidence: Evidence) -> Difference | None:
