@@ -209,6 +209,8 @@ def test_readings_that_differ_hold_in_part(made: Any) -> None:
     assert found.readings == {"one": "holds", "other": "does not hold"}
     assert (found.finding, found.count) == ("holds in part", (1, 2))
     assert of_readings({"a": "holds", "b": "not tested"}) == "not settled"
+    assert of_readings({"a": "does not hold", "b": "does not carry over"}) == "does not carry over"
+    assert of_readings({"a": "does not hold", "b": "holds in part"}) == "holds in part"
 
 
 def test_a_reading_counts_only_where_it_has_runs_unless_the_claim_needs_it(made: Any) -> None:

@@ -12,7 +12,7 @@ from lossbook import datasets
 from lossbook.errors import UnknownNameError
 from lossbook.evidence.contrasts import Contrasts, Difference, Joined
 from lossbook.evidence.preferred import Preferred
-from lossbook.evidence.rules import Finding, Rule
+from lossbook.evidence.rules import AGAINST, Finding, Rule
 from lossbook.evidence.select import RECORDED, Evidence, recorded
 from lossbook.evidence.tables import Cell
 from lossbook.results import Record, canonical
@@ -243,12 +243,16 @@ def tally(verdicts: Iterable[Verdict]) -> str:
 def of_readings(found: Mapping[str, Finding]) -> Finding:
     """The finding of a claim that can be read in several ways; where they differ, in part at most.
 
+    Where every reading is against it, though by different protocols, it does not carry over.
+
     Args:
         found: The finding of each reading.
     """
     different = set(found.values())
     if len(different) == 1:
         return different.pop()
+    if different <= set(AGAINST):
+        return "does not carry over"
     return "not settled" if different & {"not settled", "not tested"} else "holds in part"
 
 

@@ -225,8 +225,9 @@ class AtMostInPart:
 class CarriesOver:
     """Another rule, for a claim that is tested on other networks, data or schedules than the paper's.
 
-    Such runs show a general claim in part at most. Where they exclude it, it does not carry over to them: the
-    paper's own runs may still be right.
+    Such runs show a general claim in part at most, and so do those of the paper's protocol, of which only a
+    part is declared. Where runs of another protocol exclude it, it does not carry over to them: the paper's
+    own runs may still be right.
 
     Attributes:
         rule: The other rule.
@@ -239,8 +240,8 @@ class CarriesOver:
     def text(self, total: int) -> str:
         """The rule in words."""
         return (
-            f"{self.rule.text(total)} At most it holds in part: {self.why}. So runs of another protocol than "
-            "the paper's that exclude it say that it does not carry over to them, not that it does not hold."
+            f"{self.rule.text(total)} At most it holds in part: {self.why}. Where runs of another protocol "
+            "than the paper's exclude it, it does not carry over to them, instead of not holding."
         )
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:

@@ -457,14 +457,14 @@ def test_a_larger_trace_can_be_the_scale_alone():
     assert at_scale.differences[0].interval.mean == pytest.approx(0.01, abs=0.001)  # 80 / 8 is 10
     smaller = escaping_runs(own=40.0, scale=2.0)
     assert verdict.judge("escapes", smaller).finding == "holds in part"
-    assert verdict.judge("escapes-at-scale", smaller).finding == "does not carry over"
+    assert verdict.judge("escapes-at-scale", smaller).finding == "does not hold"
 
 
 def test_traces_and_what_goes_with_them():
     found = escaping_runs(own=80.0, scale=2.0)
     frame = escaping.table(found, "reference").set_index("Regime")
     assert str(frame.loc["CE", "tr(HΣ) under its own loss"]) == "10"
-    assert str(frame.loc["CE+EL 0", "Scale c, last epoch"]) == "2"
+    assert str(frame.loc["CE+EL 0", "Scale c, mean"]) == "2"
     rho = escaping.correlation(found, "reference", "sharpness")
     assert rho is not None
     assert rho == (pytest.approx(1.0), 15)

@@ -116,7 +116,8 @@ def test_what_follows_for_someone_who_chooses_a_loss(made: Callable[..., list[Re
     assert "gains +4.0" in said("lr-many-classes", accuracy)
     assert said("lr-many-classes", level) == ""
     assert said("lr-many-classes", accuracy, 2) == ""  # two seeds show nothing
-    assert "ahead of LR whose biases" in said("beyond-lr", accuracy)
+    assert "is also ahead of LR whose biases" in said("beyond-lr", accuracy)
+    assert "not shown to be ahead" in said("beyond-lr", level)
     assert "worth a try" in said("beyond-ce", lambda labels, seed: accuracy({**labels, "dataset": ""}, seed))
     assert "no reason to leave CE" in said("beyond-ce", level)
     assert said("beyond-ce", level, 2) == ""
@@ -315,8 +316,10 @@ def test_the_focus_is_raised_at_first_and_not_later(made: Callable[..., list[Rec
         "CIFAR-100, over the first tenth": "does not carry over",
     }
     assert verdict.short == "holds in part, 1 of 2"
-    assert "gains +4.0" in fig2.follows("distracted-throughout", found)
-    assert fig2.follows("focus-raised", found) == ""
+    assert fig2.follows("focus-raised", verdict, found) == ""
+    ended = claims.judge(fig2.CLAIMS, "distracted-throughout", found, Evidence(CLASSES, "", {}))
+    assert "gains +4.0" in fig2.follows("distracted-throughout", ended, found)
+    assert fig2.follows("distracted-throughout", replace(ended, finding="holds in part"), found) == ""
 
 
 # --- Fig. 5 ---

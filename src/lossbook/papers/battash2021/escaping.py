@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,7 @@ import pandas as pd
 from lossbook.evidence import stats, tables
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Unit
-from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
+from lossbook.evidence.rules import Above, AtMostInPart, CarriesOver, OnceWhole, Rule
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell as Shown
 from lossbook.evidence.tables import Runs
@@ -128,14 +129,14 @@ def against(regime: tuple[str, str], reading: str) -> Contrast:
     )
 
 
-def _claim(key: str, title_: str, where: str, reading: str, measured: str) -> Claim:
+def _claim(key: str, title_: str, where: str, reading: str, measured: str, rule: Rule) -> Claim:
     return Claim(
         key,
         title_,
         where,
         measured,
         {"": Contrasts(ESCAPING, [against(regime, reading) for regime in MIXTURES])},
-        CarriesOver(OnceWhole(Above()), REDUCED),
+        rule,
         ("paper", "reference"),
         basis=basis,
     )
@@ -148,6 +149,7 @@ ESCAPES = _claim(
     "own",
     "The logarithm of the mean of tr(HΣ) over the epochs, each network measured under the loss it is trained "
     "with, minus that of CE, paired by seed.",
+    CarriesOver(OnceWhole(Above()), REDUCED),
 )
 ESCAPES_AT_SCALE = _claim(
     "escapes-at-scale",
@@ -157,6 +159,8 @@ ESCAPES_AT_SCALE = _claim(
     "The logarithm of the mean of tr(HΣ)/c³ over the epochs minus that of tr(HΣ) for CE, paired by seed. "
     "Here c is the ratio of two root-mean-square lengths on the same examples: that of the loss's gradient "
     "with respect to the logits, and that of CE's.",
+    # No runs of the paper's can be right about a question that it does not ask.
+    AtMostInPart(OnceWhole(Above()), REDUCED),
 )
 
 
@@ -175,7 +179,10 @@ def table(evidence: Evidence, profile: str) -> pd.DataFrame:
                     f"tr(HΣ) {words}": _band([float(np.nanmean(curve(r, reading))) for r in records], keys)
                     for reading, words in READINGS.items()
                 },
-                "Scale c, last epoch": _band([_last(r, "scale") for r in records], keys),
+                "tr(HΣ) under its own loss, last epoch": _band(
+                    [_last(r, "own_trace") for r in records], keys
+                ),
+                "Scale c, mean": _band([_mean(r, "scale") for r in records], keys),
                 "Sharpness, last epoch": _band([_last(r, "sharpness") for r in records], keys),
                 "Accuracy, %": tables.mean_cell(Runs(tuple(records)), "test_accuracy", percent=True),
             }
@@ -193,14 +200,19 @@ def _last(record: Record, name: str) -> float:
     return float("nan") if not values or values[-1] is None else float(values[-1])
 
 
+def _mean(record: Record, name: str) -> float:
+    values = [float(v) for v in record.curve(name) if v is not None]
+    return float(np.mean(values)) if values else float("nan")
+
+
 def _band(values: list[float], keys: tuple[str, ...]) -> Shown:
     finite = [v for v in values if np.isfinite(v)]
     if not finite:
         return Shown("–", {"n": 0}, keys)
     mean = stats.mean_interval(finite)
-    text = f"{mean.mean:.3g}"
+    text = re.sub(r"e\+0*", "e", f"{mean.mean:.3g}")
     if mean.bounded and max(mean.mean, mean.half) >= 1e4:
-        text = " ± ".join(f"{value:.1e}".replace("e+0", "e") for value in (mean.mean, mean.half))
+        text = " ± ".join(re.sub(r"e\+0*", "e", f"{value:.1e}") for value in (mean.mean, mean.half))
     elif mean.bounded and mean.half > 0:
         digits = max(0, 1 - math.floor(math.log10(mean.half)))  # two that count of half the interval
         text = f"{tables.number(mean.mean, digits)} ± {tables.number(mean.half, digits)}"
@@ -249,8 +261,10 @@ def correlations_text(evidence: Evidence, profile: str) -> str:
             if (made := correlation(evidence, profile, reading, regimes)) is not None
         }
         if found:
-            count = next(iter(found.values()))[1]
-            each = "; ".join(f"{what} {rho:+.2f}" for what, (rho, _) in found.items())
+            count = max(n for _, n in found.values())
+            each = "; ".join(
+                f"{what} {rho:+.2f}{'' if n == count else f' ({n} runs)'}" for what, (rho, n) in found.items()
+            )
             said.append(f"- Over the {count} runs{whose}: {each}.")
     return (
         "\n".join([f"Rank correlation with the test accuracy, profile {profile}:", "", *said]) if said else ""

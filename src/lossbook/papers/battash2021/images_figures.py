@@ -222,7 +222,7 @@ def traces_alt(evidence: Evidence, profile: str) -> str:
 def accuracy_against(evidence: Evidence, profile: str, reading: str = "ce") -> Figure:
     """Draw the test accuracy of every run against its mean trace in one of the readings.
 
-    EL can lie so far away that the others become one dot: they have a panel of their own.
+    EL can lie so far away that the others become one dot, so the others have a panel of their own.
     """
     style.theme()
     figure = Figure(figsize=(6.4, 3.2), layout="constrained")

@@ -406,7 +406,7 @@ RULE = (
     "For each seed the least-squares slope of CE minus LR over the logarithm of the number of classes, at "
     "one rate for all losses, as in the paper, and with both at their own rates; t interval over seeds. It "
     "holds in part if the 95% interval lies above zero on a data set and below it on none, does not carry "
-    "over if it lies below zero on both, and is not settled otherwise. It cannot be settled whole here: "
+    "over if it lies below zero on both, and is not settled otherwise. At most it holds in part: "
     f"{SMALL}."
 )
 

@@ -136,12 +136,13 @@ def follows(evidence: Evidence) -> str:
     contrast = Contrast(
         "LR, biases at 0 minus −log(K − 1)", usual, low, unit=Unit(1.0, 1, "epochs"), resolved=False
     )
-    later = table1.decided(contrast, evidence)
-    if later is None or not later.above:
+    sooner = table1.decided(contrast, evidence)
+    if sooner is None or not sooner.above:
         return ""
     return (
         "with output biases at −log(K − 1), LR reaches half of CE's last accuracy "
-        f"{later.interval.mean:.1f} ± {later.interval.half:.1f} epochs sooner than from biases at 0."
+        f"{sooner.interval.mean:.1f} ± {sooner.interval.half:.1f} epochs sooner than from biases at 0, at one "
+        "rate for all."
     )
 
 

@@ -258,8 +258,9 @@ def favourable(evidence: Evidence) -> Verdict:
         "As r matters little and m much, soft selection is a favourable choice over hard selection in terms "
         "of parameter selection.",
         _WHERE,
-        "It follows from two other claims: it does not hold, or does not carry over, if one of them does "
-        "not, holds in part if both do, and is not settled otherwise. At most it holds in part, as they do.",
+        "It follows from two other claims: it does not hold if one of them does not hold, does not carry "
+        "over if one of them does not carry over, holds in part if both do, and is not settled otherwise. At "
+        "most it holds in part, as they do.",
         finding,
         basis((*matters.records, *robust.records)),
         (

@@ -60,7 +60,7 @@ TRIALS: Mapping[str, Mapping[str, Any]] = {
     "cifar100": {"epochs": 4, "validation_size": 4999},
     "cifar10": {"epochs": 6, "validation_size": 5000},
 }
-#: A loss that reaches less than this part of CE's accuracy in them has hardly begun to learn.
+#: A loss that reaches less than this part of CE's accuracy in them is still far behind.
 SLOW = 0.6
 #: A record of the head-to-head counts here where the run is the same.
 ALSO = ("synthesis/head_to_head",)
@@ -71,8 +71,7 @@ CHOSEN: Mapping[str, tuple[Variant, ...]] = {
     "cifar100": (*USUAL_STARTS, LR_FREQUENCIES),
     "cifar10": USUAL_STARTS,
 }
-#: Each one's own rate: what :func:`choose` makes of the records of ``rates``; a rate in the middle where not
-#: all have been run.
+#: Each one's own rate: what :func:`choose` makes of the records of ``rates``.
 OWN_RATE: dict[tuple[str, str, str], float] = {
     ("cifar100", "ce", USUAL): 1.0,
     ("cifar100", "lr", USUAL): 3.0,
@@ -475,49 +474,50 @@ def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
         verdict: Its finding.
         evidence: The records.
     """
-    made = [d for d in verdict.differences if d.interval.bounded]
+    made = [d for d in verdict.differences if d.profile in DECISIVE and d.interval.bounded]
     ahead, behind = any(d.above for d in made), any(d.below for d in made)
     if key == LR_FALLS_BEHIND.key:
-        started, rates = _fairest(lambda rates: remedy("cifar100", rates)[0], evidence)
-        if started and started.above:
+        gains = _by_rates(lambda rates: remedy("cifar100", rates)[0], evidence)
+        if gains and all(d.above for d in gains.values()):
             return (
                 "start LR's output biases at −log(K − 1) where there are many classes: on CIFAR-100 that "
-                f"gains {started.short()} points, {rates}."
+                f"gains {_listed(gains)} points."
             )
     if key == BEYOND_LR.key:
-        beside, rates = _fairest(
+        beside = _by_rates(
             lambda rates: minus("cifar100", "ss_lr", "lr", other_start=FREQUENCIES, rates=rates), evidence
         )
+        said = f"SS-LR minus LR from there, in points on CIFAR-100: {_listed(beside)}."
+        if beside and all(d.above for d in beside.values()):
+            return f"SS-LR is also ahead of LR whose biases start at −log(K − 1). {said}"
+        if beside and all(d.below for d in beside.values()):
+            return f"start LR's biases at −log(K − 1) rather than change the loss. {said}"
         if beside:
-            what = f"{beside.short()} points on CIFAR-100, {rates}"
-            if beside.above:
-                return f"SS-LR is also ahead of LR whose biases start at −log(K − 1): {what}."
-            if beside.below:
-                return (
-                    "start LR's biases at −log(K − 1) rather than change the loss: SS-LR minus LR from there "
-                    f"is {what}."
-                )
             return (
-                "SS-LR cannot be told apart from LR whose biases start at −log(K − 1), which is the smaller "
-                f"change: {what}."
+                "SS-LR is not shown to be ahead of LR whose biases start at −log(K − 1), which is the "
+                f"smaller change. {said}"
             )
     if key == BEYOND_CE.key and made:
         if not ahead:
             return "for accuracy alone, these runs give no reason to leave CE."
         if not behind:
             return "HS-LR and SS-LR are worth a try beside CE, each at a learning rate of its own."
-        return "which of them is ahead depends on the data and on the learning rate: compare on your own."
+        return (
+            "which loss is ahead depends on the data and on the learning rate: compare them on your own data."
+        )
     if key == SOFT_BEST.key and ahead and not behind:
         return "of the two selections, take the soft one for classification."
     return ""
 
 
-def _fairest(contrast: Callable[[str], Contrast], evidence: Evidence) -> tuple[Difference | None, str]:
-    """A difference with each loss at its own rate, or at one rate where that has not been run; and which."""
-    for rates in (OWN, ONE):
-        if found := decided(contrast(rates), evidence):
-            return found, RATES[rates]
-    return None, ""
+def _by_rates(contrast: Callable[[str], Contrast], evidence: Evidence) -> dict[str, Difference]:
+    """A difference at one rate and at own rates, where three seeds or more have been run."""
+    found = {RATES[rates]: decided(contrast(rates), evidence) for rates in (ONE, OWN)}
+    return {rates: each for rates, each in found.items() if each is not None}
+
+
+def _listed(found: Mapping[str, Difference]) -> str:
+    return ", ".join(f"{each.short()} ({rates})" for rates, each in found.items())
 
 
 def decided(contrast: Contrast, evidence: Evidence) -> Difference | None:
@@ -689,8 +689,8 @@ def rates_text(evidence: Evidence) -> str:
     ]
     if slow:
         said.append(
-            f"At its best rate {', '.join(slow)} is still far behind CE when these short runs end, so that "
-            "rate is uncertain."
+            "Even at their best rates these are far behind CE when the short runs end, so that the choice is "
+            f"uncertain: {', '.join(slow)}."
         )
     edges = [
         f"{named(*kind[1:])} on {dataset_name(kind[0])} ({rate:g})"
