@@ -141,8 +141,8 @@ def follows(evidence: Evidence) -> str:
         return ""
     return (
         "with output biases at −log(K − 1), LR reaches half of CE's last accuracy "
-        f"{sooner.interval.mean:.1f} ± {sooner.interval.half:.1f} epochs sooner than from biases at 0, at one "
-        "rate for all."
+        f"{sooner.interval.mean:.1f} ± {sooner.interval.half:.1f} epochs sooner than from biases at 0, "
+        "at one rate for all."
     )
 
 
