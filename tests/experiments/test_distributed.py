@@ -52,9 +52,12 @@ DIVIDED = """
 
     distributed.start()
     try:
-        print("done", *run_distributed(toy(**OPTIONS), profile="smoke", **MORE), flush=True)
+        made, left = run_distributed(toy(**OPTIONS), profile="smoke", **MORE)
+        said = f"done {made} {left}"
     except LossbookError as error:
-        print("refused", error, flush=True)
+        said = f"refused {error}"
+    # One write: torchrun does not buffer, and what two processes write in pieces can mix.
+    print(said + "\\n", end="", flush=True)
     distributed.stop()
 """
 
