@@ -15,6 +15,7 @@ from lossbook.evidence.preferred import Preferred
 from lossbook.evidence.rules import AGAINST, Finding, Rule
 from lossbook.evidence.select import RECORDED, Evidence, recorded
 from lossbook.evidence.tables import Cell
+from lossbook.experiments.grid import PAPER
 from lossbook.results import Record, canonical
 
 NO_RUNS = "No recorded run tests this."
@@ -117,7 +118,7 @@ class Claim:
     measured: str
     readings: Mapping[str, Contrasts | Joined | Preferred]
     rule: Rule
-    decisive: tuple[str, ...] = ("paper",)
+    decisive: tuple[str, ...] = (PAPER,)
     caveat: str = ""
     more: Callable[[Sequence[Difference]], Sequence[str]] = field(default=lambda _: ())
     basis: Callable[[Sequence[Record]], str] = field(default=lambda records: basis(records))
@@ -261,7 +262,7 @@ def unique(groups: Iterable[Iterable[Record]]) -> tuple[Record, ...]:
     return tuple({record.key: record for group in groups for record in group}.values())
 
 
-def basis(records: Sequence[Record], *, paper_profile: str = "paper") -> str:
+def basis(records: Sequence[Record], *, paper_profile: str = PAPER) -> str:
     """Return on what runs a finding rests, and how far that is from the paper's protocol."""
     if not records:
         return NOTHING

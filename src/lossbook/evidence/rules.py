@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from lossbook import datasets
 from lossbook.evidence.contrasts import Difference
+from lossbook.experiments.grid import PAPER
 
 Finding = Literal[
     "holds", "holds in part", "does not hold", "does not carry over", "not settled", "not tested"
@@ -15,9 +16,6 @@ Finding = Literal[
 
 #: The findings against a claim: by the paper's own protocol or by a proof, and by runs of another protocol.
 AGAINST: tuple[Finding, ...] = ("does not hold", "does not carry over")
-
-#: The profile of a paper's own protocol.
-PAPER = "paper"
 
 #: Names of small numbers, as sentences have them.
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")

@@ -7,6 +7,9 @@ from typing import Any
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.training import RunSpec
 
+#: The profile of a paper's own protocol.
+PAPER = "paper"
+
 
 @dataclass(frozen=True)
 class Cell:

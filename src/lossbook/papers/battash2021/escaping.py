@@ -18,7 +18,7 @@ from lossbook.evidence.rules import Above, AtMostInPart, CarriesOver, OnceWhole,
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell as Shown
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
     CIFAR,
@@ -64,7 +64,7 @@ EXPERIMENT = Experiment(
     title="Escaping efficiency on trained networks",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's recipe for CIFAR-100 with ResNet-20, measured after every epoch; the paper measures "
             "nothing",
             _cells(CIFAR),
@@ -137,7 +137,7 @@ def _claim(key: str, title_: str, where: str, reading: str, measured: str, rule:
         measured,
         {"": Contrasts(ESCAPING, [against(regime, reading) for regime in MIXTURES])},
         rule,
-        ("paper", "reference"),
+        (PAPER, "reference"),
         basis=basis,
     )
 

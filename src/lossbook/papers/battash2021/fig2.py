@@ -14,7 +14,7 @@ from lossbook.evidence.contrasts import PLAIN, POINTS, Contrast, Contrasts, Diff
 from lossbook.evidence.grids import not_run
 from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.models.checkpoints import RANDOM
 from lossbook.papers.battash2021 import texts
 from lossbook.papers.battash2021.names import Method
@@ -76,7 +76,7 @@ EXPERIMENT = Experiment(
     title="Fig. 2: a BERT fine-tuned on GLUE",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol with BERT-base, on all eight classification tasks of GLUE",
             _cells(BERT_BASE, TASKS),
             seeds=4,
@@ -103,7 +103,7 @@ EXPERIMENT = Experiment(
     ),
 )
 HOW = {
-    "paper": "the paper's protocol",
+    PAPER: "the paper's protocol",
     "minilm": "another network than BERT-base, on a part of the training examples",
 }
 DECISIVE = tuple(HOW)

@@ -15,7 +15,7 @@ from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Beside, Contrast
 from lossbook.evidence.rules import CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence, joined
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.losses import MixingSchedule
 from lossbook.papers.battash2021.protocol import (
     CE,
@@ -82,7 +82,7 @@ EXPERIMENT = Experiment(
     title="Is it the gradient's norm? (Eq. 20 to 22)",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol on CIFAR-100 with ResNet-20",
             (*_bases(CIFAR), *_cells(CIFAR)),
             seeds=4,

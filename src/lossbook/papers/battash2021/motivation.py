@@ -15,7 +15,7 @@ from lossbook.evidence.contrasts import Beside, Contrast, Difference
 from lossbook.evidence.rules import Above, CarriesOver
 from lossbook.evidence.select import Evidence, joined
 from lossbook.evidence.tables import Cell as Shown
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
     CINIC,
@@ -104,7 +104,7 @@ EXPERIMENT = Experiment(
     title="The motivating example: which images come back",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's network and length: ResNet-32 on CIFAR-100, 90 epochs, each regime",
             tuple(
                 cell(

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 TABLE4 = "battash2021/table4"
-PAPER = "paper"
 #: Number of data sets in the paper.
 SETS = 121
 LEVEL = 0.05

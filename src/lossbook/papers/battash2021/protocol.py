@@ -9,7 +9,7 @@ from typing import Any
 from lossbook.evidence import claims
 from lossbook.evidence.contrasts import Select
 from lossbook.evidence.select import Evidence, dataset_name
-from lossbook.experiments.grid import Cell, Profile
+from lossbook.experiments.grid import PAPER, Cell, Profile
 from lossbook.papers.recipe import RECIPE
 from lossbook.results import Record
 from lossbook.training import RunSpec
@@ -53,8 +53,7 @@ NETWORK_NAMES = {
 FOCUS_NAMES = {"": "–"}
 
 #: What counts as the paper's protocol, and the runs made with the reference network or a shorter schedule.
-WHOLE = "paper"
-DECISIVE = (WHOLE, "reference", "resnet20")
+DECISIVE = (PAPER, "reference", "resnet20")
 REDUCED = "one small network cannot show a general rule"
 #: Where what has not been run is listed.
 MISSING = "../reproduce.html"
@@ -176,6 +175,6 @@ def basis(records: Sequence[Record]) -> str:
         sets = ", ".join(dict.fromkeys(dataset_name(str(r.labels["dataset"])) for r in mine))
         epochs = " or ".join(str(n) for n in sorted({int(r.labels["epochs"]) for r in mine}))
         seeds = claims.seeds_text(mine)
-        how = "the paper's protocol" if profile == WHOLE else "not the paper's networks or length"
+        how = "the paper's protocol" if profile == PAPER else "not the paper's networks or length"
         parts.append(f"{networks} on {sets}, {epochs} epochs, {seeds}: {how}")
     return "; ".join(parts) or "no runs"

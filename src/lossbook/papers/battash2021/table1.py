@@ -15,7 +15,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Difference
 from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.rules import CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
     CIFAR,
@@ -77,7 +77,7 @@ EXPERIMENT = Experiment(
     title="Table 1: CE and the three mixtures on images",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol with ResNet-20, ResNet-32 and ResNet-18, three of its eight networks",
             _paper(),
             seeds=4,

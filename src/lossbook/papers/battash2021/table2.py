@@ -22,7 +22,7 @@ from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.notrun import cells_not_run
 from lossbook.evidence.rules import Gain, OnceWhole
 from lossbook.evidence.select import Evidence
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
     CONSTANT,
@@ -37,7 +37,6 @@ from lossbook.papers.battash2021.protocol import (
     REFERENCE,
     REGIMES,
     TWO_PHASE,
-    WHOLE,
     basis,
     by_name,
     cell,
@@ -89,7 +88,7 @@ EXPERIMENT = Experiment(
     title="Table 2: CE and the three mixtures on ImageNet",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol with its networks as torchvision has them, three seeds instead of two",
             _cells(IMAGENET_RECIPE, PAPER_NETWORKS),
             # The paper has two, which give no interval and so decide no claim.
@@ -363,7 +362,7 @@ IMAGENET = Claim(
     "paper's seven networks. The paper may have the accuracy of the best test epoch.",
     {"": Contrasts(TABLE2, [gain(regime, network) for network in PAPER_NETWORKS for regime in MIXTURES])},
     OnceWhole(Gain()),
-    (WHOLE,),
+    (PAPER,),
     basis=basis,
 )
 IMAGENET_GRADUAL = Claim(
@@ -383,7 +382,7 @@ IMAGENET_GRADUAL = Claim(
         )
     },
     OnceWhole(Gain()),
-    (WHOLE,),
+    (PAPER,),
     basis=basis,
 )
 
@@ -404,8 +403,8 @@ def not_run_text(evidence: Evidence, *, store: Store | None = None) -> str:
         evidence: The records of the page.
         store: Where the records are that costs follow from; the project's own store by default.
     """
-    open_cells, declared = cells_not_run(evidence, WHOLE)
-    left = experiments.pending(WHOLE, TABLE2, store=store)
+    open_cells, declared = cells_not_run(evidence, PAPER)
+    left = experiments.pending(PAPER, TABLE2, store=store)
     if not open_cells or not left:
         return ""
     one = {each.labels["network"]: each.seconds / each.count for each in left}

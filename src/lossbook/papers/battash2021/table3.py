@@ -16,7 +16,7 @@ from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell as TableCell
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021 import texts
 from lossbook.papers.battash2021.names import Method
 from lossbook.papers.battash2021.texts import CE, GRADUAL, MIXTURES, REGIMES, by_name
@@ -81,7 +81,7 @@ EXPERIMENT = Experiment(
     title="Table 3: five LSTMs on reviews of clothes",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             f"the paper's protocol, {EPOCHS} epochs, as its published code has it where the text is silent",
             _cells("published"),
             seeds=8,
@@ -91,7 +91,7 @@ EXPERIMENT = Experiment(
             f"a part of the former: the smallest of the five networks, for all {EPOCHS} epochs",
             _cells("published", ("arch1",)),
             seeds=8,
-            part_of="paper",
+            part_of=PAPER,
         ),
         Profile(
             "clean",
@@ -126,7 +126,7 @@ EXPERIMENT = Experiment(
 
 #: How far the profiles are from the paper's protocol.
 HOW = {
-    "paper": "the paper's protocol",
+    PAPER: "the paper's protocol",
     "clean": "its networks under a clean protocol, and fewer epochs",
     "published": "the paper's protocol with one of its five networks",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lossbook.datasets import embedded_uci_names, uci_names
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021.names import METHODS, TABLE4
 from lossbook.training import TABLE_NETWORKS, RunSpec
 
@@ -57,7 +57,7 @@ EXPERIMENT = Experiment(
         profile.name: profile
         for profile in (
             Profile(
-                "paper",
+                PAPER,
                 "the paper's protocol: 121 tables, 50 epochs, two seeds",
                 _cells(uci_names(), "uci121", 50),
                 seeds=2,

@@ -13,6 +13,7 @@ from lossbook import datasets, experiments
 from lossbook.evidence import ranking, stats, tables
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell
+from lossbook.experiments.grid import PAPER
 from lossbook.losses import MixingSchedule
 from lossbook.papers.battash2021.names import (
     CE,
@@ -21,7 +22,6 @@ from lossbook.papers.battash2021.names import (
     LEVEL,
     METHODS,
     NAMES,
-    PAPER,
     SETS,
     TABLE4,
     TWO_PHASE,

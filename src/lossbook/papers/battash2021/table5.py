@@ -16,7 +16,7 @@ from lossbook.evidence.contrasts import Beside, Contrast
 from lossbook.evidence.rules import CarriesOver, Gain
 from lossbook.evidence.select import Evidence, dataset_name, joined
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
     CIFAR,
@@ -63,7 +63,7 @@ EXPERIMENT = Experiment(
     title="Table 5: complement training, CE and the gradual mixture",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol on CIFAR-100, with ResNet-20 and ResNet-18 instead of its three networks, "
             "and ResNet-18 on Tiny ImageNet",
             (

@@ -15,7 +15,7 @@ from lossbook.evidence.contrasts import Beside, Contrast
 from lossbook.evidence.rules import CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence, joined
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
     CINIC,
@@ -24,7 +24,6 @@ from lossbook.papers.battash2021.protocol import (
     QUICK,
     REDUCED,
     REFERENCE,
-    WHOLE,
     basis,
     by_name,
     cell,
@@ -107,7 +106,7 @@ EXPERIMENT = Experiment(
     title="Table 6: CE and the gradual mixture under further regularisation",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol on CINIC-10, ResNet-18 instead of ResNet-34, no dropout",
             _paper(),
             seeds=3,
@@ -176,7 +175,7 @@ def gain(row: str) -> Contrast:
 def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
     """Accuracy under each regularisation, the gain of the mixture and the paper's."""
     rows = [row for row in NAMES if _runs(evidence, profile, row, CE).records]
-    if profile == WHOLE:
+    if profile == PAPER:
         rows = [row for row in _PAPER_AUGMENTATION if _runs(evidence, profile, row, CE).records]
     pairs = [(_runs(evidence, profile, r, GRADUAL), _runs(evidence, profile, r, CE)) for r in rows]
     against = _runs(evidence, profile, BASELINE, CE)
@@ -222,6 +221,6 @@ REGULARISATION = Claim(
         )
     },
     CarriesOver(OnceWhole(Gain()), REDUCED),
-    (WHOLE, "cifar10"),
+    (PAPER, "cifar10"),
     basis=basis,
 )

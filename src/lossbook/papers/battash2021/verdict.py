@@ -11,6 +11,7 @@ from lossbook.evidence import claims as judging
 from lossbook.evidence import ranking, stats, tables
 from lossbook.evidence.claims import Claim, Computed, Finding, Verdict
 from lossbook.evidence.select import RECORDED, Evidence
+from lossbook.experiments.grid import PAPER
 from lossbook.papers.battash2021 import fig2, table3
 from lossbook.papers.battash2021.escaping import ESCAPES, ESCAPES_AT_SCALE
 from lossbook.papers.battash2021.gradient_norm import SIZE
@@ -24,7 +25,6 @@ from lossbook.papers.battash2021.names import (
     GRADUAL,
     LEVEL,
     NAMES,
-    PAPER,
     SETS,
     TABLE4,
     TWO_PHASE,

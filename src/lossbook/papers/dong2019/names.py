@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lossbook.experiments.grid import PAPER
+
 TABLE1, TABLE2, TABLE3 = "dong2019/table1", "dong2019/table2", "dong2019/table3"
 CLASSES, SELECTION = "dong2019/classes", "dong2019/selection"
 
-#: The paper's own protocol, and the one of the reference network.
-PAPER, REFERENCE = "paper", "reference"
+#: The profile of the reference network.
+REFERENCE = "reference"
 #: Profiles that decide. Runs of the reference network answer the paper's questions; they are not its
 #: experiments.
 DECISIVE = (PAPER, REFERENCE)

@@ -11,8 +11,8 @@ from lossbook.evidence.claims import Claim, Computed, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.rules import AGAINST, Above, CarriesOver, Finding, Gain, OnceWhole
 from lossbook.evidence.select import Evidence
-from lossbook.experiments.grid import Cell, Experiment, Profile
-from lossbook.papers.dong2019.names import DECISIVE, OPTIONS, PAPER, SELECTION
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
+from lossbook.papers.dong2019.names import DECISIVE, OPTIONS, SELECTION
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
 from lossbook.papers.dong2019.rules import Beyond, Within
 from lossbook.papers.dong2019.table1 import PAPER_RECIPE
@@ -78,7 +78,7 @@ EXPERIMENT = Experiment(
     title="Fig. 6 and 7: how many negative classes are selected, and how sharply they are weighed",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "ResNet-32 for 300 epochs on CIFAR-100, and ResNet-50 on Market-1501; the text names neither",
             (*_cells(PAPER_RECIPE), *_cells(PERSONS_RECIPE)),
             seeds=10,

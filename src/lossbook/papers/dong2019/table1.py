@@ -18,7 +18,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.grids import not_run
 from lossbook.evidence.rules import CarriesOver, Gain, NoLoss, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name, is_trial
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
     BASELINE,
     CHOSEN_AT,
@@ -31,7 +31,6 @@ from lossbook.papers.dong2019.names import (
     ONE,
     OPTIONS,
     OWN,
-    PAPER,
     RATES,
     REFERENCE,
     STARTS,
@@ -193,7 +192,7 @@ EXPERIMENT = Experiment(
     also=ALSO,
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "ResNet-32 for 300 epochs on CIFAR-10, CIFAR-100 and Tiny ImageNet; HS-LR with m = 25, 50, 75",
             _paper(),
             seeds=10,

@@ -17,7 +17,7 @@ from lossbook.evidence.claims import Claim, Computed, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.rules import AGAINST, Above, AtMostInPart, CarriesOver, OnceWhole, Rule
 from lossbook.evidence.select import Evidence
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
     BASELINE,
     CHOSEN_AT,
@@ -27,7 +27,6 @@ from lossbook.papers.dong2019.names import (
     LOSSES,
     NAMES,
     NETWORK_NAMES,
-    PAPER,
     TABLE2,
     USUAL,
     named,
@@ -136,7 +135,7 @@ EXPERIMENT = Experiment(
     title="Table 2: retrieval among classes never seen in training",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "ResNet-50 and MobileNet for 300 epochs on Market-1501; DukeMTMC has been withdrawn",
             tuple(
                 cell(replace(PAPER_RECIPE, model=network), loss) for network in NETWORKS for loss in LOSSES

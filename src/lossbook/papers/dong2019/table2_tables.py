@@ -13,14 +13,13 @@ from lossbook.evidence import stats, tables
 from lossbook.evidence.grids import NOTHING, not_run
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell
+from lossbook.experiments.grid import PAPER, Cell
 from lossbook.papers.dong2019.names import (
     BASELINE,
     CHOSEN_AT,
     LOSSES,
     NAMES,
     NETWORK_NAMES,
-    PAPER,
     TABLE2,
     USUAL,
     named,

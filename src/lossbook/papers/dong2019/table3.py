@@ -17,7 +17,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.rules import Above, CarriesOver
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
     CHOSEN_AT,
     DECISIVE,
@@ -27,7 +27,6 @@ from lossbook.papers.dong2019.names import (
     NETWORK_NAMES,
     ONE,
     OWN,
-    PAPER,
     REFERENCE,
     TABLE3,
     USUAL,

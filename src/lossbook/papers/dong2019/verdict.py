@@ -14,6 +14,7 @@ from lossbook.evidence.contrasts import Contrasts, Difference
 from lossbook.evidence.rules import CarriesOver, NoLoss, OnceWhole
 from lossbook.evidence.select import RECORDED, Evidence, dataset_name
 from lossbook.evidence.tables import Cell
+from lossbook.experiments.grid import PAPER
 from lossbook.papers.dong2019 import (
     classes,
     fig1,
@@ -35,7 +36,6 @@ from lossbook.papers.dong2019.names import (
     NETWORK_NAMES,
     ONE,
     OWN,
-    PAPER,
     RATES,
     SELECTION,
     TABLE1,

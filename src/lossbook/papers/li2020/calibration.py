@@ -15,9 +15,9 @@ from lossbook.evidence.contrasts import PLAIN, Contrast, Contrasts, Select
 from lossbook.evidence.rules import Above
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.li2020.balance import DATASET, at_both_rates
-from lossbook.papers.li2020.names import CALIBRATION, CLASSES, LOSSES, NAMES, PAPER, RATES, basis
+from lossbook.papers.li2020.names import CALIBRATION, CLASSES, LOSSES, NAMES, RATES, basis
 from lossbook.papers.li2020.protocol import DIGITS, by_name
 from lossbook.results import Record
 
@@ -31,7 +31,7 @@ EXPERIMENT = Experiment(
     title="Calibration: how far the probabilities of the three losses can be trusted",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol on Fashion-MNIST, and the same at equal steps",
             _cells(),
             seeds=5,

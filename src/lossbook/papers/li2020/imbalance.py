@@ -17,9 +17,9 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.rules import Above, Finding
 from lossbook.evidence.select import Evidence, substituted
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.li2020.balance import labels_of, spec_of
-from lossbook.papers.li2020.names import ABOUT, CLASSES, IMBALANCE, LONG_ENOUGH, LOSSES, NAMES, PAPER, basis
+from lossbook.papers.li2020.names import ABOUT, CLASSES, IMBALANCE, LONG_ENOUGH, LOSSES, NAMES, basis
 from lossbook.papers.li2020.protocol import DIGITS, by_name
 from lossbook.results import Record
 
@@ -72,7 +72,7 @@ EXPERIMENT = Experiment(
     title="Eq. 9 on trained networks: balanced and imbalanced classes, with and without class weights",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol on Fashion-MNIST: all images, or as many as the class sizes allow",
             _cells("paper", DESIGNS),
             seeds=5,

@@ -16,7 +16,7 @@ from lossbook.evidence.contrasts import PLAIN, Contrast, Contrasts, Select
 from lossbook.evidence.rules import Above
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.li2020.balance import at_both_rates
 from lossbook.papers.li2020.names import CLASSES, LONG_ENOUGH, LOSSES, MODALITY, NAMES, RATES, basis
 from lossbook.papers.li2020.protocol import DIGITS, by_name
@@ -33,7 +33,7 @@ EXPERIMENT = Experiment(
     title="Multi-modality neglect: the hardest wrong class and the others during training",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol on Fashion-MNIST, and the same at equal steps",
             _cells(),
             seeds=5,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from lossbook.evidence import claims
 from lossbook.evidence.select import dataset_name
+from lossbook.experiments.grid import PAPER
 from lossbook.results import Record
 
 TABLE3, TABLE4, TABLE5 = "li2020/table3", "li2020/table4", "li2020/table5"
@@ -59,7 +60,6 @@ RATES = {"paper": "the paper's learning rate", "equal": "equal steps"}
 ABOUT = 0.1
 #: Adjusted p-values below this are called significant.
 LEVEL = 0.05
-PAPER = "paper"
 #: Profiles at the paper's protocol; runs of any other leave a claim about its tables open.
 WHOLE = (PAPER, "fashion")
 #: Profiles that decide where the question is not one of the paper's tables: long enough for their purpose.

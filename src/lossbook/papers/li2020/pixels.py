@@ -11,7 +11,7 @@ from lossbook import experiments
 from lossbook.evidence import tables
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.li2020.names import LOSSES, NAMES, PIXELS
 from lossbook.papers.li2020.protocol import (
     DIGITS,
@@ -41,7 +41,7 @@ EXPERIMENT = Experiment(
     title="Table 3 with CNN2C on standardised pixels",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol on standardised pixels of Fashion-MNIST and MNIST",
             _cells(("fashion_mnist", "mnist")),
             seeds=5,

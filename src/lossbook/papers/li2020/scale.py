@@ -19,7 +19,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Joined, Select
 from lossbook.evidence.rules import Tendency
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.li2020 import calibration
 from lossbook.papers.li2020.names import (
     BASELINE,
@@ -30,7 +30,6 @@ from lossbook.papers.li2020.names import (
     LONG_ENOUGH,
     LOSSES,
     NAMES,
-    PAPER,
     SCALE,
     WHOLE,
     basis,
@@ -84,7 +83,7 @@ EXPERIMENT = Experiment(
     title="What the learning rate does: the three losses at equal steps, and each at its best",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol at six learning rates per loss; 10,000 training images held out to choose",
             _cells(("mnist", "fashion_mnist", "kmnist"), STEPS, 10_000),
             seeds=5,

@@ -20,7 +20,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Joined,
 from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.rules import Finding, Gain, NoLoss
 from lossbook.evidence.select import Evidence, dataset_name
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.li2020 import calibration, scale
 from lossbook.papers.li2020.names import (
     BASELINE,
@@ -33,7 +33,6 @@ from lossbook.papers.li2020.names import (
     NAMES,
     NETWORK_NAMES,
     NETWORKS,
-    PAPER,
     PIXELS,
     READINGS,
     SCALE,
@@ -60,7 +59,7 @@ EXPERIMENT = Experiment(
     title="Table 3 and Fig. 2: LR, CE and LGL-INR on MNIST, Fashion-MNIST and KMNIST",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol: CNN2C and CNN5C, 20 epochs on all training images",
             _cells(("cnn2c", "cnn5c"), ("mnist", "fashion_mnist", "kmnist")),
             seeds=5,
@@ -70,7 +69,7 @@ EXPERIMENT = Experiment(
             "the paper's protocol, CNN2C on MNIST and Fashion-MNIST alone",
             _cells(("cnn2c",), ("mnist", "fashion_mnist")),
             seeds=5,
-            part_of="paper",
+            part_of=PAPER,
         ),
         Profile(
             "subset",

@@ -10,7 +10,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.rules import Gain
 from lossbook.evidence.tables import signed
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.li2020.names import (
     BASELINE,
     LARGE_NETWORKS,
@@ -18,7 +18,6 @@ from lossbook.papers.li2020.names import (
     MISSING,
     NAMES,
     NETWORK_NAMES,
-    PAPER,
     TABLE4,
     WHOLE,
     basis,
@@ -38,7 +37,7 @@ EXPERIMENT = Experiment(
     title="Table 4: LR, CE and LGL-INR on CIFAR-10",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol: MobileNetV2 and ResNet-18, 100 epochs",
             _cells(),
             seeds=3,

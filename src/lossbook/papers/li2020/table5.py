@@ -17,7 +17,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.grids import not_run
 from lossbook.evidence.rules import Finding, Same
 from lossbook.evidence.select import Evidence, dataset_name
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.li2020.names import CLASSES, MISSING, TABLE5, WHOLE, basis
 from lossbook.papers.li2020.protocol import DIGITS, SMALL, by_name, cell, changed
 from lossbook.results import published
@@ -45,7 +45,7 @@ EXPERIMENT = Experiment(
     title="Table 5: the weight of hard classes, beta",
     profiles=by_name(
         Profile(
-            "paper",
+            PAPER,
             "the paper's protocol on KMNIST; besides, beta 0, 8 and 16",
             _cells("kmnist"),
             seeds=5,

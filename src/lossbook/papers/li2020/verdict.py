@@ -16,9 +16,10 @@ from lossbook import experiments
 from lossbook.evidence import claims
 from lossbook.evidence.claims import Claim, Computed, Verdict
 from lossbook.evidence.select import RECORDED, Evidence, dataset_name
+from lossbook.experiments.grid import PAPER
 from lossbook.experiments.progress import duration
 from lossbook.papers.li2020 import fig1, imbalance, modality, scale, table3, table4, table5, theory
-from lossbook.papers.li2020.names import NAMES, NETWORK_NAMES, PAPER, TABLE3, TABLE4, TABLE5
+from lossbook.papers.li2020.names import NAMES, NETWORK_NAMES, TABLE3, TABLE4, TABLE5
 
 #: Every claim; its number is its place.
 CLAIMS: tuple[Claim | Computed, ...] = (

@@ -15,6 +15,7 @@ from lossbook.evidence import claims, ranking, stats, tables
 from lossbook.evidence import select as choice
 from lossbook.evidence.contrasts import Contrast, Difference, Select
 from lossbook.evidence.tables import UNATTESTED, Cell, signed
+from lossbook.experiments.grid import PAPER
 from lossbook.pages.style import loss_style
 from lossbook.papers.battash2021 import names
 from lossbook.papers.battash2021 import table1 as battash2021_images
@@ -30,7 +31,6 @@ from lossbook.papers.synthesis.ledger import PAPERS, Reader
 from lossbook.progress import duration
 from lossbook.results import Record, Store, published
 
-PAPER = "paper"
 #: An interval of a mean takes as many seeds.
 SEEDS = 3
 #: The runs of li2020's simulations that this page makes; the page of Table 1 has the paper's 100.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 TABLE1 = "yao2018/table1"
-PAPER = "paper"
 DATASETS = ("mnist", "cifar10")
 
 BASELINE = "ce"

@@ -14,7 +14,7 @@ from lossbook.evidence.contrasts import Contrast, Select
 from lossbook.evidence.notrun import not_run_table
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
-from lossbook.experiments.grid import Cell, Experiment, Profile
+from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.yao2018.names import (
     BASELINE,
     CLIPPED,
@@ -22,7 +22,6 @@ from lossbook.papers.yao2018.names import (
     DATASETS,
     LOSSES,
     NAMES,
-    PAPER,
     PUBLISHED_EPOCHS,
     READINGS,
     TABLE1,
@@ -87,7 +86,7 @@ EXPERIMENT = Experiment(
         profile.name: profile
         for profile in (
             Profile(
-                "paper",
+                PAPER,
                 "the paper's protocol: CE, BCE 100 epochs, NLLR 500; besides, CE, BCE, clipped NLLR 500",
                 _paper_cells(),
                 seeds=3,

@@ -19,8 +19,9 @@ from lossbook.evidence.preferred import Preferred, first
 from lossbook.evidence.rules import AtMostInPart, Gain, NoGain, Same, WholeData
 from lossbook.evidence.select import Evidence, dataset_name, substituted
 from lossbook.evidence.tables import number
+from lossbook.experiments.grid import PAPER
 from lossbook.papers.yao2018.long_runs import ACCURACY_DROP, LONG, LOSS_RISE, LongRuns, long_runs
-from lossbook.papers.yao2018.names import BASELINE, DATASETS, PAPER, READINGS, TABLE1
+from lossbook.papers.yao2018.names import BASELINE, DATASETS, READINGS, TABLE1
 from lossbook.papers.yao2018.table1 import compared
 from lossbook.results import Record
 
