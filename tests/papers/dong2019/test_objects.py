@@ -168,7 +168,7 @@ def growing(per_doubling: float) -> Value:
     def value(labels: dict[str, Any], seed: int) -> float:
         gap = per_doubling * math.log2(labels["classes"]) if labels["loss"] == "lr" else 0.0
         if labels["start"] == FREQUENCIES:
-            gap /= 10
+            gap = gap / 10 + 0.001 * seed
         noise = 0.001 * (-1) ** seed * (mark(labels["loss"]) + seed + labels["classes"] % 3)
         return 0.7 + 0.01 * seed - gap + noise
 
@@ -215,6 +215,9 @@ def test_the_page_on_numbers_of_classes(made: Callable[..., list[Record]]) -> No
     assert "964" in second
     assert "at 964" in classes.alt(found, "reference")
     two = evidence(CLASSES, *made(CLASSES, "reference", growing(0.01), 2))
+    assert classes.follows(two) == ""
+    assert classes.follows(found).startswith("start LR's output biases at −log(K − 1)")
+    assert "with 100 classes of CIFAR-100, and" in classes.follows(found)
     assert "so no interval" in classes.sentences(two, "reference")[0]
     assert "±" not in classes.sentences(two, "reference")[0]
 
@@ -402,6 +405,16 @@ def test_features_are_compared_over_seeds(made: Callable[..., list[Record]]) -> 
     assert judged["ss-lr-features"].short == "holds in part, 4 of 4"
     # All seeds alike: no interval.
     assert judged["class-manifold"].finding == "not settled"
+    assert fig1.follows("lr-features", found) == fig1.follows("class-manifold", found) == ""
+    assert "is also ahead" in fig1.follows("ss-lr-features", found)
+    low = [
+        replace(r, metrics={**r.metrics, "nearest_neighbour": 0.55 + 0.003 * r.seed})
+        if r.labels["start"] == FREQUENCIES
+        else r
+        for r in records
+    ]
+    assert "by +15.10 ± 1.88 points" in fig1.follows("lr-features", evidence(TABLE1, *low))
+    assert "is not shown to be ahead" in fig1.follows("ss-lr-features", evidence(TABLE1, *low))
     frame, _ = fig1.table(found, "reference")
     assert frame["Loss"].tolist() == ["CE", "LR", "HS-LR", "SS-LR", "LR, biases at −log(K − 1)"]
     pictured = fig1.embeddings(found, "reference")
@@ -421,6 +434,13 @@ def test_hard_mining_does_not_help_ce(made: Callable[..., list[Record]]) -> None
     assert set(verdict.readings) == set(hard_mining.READINGS.values())
     assert verdict.finding == "holds in part"
     assert verdict.differences[0].contrast.paper == 0.0
+    gains = any(d.above for d in verdict.differences)
+    assert not gains
+    assert hard_mining.follows(verdict) == "these runs give no reason to use hard selection on CE."
+    helped = evidence(
+        TABLE1, *made(TABLE1, "reference", lambda *a: accuracy(*a) + 0.1 * (a[0]["loss"] == "hs_ce"))
+    )
+    assert hard_mining.follows(hard_mining.NO_HELP.judge({TABLE1: helped})) == ""
     frame, _ = hard_mining.table(found, "reference")
     assert len(frame) == 5
     assert float(frame["Difference, points"][1].values["mean"]) == pytest.approx(-1, abs=0.1)

@@ -32,7 +32,7 @@ from lossbook.papers.dong2019.names import (
     named,
 )
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
-from lossbook.papers.dong2019.table1 import SMALL, rate_cells
+from lossbook.papers.dong2019.table1 import SMALL, decided, rate_cells
 from lossbook.results import Record
 from lossbook.training import RunSpec
 
@@ -446,6 +446,34 @@ def judge_growth(evidence: Evidence) -> Verdict:
 
 GROWS = Computed("gap-grows", judge_growth, (CLASSES,))
 CLAIMS = (GROWS,)
+
+
+def follows(evidence: Evidence) -> str:
+    """What LR's start does to the gap at the most classes; nothing unless it narrows on every data set run.
+
+    Args:
+        evidence: The records.
+    """
+    said = []
+    for dataset, declared in COUNTS.items():
+        many = max(declared)
+        usual, low = (decided(lead(dataset, many, ("lr", start)), evidence) for start in (USUAL, FREQUENCIES))
+        narrowed = decided(
+            Contrast("", select(dataset, many, "lr", FREQUENCIES), select(dataset, many, "lr")), evidence
+        )
+        if usual is None or low is None or narrowed is None:
+            continue
+        if not narrowed.above:
+            return ""
+        said.append(
+            f"{low.short()} instead of {usual.short()} points with {many} classes of {dataset_name(dataset)}"
+        )
+    if not said:
+        return ""
+    return (
+        "start LR's output biases at −log(K − 1) where there are many classes. CE minus LR is then "
+        f"{', and '.join(said)}, at one rate."
+    )
 
 
 # --- the page -----------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
 from lossbook.papers.dong2019 import table1
 from lossbook.papers.dong2019.fig5 import groups
-from lossbook.papers.dong2019.names import DECISIVE, NAMES, ONE, OWN, RATES, TABLE1, USUAL, named
+from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES, ONE, OWN, RATES, TABLE1, USUAL, named
 from lossbook.results import Record, Store
 
 DATASET = "cifar100"
@@ -52,7 +52,9 @@ def superclass_correlation(record: Record) -> float | None:
     return float(np.corrcoef(far[kept], apart[kept])[0, 1]) if kept.any() else None
 
 
-def compared(what: str, loss: str, other: str, rates: str = ONE) -> Contrast:
+def compared(
+    what: str, loss: str, other: str, rates: str = ONE, *, start: str = USUAL, other_start: str = USUAL
+) -> Contrast:
     """A measure of the features of one loss minus that of another.
 
     Args:
@@ -60,6 +62,8 @@ def compared(what: str, loss: str, other: str, rates: str = ONE) -> Contrast:
         loss: The one.
         other: What is subtracted.
         rates: Both at one rate, or each at its own.
+        start: Where the biases start.
+        other_start: Where those of the other start.
     """
     if what == "superclasses":
         read: dict[str, Any] = {"value": superclass_correlation}
@@ -67,10 +71,11 @@ def compared(what: str, loss: str, other: str, rates: str = ONE) -> Contrast:
     else:
         read = {"metric": what}
         name, unit = ("Nearest neighbour", _SHARE) if what == "nearest_neighbour" else ("Silhouette", PLAIN)
+    pair = f"{named(loss, start)} minus {named(other, other_start)}"
     return Contrast(
-        f"{name}, {NAMES[loss]} minus {NAMES[other]} on {{left[dataset]}}, {RATES[rates]}",
-        table1.select(DATASET, loss, rates=rates, **read),
-        table1.select(DATASET, other, rates=rates, **read),
+        f"{name}, {pair} on {{left[dataset]}}, {RATES[rates]}",
+        table1.select(DATASET, loss, start, rates, **read),
+        table1.select(DATASET, other, other_start, rates, **read),
         unit=unit,
         resolved=False,
     )
@@ -120,6 +125,36 @@ MANIFOLD = Claim(
     basis=table1.figure_basis,
 )
 CLAIMS = (APART, DISCRIMINATIVE, MANIFOLD)
+
+
+def follows(key: str, evidence: Evidence) -> str:
+    """What follows for someone who wants the features of LR; nothing without three runs that show it.
+
+    Args:
+        key: The claim.
+        evidence: The records of Table 1.
+    """
+    what = "nearest_neighbour"
+    if key == APART.key:
+        gain = table1.decided(compared(what, "lr", "lr", start=FREQUENCIES), evidence)
+        beside = table1.decided(compared(what, "lr", "ce", start=FREQUENCIES), evidence)
+        if gain is None or beside is None or not gain.above:
+            return ""
+        return (
+            "start LR's output biases at −log(K − 1). The share of test images whose nearest neighbour is of "
+            f"their class then changes by {gain.short()} points, and is {beside.short()} points from CE's, "
+            "at one rate."
+        )
+    if key == DISCRIMINATIVE.key:
+        beside = table1.decided(compared(what, "ss_lr", "lr", other_start=FREQUENCIES), evidence)
+        if beside is None:
+            return ""
+        shown = "is also" if beside.above else "is not shown to be"
+        return (
+            f"SS-LR {shown} ahead of LR whose biases start at −log(K − 1), which is the smaller change: "
+            f"nearest neighbour {beside.short()} points at one rate."
+        )
+    return ""
 
 
 def table(evidence: Evidence, profile: str, rates: str = ONE) -> tuple[pd.DataFrame, list[str | tables.Cell]]:

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 
 from lossbook.evidence import tables
-from lossbook.evidence.claims import Claim
+from lossbook.evidence.claims import Claim, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts
 from lossbook.evidence.rules import CarriesOver, NoGain
 from lossbook.evidence.select import Evidence, dataset_name
@@ -72,6 +72,13 @@ NO_HELP = Claim(
     basis=partial(table1.basis, paper="the paper has WideResNet-28-10 here, and MobileNet on persons"),
 )
 CLAIMS = (NO_HELP,)
+
+
+def follows(verdict: Verdict) -> str:
+    """What follows for someone who trains with CE; nothing where a reading gains or nothing is settled."""
+    if verdict.finding in ("not tested", "not settled") or any(d.above for d in verdict.differences):
+        return ""
+    return "these runs give no reason to use hard selection on CE."
 
 
 def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
