@@ -109,6 +109,14 @@ def test_tables_cost_by_their_own_network(store, make_record):
     assert estimator(replace(spec, model="hidden")).basis == "operations"
 
 
+def test_a_large_table_that_copies_may_lack_does_not_count_as_a_small_one(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOSSBOOK_DATA", str(tmp_path))
+    costs.table_shape.cache_clear()
+    spec = RunSpec(dataset="uci121/miniboone", model="linear", loss="ce", **BASE | {"batch_size": 8})
+    assert run_sizes(spec) == (65_032, 65_032)
+    costs.table_shape.cache_clear()
+
+
 def test_pending_runs_are_priced_from_records(estimator, store, make_record):
     declared = experiments.get("li2020/table3").profiles["paper"].cells
     cell = next(c for c in declared if c.labels["network"] == "cnn2c" and c.labels["dataset"] == "mnist")

@@ -160,12 +160,17 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
         count=(1, 6),
     )
     Page("yao2018/table1").finding(verdict, condition="the learning rate", follows="keep CE.")
-    (html,) = shown
+    html = shown[0]
     section = _Document(html).all("section")[0]
     assert section["class"] == "lossbook-finding lossbook-holds-in-part"
     assert 'lossbook-holds-in-part">holds in part, 1 of 6</span> <strong>As printed:</strong>' in html
     assert "<em>It depends on:</em> the learning rate" in html
     assert "<em>What follows:</em> Keep CE." in html
+    Page("yao2018/table1").finding(
+        replace(verdict, finding="not tested"), condition="the learning rate", follows="keep CE."
+    )
+    assert "It depends on" not in shown[1]
+    assert "What follows" not in shown[1]
     assert "The run behind this is unattested" in html
     details = html[html.index("<details") :]
     assert "<strong>Clipped:</strong> More." in details, "the other sentences are folded, with the rule"

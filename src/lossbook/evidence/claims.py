@@ -25,6 +25,13 @@ NOTHING = "no runs"
 _MANY = 12
 
 
+#: How the findings of the readings of a claim make one; see :func:`of_readings`.
+JOINED = (
+    "Each reading is judged by itself. Where their findings differ, the claim is not settled if one of them "
+    "is not settled or not tested, does not carry over if all are against it, and holds in part otherwise."
+)
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A claim of a paper and its finding.
@@ -145,7 +152,9 @@ class Claim:
         return Verdict(
             title=self.title,
             where=self.where,
-            rule=" ".join(part for part in (self.measured, text, self.caveat) if part),
+            rule=" ".join(
+                part for part in (self.measured, text, self.caveat, JOINED * (len(findings) > 1)) if part
+            ),
             finding=of_readings(findings),
             basis=self.basis(records),
             evidence=(*(d.sentence() for d in every), *self.more(every)) if every else (NO_RUNS,),

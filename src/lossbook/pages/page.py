@@ -213,7 +213,13 @@ class Page:
         if verdict.basis != NOTHING:
             parts.append(f"<p><em>Tested on:</em> {escape(verdict.basis)}.</p>")
         advice = follows[:1].upper() + follows[1:]  # a sentence; what it depends on ends one
-        for title, text in (("It depends on", condition), ("What follows", advice)):
+        # Nothing depends on, or follows from, what has not been run.
+        told = (
+            ()
+            if verdict.finding == "not tested"
+            else (("It depends on", condition), ("What follows", advice))
+        )
+        for title, text in told:
             if text:
                 parts.append(f"<p><em>{title}:</em> {escape(text)}</p>")
         if doubt := trust_text(verdict.records):

@@ -54,7 +54,7 @@ def evidence(store: Store, *groups: list[Record]) -> dict[str, Evidence]:
 
 def advice(found: dict[str, Evidence]) -> dict[str, str]:
     """Question -> what follows."""
-    return {text.split("**")[1].split(",")[0]: text for text in verdict.advice(found)}
+    return {re.split(r"[,:]| on ", text.split("**")[1])[0]: text for text in verdict.advice(found)}
 
 
 # --- the whole page ---
@@ -129,11 +129,18 @@ def test_advice_follows_the_gains(store: Store, made: Callable[..., list[Record]
     assert "ahead of CE: SS-LR (+3.0" in one
     assert "behind CE: LR (-5.0" in one
     assert "not told apart: HS-LR" in one
-    assert one.endswith("of its own: SS-LR.")
-    assert "one line: accuracy on CIFAR-100, rank-1 on Omniglot, rank-1 on CIFAR-100." in said["LR"]
-    retrieved = said["Features for classes that are not trained on"]
-    assert "SS-LR on Omniglot" in retrieved.rpartition("want: ")[2]
-    assert "HS-LR" not in retrieved.rpartition("want: ")[2]
+    assert one.endswith(
+        "Those ahead of CE are worth a try, on your own data and at a learning rate of their own."
+    )
+    started = said["If you use LR"]
+    for where in ("accuracy on CIFAR-100", "rank-1 on Omniglot", "rank-1 on CIFAR-100"):
+        assert f"{where} (+3.0" in started.partition("better: ")[2]
+    assert started.endswith("Start them there: it takes one line.")
+    ahead = (
+        said["Features for classes that are not trained on"].partition("ahead of CE: ")[2].partition(";")[0]
+    )
+    assert "SS-LR on Omniglot" in ahead
+    assert "HS-LR" not in ahead
 
 
 def test_advice_does_not_follow_where_there_is_no_gain(
@@ -145,7 +152,7 @@ def test_advice_does_not_follow_where_there_is_no_gain(
     said = advice(evidence(store, made(TABLE1, value), made(TABLE2, value)))
     assert "no reason to leave CE" in said["One label per example"]
     assert "behind CE: LR (-5.0" in said["One label per example"]
-    assert "no gain from starting them there" in said["LR"]
+    assert "no gain from starting them there" in said["If you use LR"]
     assert "no reason to leave CE" in said["Features for classes that are not trained on"]
 
 

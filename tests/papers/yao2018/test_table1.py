@@ -382,7 +382,7 @@ def test_the_test_loss_of_nllr_is_said_to_be_a_mean_or_the_lowest_seed(make_reco
             )
         )
     said = " ".join(yao2018.meaning(_evidence(*records)))
-    assert "-2.0e11 in the mean over seeds, and -3.0e11 in the seed where it is lowest" in said
+    assert "-2.0e11, averaged over seeds, and -3.0e11 in the seed where it is lowest" in said
     lower = " ".join(_judged("lower", *records).evidence)
     assert "In the mean over 2 seeds, its test loss ends at -2.0e11" in lower
 

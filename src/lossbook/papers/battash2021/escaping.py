@@ -165,7 +165,7 @@ ESCAPES_AT_SCALE = _claim(
 
 
 def table(evidence: Evidence, profile: str) -> pd.DataFrame:
-    """At the end of training and in the mean over it: the trace in each reading, sharpness and accuracy."""
+    """At the end of training and averaged over it: the trace in each reading, sharpness and accuracy."""
     rows = []
     for regime in ALL:
         records = _of(evidence, profile, regime)

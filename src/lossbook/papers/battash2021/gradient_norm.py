@@ -235,7 +235,7 @@ SIZE = Claim(
     "Recognition in CIFAR100 and CINIC10, after Eq. 22",
     "Test accuracy after the last epoch of the gradual mixture minus that of CE times the factor, in both "
     "printed readings, paired by seed. The paper does not say which reading it used; its numbers are in a "
-    "supplement that is not at hand.",
+    "supplement that was not available.",
     {
         "": Beside(
             GRADIENT_NORM,

@@ -50,7 +50,7 @@ class Reading:
 
 POOLED = Reading("As in Table 4 above: accuracy over all examples; of tied epochs the last")
 BY_BATCHES = Reading(
-    "The paper's way: mean of the accuracies of batches, in validation and test",
+    "Mean of the accuracies of batches of 8, in validation and test",
     "by_batches_validation_batch_accuracy",
     "by_batches_test_batch_accuracy",
 )

@@ -13,7 +13,7 @@ import pandas as pd
 
 from lossbook.evidence import stats, tables
 from lossbook.evidence.choosing import best_rate
-from lossbook.evidence.claims import NO_RUNS, Computed, Verdict, of_readings, seeds_text, unique
+from lossbook.evidence.claims import JOINED, NO_RUNS, Computed, Verdict, of_readings, seeds_text, unique
 from lossbook.evidence.contrasts import Contrast, Difference, Select
 from lossbook.evidence.rules import Finding
 from lossbook.evidence.select import Evidence, dataset_name
@@ -407,7 +407,7 @@ RULE = (
     "one rate for all losses, as in the paper, and with both at their own rates; t interval over seeds. It "
     "holds in part if the 95% interval lies above zero on a data set and below it on none, does not carry "
     "over if it lies below zero on both, and is not settled otherwise. At most it holds in part: "
-    f"{SMALL}."
+    f"{SMALL}. {JOINED}"
 )
 
 
@@ -424,8 +424,8 @@ def judge_growth(evidence: Evidence) -> Verdict:
     made = {name: each for name, each in found.items() if each}
     every = [(name, each) for name, trends in made.items() for each in trends]
     findings = {name: _finding(each, len(COUNTS)) for name, each in made.items()}
-    said = tuple(
-        f"{dataset_name(each.dataset)}, {name}: {_slope_words(each.slope)} points per doubling."
+    said = "; ".join(
+        f"{dataset_name(each.dataset)}, {name} {_slope_words(each.slope)}"
         for name, each in every
         if each.slope is not None
     )
@@ -437,10 +437,13 @@ def judge_growth(evidence: Evidence) -> Verdict:
         rule=RULE,
         finding=of_readings(findings) if findings else "not tested",
         basis="no runs" if not records else f"the reference network ({seeds_text(records)})",
-        evidence=said or (NO_RUNS,),
+        evidence=(f"CE minus LR, growth in points per doubling of the number of classes: {said}.",)
+        if said
+        else (NO_RUNS,),
         records=records,
         readings=findings if len(findings) > 1 else {},
         count=(above, len(every)),
+        open=len(found) * len(COUNTS) - len(every),
     )
 
 
@@ -550,9 +553,10 @@ def sentences(evidence: Evidence, profile: str) -> list[str]:
         title = dataset_name(each.dataset, first.runs.records)
         said.setdefault(title, []).append(
             f"CE minus {named(*each.variant)} is {first.short()} points with {few} classes and "
-            f"{last.short()} with {many}, {_slope_words(each.slope)} for every doubling"
+            f"{last.short()} with {many}; the slope is {_slope_words(each.slope)} points per doubling of the "
+            "number of classes"
         )
-    return [f"**{title}**, one rate for all: {'; '.join(parts)}." for title, parts in said.items()]
+    return [f"**{title}**, one rate for all. {'. '.join(parts)}." for title, parts in said.items()]
 
 
 def _slope_words(slope: stats.Interval) -> str:

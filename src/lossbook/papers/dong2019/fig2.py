@@ -178,7 +178,7 @@ def late_ratio(record: Record) -> float | None:
 
 
 def rise(record: Record) -> float | None:
-    """How far the positive part lies above its first value, in the mean over the first tenth of the steps.
+    """How far the positive part lies above its first value, averaged over the first tenth of the steps.
 
     The mean and not the maximum, which cannot lie below the first value whatever happens.
     """
@@ -187,7 +187,7 @@ def rise(record: Record) -> float | None:
 
 
 def fall(record: Record) -> float | None:
-    """The share by which the negative part lies below its first value, in the mean over the same steps."""
+    """The share by which the negative part lies below its first value, averaged over the same steps."""
     values = by_step(record, "negative")
     if not len(values) or not values[0]:
         return None
@@ -237,7 +237,7 @@ RISES = Claim(
     "positive-rises",
     "Early in training with LR the positive part of the loss rises while the negative part falls.",
     "The Negative Class Distraction Problem; Fig. 2 (b) and (c)",
-    "LR's positive part in the mean over the first tenth of the steps, minus its value at the first step. "
+    "LR's positive part, averaged over the first tenth of the steps, minus its value at the first step. "
     "The fall of the negative part, which is not in doubt, is in the table.",
     _contrasts("Rise of the positive part", _sides(rise, "lr"), _sides(_nothing, "lr"), PLAIN),
     CarriesOver(Above(), table1.SMALL),
@@ -252,7 +252,12 @@ THROUGHOUT = Claim(
     "A half minus the median of LR's gradient ratio over the second half of the steps, the gradient taken "
     "with respect to the logits and summed over wrong classes and images: the paper does not say which it "
     'takes. A ratio below a half counts as distracted, which is generous to "nearly zero".',
-    _contrasts("0.5 minus LR's gradient ratio", _sides(_half, "lr"), _sides(late_ratio, "lr"), _RATIO),
+    _contrasts(
+        "0.5 minus LR's gradient ratio (−0.5: balance; +0.5: full distraction)",
+        _sides(_half, "lr"),
+        _sides(late_ratio, "lr"),
+        _RATIO,
+    ),
     CarriesOver(Above(), table1.SMALL),
     DECISIVE,
     basis=table1.figure_basis,
@@ -273,7 +278,6 @@ RAISED = Claim(
     },
     CarriesOver(Above(), table1.SMALL),
     DECISIVE,
-    caveat="Where the two times differ, it holds in part.",
     basis=table1.figure_basis,
 )
 CLAIMS = (RISES, THROUGHOUT, RAISED)

@@ -296,7 +296,7 @@ def follows(key: str, verdict: Verdict) -> str:
     if refuted if what == "m" else shown:
         return f"the paper's {what} will do; these runs show nothing to be gained by tuning it."
     if shown if what == "m" else refuted:
-        return f"choose {what} on validation data: the paper's value need not suit yours."
+        return f"{what} matters: if you change it from the paper's value, choose it on validation data."
     return ""
 
 

@@ -108,7 +108,7 @@ def balance_alt(evidence: Evidence, profile: str) -> str:
             )
     return (
         "The ratio of the two sides of Eq. 9 for each of ten classes, on training images at the left and on "
-        "test images at the right, one row per design; 1 is balance. Distance from 1 in the mean over the "
+        "test images at the right, one row per design; 1 is balance. Distance from 1, averaged over the "
         f"classes, on training and on test images: {'; '.join(parts)}."
     )
 

@@ -437,7 +437,8 @@ ONE_VS_REST = Claim(
 )
 LONGER_STEPS = (
     f"At one learning rate the steps of LGL-INR are {GRADIENT_SCALE['lgl_inr']:.1f} times as long as those "
-    "of CE and LR early in training. The same learning rate is not the same setting."
+    "of CE and LR early in training, once the class frequencies are learned. The same learning rate is not "
+    "the same setting."
 )
 SETTING = Claim(
     "setting",

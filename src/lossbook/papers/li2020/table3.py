@@ -266,10 +266,7 @@ _PIXELS = (
     "The paper does not say how pixels were scaled. Runs of its protocol on standardised pixels count as "
     "another reading, beside those on pixels from 0 to 1."
 )
-_LGL = (
-    "LR is taken summed and averaged over the classes; where the readings differ it holds in part, or is "
-    "not settled if one of them is not."
-)
+_LGL = "LR is taken summed and averaged over the classes."
 
 LGL_POORER = Claim(
     "lgl",

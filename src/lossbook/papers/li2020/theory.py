@@ -83,7 +83,7 @@ def generalises() -> Verdict:
     close = [distance < ABOUT for distance in apart.values()]
     finding: Finding = "holds" if all(close) else "holds in part" if any(close) else "does not hold"
     return Verdict(
-        "The balance carries over to test data, as training data represent the distribution.",
+        "If the training data represent the distribution well, the balance carries over to test data.",
         "below Eq. 8; Eq. 9 and 10",
         f"Ten classes simulated {RUNS} times, with equal weights and with weights by inverse frequency, and "
         f"with {sum(TEN_TRAINING):,} and {sum(TEN_FEW)} training samples. The two sides of Eq. 9 on test "

@@ -20,7 +20,7 @@ from lossbook.evidence.rules import AtMostInPart, Gain, NoGain, Same, WholeData
 from lossbook.evidence.select import Evidence, dataset_name, substituted
 from lossbook.evidence.tables import number
 from lossbook.experiments.grid import PAPER
-from lossbook.papers.yao2018.long_runs import ACCURACY_DROP, LONG, LOSS_RISE, LongRuns, long_runs
+from lossbook.papers.yao2018.long_runs import ACCURACY_DROP, LONG, LOSS_RISE, long_runs
 from lossbook.papers.yao2018.names import BASELINE, DATASETS, READINGS, TABLE1
 from lossbook.papers.yao2018.table1 import compared
 from lossbook.results import Record
@@ -97,7 +97,7 @@ def _yardstick(name: str, d: Difference) -> list[str]:
     else:
         what = "here its outputs are no worse as probabilities"
     return [
-        f"The test cross-entropy of the networks, in the mean over seeds, is {number(nllr, 3)} with {name} "
+        f"The test cross-entropy of the networks, averaged over seeds, is {number(nllr, 3)} with {name} "
         f"and {number(ce, 3)} with CE: {what}."
     ]
 
@@ -108,10 +108,10 @@ def _runaway(d: Difference) -> list[str]:
     if lowest > RUNAWAY:
         return []
     return [
-        f"Its test loss has reached {number(float(np.mean(losses)), 1)} in the mean over seeds, and "
+        f"Its test loss has reached {number(float(np.mean(losses)), 1)}, averaged over seeds, and "
         f"{number(lowest, 1)} in the seed where it is lowest: the loss has no lower bound, and training has "
-        "run away along it. The logits grow without end, and with them the damage that each wrong example "
-        "does."
+        "driven it down without end. The logits keep growing, and with them the damage that each wrong "
+        "example does."
     ]
 
 
@@ -139,7 +139,7 @@ def _stable(evidence: Evidence) -> Verdict:
     def test(evidence: Evidence, loss: str) -> Reading:
         curves = long_runs(evidence, "mnist", loss, minimum=SHORT)
         if curves is None:
-            return _curve_reading("not tested", curves, evidence)
+            return Reading("not tested", (_too_short(evidence, "mnist"),))
         ways = [c for c in compared("mnist", loss) if c.left.epochs == curves.length]
         beside = next((d for c in ways if (d := c.at(evidence, curves.profile)) is not None), None)
         behind = beside is not None and 100 * beside.interval.mean < -BEHIND
@@ -151,7 +151,7 @@ def _stable(evidence: Evidence) -> Verdict:
         else:
             finding = "holds" if curves.loss_settled and not curves.loss_degraded else "holds in part"
         comparison = [beside.sentence()] if beside else []
-        return _curve_reading(finding, curves, evidence, *comparison)
+        return Reading(finding, (curves.sentence(), *comparison), curves.records)
 
     return _read(
         "On MNIST, training with NLLR converges as that with CE does, and stays stable for 500 epochs.",
@@ -184,7 +184,7 @@ def _overfit(evidence: Evidence) -> Verdict:
         "part if some do, and does not hold if none does.",
         finding,
         basis(records),
-        tuple(c.sentence() for c in made) or (_too_short(evidence),),
+        tuple(c.sentence() for c in made) or (_too_short(evidence, "cifar10"),),
         records,
     )
 
@@ -193,7 +193,7 @@ def _improves(evidence: Evidence) -> Verdict:
     def test(evidence: Evidence, loss: str) -> Reading:
         curves = long_runs(evidence, "cifar10", loss, minimum=2 * LONG)
         if curves is None:
-            return _curve_reading("not tested", curves, evidence)
+            return Reading("not tested", (_too_short(evidence, "cifar10"),))
         gain, fall = curves.late_gain("test_accuracy"), curves.late_gain("test_loss")
         up, down = gain.low > 0, fall.high < 0
         finding: Finding
@@ -210,7 +210,7 @@ def _improves(evidence: Evidence) -> Verdict:
             f"{interval_in_words(gain, POINTS)}, the test loss by {number(fall.mean, 3)}"
             + ("." if not fall.bounded else f" ({number(fall.low, 3)} to {number(fall.high, 3)}).")
         )
-        return _curve_reading(finding, curves, evidence, late)
+        return Reading(finding, (curves.sentence(), late), curves.records)
 
     return _read(
         "On CIFAR-10, NLLR does not overfit: its test loss and accuracy keep improving over 500 epochs.",
@@ -226,7 +226,7 @@ def _improves(evidence: Evidence) -> Verdict:
 
 _DEGRADED_RULE = (
     "Values are means over a sliding tenth of the epochs. Accuracy has degraded if its last value is more "
-    f"than {ACCURACY_DROP} points below its best, in the mean over seeds; the loss, if more than "
+    f"than {ACCURACY_DROP} points below its best, averaged over seeds; the loss, if more than "
     f"{LOSS_RISE:.0%} of its descent from the first epoch is lost again."
 )
 
@@ -288,14 +288,9 @@ def _only_correct() -> Verdict:
     )
 
 
-def _curve_reading(finding: Finding, curves: LongRuns | None, evidence: Evidence, *more: str) -> Reading:
-    if curves is None:
-        return Reading(finding, (_too_short(evidence),))
-    return Reading(finding, (curves.sentence(), *more), curves.records)
-
-
-def _too_short(evidence: Evidence) -> str:
-    longest = max((r.labels["epochs"] for r in evidence.records if not substituted(r)), default=0)
+def _too_short(evidence: Evidence, dataset: str) -> str:
+    made = (r for r in evidence.records if r.labels["dataset"] == dataset and not substituted(r))
+    longest = max((r.labels["epochs"] for r in made), default=0)
     so_far = f"the longest recorded so far have {longest}" if longest else "none is recorded"
     return f"It takes runs of {LONG} epochs or more on the data set itself; {so_far}."
 
