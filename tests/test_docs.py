@@ -404,9 +404,15 @@ def test_the_environment_variables_are_the_ones_that_are_read():
 
 
 def test_download_sizes_are_those_of_the_registry():
-    sizes = [datasets.info(name).download_size / 1e6 for name in ("mnist", "fashion_mnist", "cifar10")]
+    names = ("mnist", "fashion_mnist", "cifar10", "cifar100")
+    sizes = [datasets.info(name).download_size / 1e6 for name in names]
     text = " ".join((ROOT / "book" / "reproduce.md").read_text().split())
-    assert "MNIST ({:.0f} MB), Fashion-MNIST ({:.0f} MB), CIFAR-10 ({:.0f} MB)".format(*sizes) in text
+    assert (
+        "MNIST ({:.0f} MB), Fashion-MNIST ({:.0f} MB), CIFAR-10 ({:.0f} MB), CIFAR-100 ({:.0f} MB)".format(
+            *sizes
+        )
+        in text
+    )
     assert f"{sum(sizes):.0f} MB of data" in (ROOT / "README.md").read_text()
 
 
