@@ -66,7 +66,7 @@ VARIANTS: tuple[Variant, ...] = (
 #: Rates are chosen for the two losses whose gap is asked for, at these numbers of classes.
 CHOSEN = ("ce", "lr")
 CHOSEN_COUNTS: Mapping[str, tuple[int, ...]] = {CIFAR100: (5, 20, 100), OMNIGLOT: (50, 200, 964)}
-TRIED = (0.1, 0.3, 1.0)
+TRIED: Mapping[str, tuple[float, ...]] = {CIFAR100: (0.03, 0.1, 0.3, 1.0), OMNIGLOT: (0.1, 0.3, 1.0, 3.0)}
 #: The one rate of a data set: that of CE with the highest mean accuracy over the numbers of classes, which
 #: :func:`choose_one` makes of the records of ``rates``; a rate in the middle until they have been run.
 ONE_RATE: dict[str, float] = {CIFAR100: 0.3, OMNIGLOT: 0.3}
@@ -168,7 +168,7 @@ def _rates() -> tuple[Cell, ...]:
         for dataset, counts in CHOSEN_COUNTS.items()
         for count in counts
         for loss in CHOSEN
-        for lr in TRIED
+        for lr in TRIED[dataset]
     )
 
 
@@ -202,7 +202,7 @@ def _accuracies(records: Iterable[Record]) -> dict[tuple[str, int, str], dict[fl
         labels = record.labels
         which = (labels["dataset"], labels["classes"], labels["loss"])
         found[which][labels["lr"]] = 0.0 if accuracy is None else accuracy
-    return {which: each for which, each in found.items() if set(TRIED) <= set(each)}
+    return {which: each for which, each in found.items() if set(TRIED[which[0]]) <= set(each)}
 
 
 def choose(records: Iterable[Record]) -> dict[tuple[str, int, str], float]:
@@ -227,7 +227,7 @@ def choose_one(records: Iterable[Record]) -> dict[str, float]:
     for dataset, counts in CHOSEN_COUNTS.items():
         mine = [every[dataset, count, "ce"] for count in counts if (dataset, count, "ce") in every]
         if len(mine) == len(counts):
-            found[dataset] = best_rate({rate: sum(each[rate] for each in mine) for rate in TRIED})
+            found[dataset] = best_rate({rate: sum(each[rate] for each in mine) for rate in TRIED[dataset]})
     return found
 
 
@@ -244,7 +244,7 @@ EXPERIMENT = Experiment(
         ),
         Profile(
             CHOSEN_AT,
-            "CE and LR at three rates, measured on training images that were held out",
+            "CE and LR at four rates, measured on training images that were held out",
             _rates(),
             seeds=1,
         ),
@@ -592,7 +592,7 @@ def rates_table(evidence: Evidence) -> pd.DataFrame:
             "Data": dataset_name(kind[0]),
             "Classes": kind[1],
             "Loss": NAMES[kind[2]],
-            **rate_cells(each, TRIED, best.get(kind)),
+            **rate_cells(each, sorted({rate for rates in TRIED.values() for rate in rates}), best.get(kind)),
         }
         for kind, each in sorted(found.items())
     )
