@@ -158,7 +158,11 @@ def test_without_records_nothing_is_claimed(store: Store) -> None:
 def test_hard_selection_ahead_holds_in_part_at_most(store: Store, made: Callable[..., list[Record]]) -> None:
     found = evidence(store, made("reference", value))
     verdict = judged(found, "retrieval-hard")
-    assert (verdict.finding, verdict.count, verdict.open) == ("holds in part", (6, 6), 0)  # at one rate, and at own rates on CIFAR-100
+    assert (verdict.finding, verdict.count, verdict.open) == (
+        "holds in part",
+        (6, 6),
+        0,
+    )  # at one rate, and at own rates on CIFAR-100
     assert verdict.differences[0].short() == "+5.04 ± 0.27"
     assert table2.follows("retrieval-hard", verdict)
     assert judged(found, "retrieval-improve").count == (10, 10)
