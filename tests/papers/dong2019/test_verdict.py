@@ -139,7 +139,7 @@ def test_advice_follows_the_gains(store: Store, made: Callable[..., list[Record]
     ahead = (
         said["Features for classes that are not trained on"].partition("ahead of CE: ")[2].partition(";")[0]
     )
-    assert "SS-LR on Omniglot" in ahead
+    assert "SS-LR, on Omniglot" in ahead
     assert "HS-LR" not in ahead
 
 

@@ -224,12 +224,14 @@ def select(dataset: str, loss: str, measure: str, *, start: str = USUAL, own: bo
     return Select(labels, measure, chosen=lambda _, profile: None if profile == CHOSEN_AT else {})
 
 
-def contrast(dataset: str, left: str, right: str, measure: str, *, own: bool = False) -> Contrast:
-    """A loss minus another on what stands in for persons."""
+def contrast(
+    dataset: str, left: str, right: str, measure: str, *, start: str = USUAL, own: bool = False
+) -> Contrast:
+    """A loss, from a start of its biases, minus another on what stands in for persons."""
     return Contrast(
-        f"{NAMES[left]} minus {NAMES[right]}, {MEASURES[measure]} on {datasets.info(dataset).title}, "
+        f"{named(left, start)} minus {NAMES[right]}, {MEASURES[measure]} on {datasets.info(dataset).title}, "
         f"{RATE_READINGS['own' if own else 'one']}",
-        select(dataset, left, measure, own=own),
+        select(dataset, left, measure, start=start, own=own),
         select(dataset, right, measure, own=own),
         resolved=False,
     )
@@ -356,8 +358,16 @@ PLAIN = Claim(
 )
 
 
-def follows(key: str, verdict: Verdict) -> str:
-    """What follows for someone who retrieves classes that were not trained on; may be nothing."""
+def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
+    """What follows for someone who retrieves classes that were not trained on; may be nothing.
+
+    Args:
+        key: The claim.
+        verdict: Its finding.
+        evidence: The records.
+    """
+    if key == DISTRACTED.key:
+        return _start_low(evidence)
     ahead = sum(d.above for d in verdict.differences)
     behind = sum(d.below for d in verdict.differences)
     if key == HARD.key and verdict.finding == "holds in part" and not behind:
@@ -369,6 +379,32 @@ def follows(key: str, verdict: Verdict) -> str:
     if key == IMPROVE.key and verdict.finding in AGAINST:
         return "these runs give no reason to replace CE where features are what you want."
     return ""
+
+
+def _start_low(evidence: Evidence) -> str:
+    """How LR from biases at -log(K - 1) stands beside CE; nothing unless that start gains everywhere."""
+    said = []
+    for dataset in SETS:
+        gains, beside = (
+            {m: c.measure(evidence, DECISIVE, DECISIVE) for m, c in made.items()}
+            for made in (
+                {m: started(dataset, "lr", m) for m in MEASURES},
+                {m: contrast(dataset, "lr", BASELINE, m, start=FREQUENCIES) for m in MEASURES},
+            )
+        )
+        found = [d for d in gains.values() if d is not None and d.interval.bounded]
+        if not found:
+            continue
+        if not all(d.above for d in found):
+            return ""
+        parts = " and ".join(f"{MEASURES[m]} {d.short()}" for m, d in beside.items() if d is not None)
+        said.append(f"{parts} on {datasets.info(dataset).title}")
+    if not said:
+        return ""
+    return (
+        "start LR's output biases at −log(K − 1) before anything else. LR minus CE is then, in points at one "
+        f"rate, {'; '.join(said)}."
+    )
 
 
 def started_sentences(evidence: Evidence) -> list[str]:

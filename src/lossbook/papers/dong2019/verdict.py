@@ -41,6 +41,8 @@ from lossbook.papers.dong2019.names import (
     TABLE1,
     TABLE2,
     TABLE3,
+    USUAL,
+    named,
 )
 from lossbook.progress import duration
 
@@ -137,11 +139,11 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
         },
     }
     retrieved = {
-        f"{NAMES[loss]} on {dataset_name(dataset)}": table1.decided(
-            table2.contrast(dataset, loss, "ce", "rank_1"), unseen
+        f"{named(loss, start)}, on {dataset_name(dataset)}": table1.decided(
+            table2.contrast(dataset, loss, "ce", "rank_1", start=start), unseen
         )
         for dataset in table2.SETS
-        for loss in ("hs_lr", "ss_lr")
+        for loss, start in (("hs_lr", USUAL), ("ss_lr", USUAL), ("lr", FREQUENCIES))
     }
     few = table3.SUPERIOR.judge({TABLE3: evidence[TABLE3]})
     settings = [
