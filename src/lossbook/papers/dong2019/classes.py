@@ -460,7 +460,7 @@ CLAIMS = (GROWS,)
 
 
 def follows(evidence: Evidence) -> str:
-    """What LR's start does to the gap at the most classes; nothing unless it narrows on every data set run.
+    """What LR's start does to the gap at the most classes, where it narrows; nothing if it widens anywhere.
 
     Args:
         evidence: The records.
@@ -474,8 +474,10 @@ def follows(evidence: Evidence) -> str:
         )
         if usual is None or low is None or narrowed is None:
             continue
-        if not narrowed.above:
+        if narrowed.below:
             return ""
+        if not narrowed.above:
+            continue
         said.append(
             f"{low.short()} instead of {usual.short()} points with {many} classes of {dataset_name(dataset)}"
         )

@@ -104,7 +104,7 @@ def gaps(trends: Sequence[tuple[str, classes.Trend]]) -> Figure:
         ax.set_xticks(every, [str(count) for count in every])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.set_xlabel("classes")
-        ax.set_title(dataset_name(dataset))
+        ax.set_title(dataset_name(dataset).partition(",")[0])
     axes[0].set_ylabel("CE minus loss, points")
     legend(figure, list(drawn), 2)
     return figure
