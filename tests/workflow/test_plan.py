@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from lossbook.build import Graph, __main__, plan
+from lossbook.build.hashing import hash_files
 from lossbook.build.plan import Step, steps_in
 
 SAID = """Building DAG of jobs...
@@ -63,3 +64,12 @@ def test_what_snakemake_cannot_do_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(plan, "snakemake_command", lambda *_: ["false"])
     with pytest.raises(plan.StepFailedError, match="could not tell"):
         plan.plan("smoke")
+
+
+def test_the_lock_of_a_store_is_no_change(tmp_path: Path) -> None:
+    (tmp_path / "paper.jsonl").write_text("{}\n")
+    before = hash_files([tmp_path])
+    (tmp_path / ".lock").touch()
+    assert hash_files([tmp_path]) == before
+    (tmp_path / "paper.jsonl").write_text("{} \n")
+    assert hash_files([tmp_path]) != before

@@ -12,10 +12,13 @@ from lossbook.build.places import checkout
 
 
 def files_in(places: Iterable[Path]) -> Iterator[Path]:
-    """The files that are given, and those in the folders that are given, without Python's caches."""
+    """The files that are given, and those in the folders that are given, without Python's caches and locks.
+
+    A lock appears when a store is first read, and says nothing about what is in it.
+    """
     for place in places:
         found = sorted(place.rglob("*")) if place.is_dir() else [place]
-        yield from (p for p in found if p.is_file() and "__pycache__" not in p.parts)
+        yield from (p for p in found if p.is_file() and "__pycache__" not in p.parts and p.name != ".lock")
 
 
 def hash_files(places: Iterable[Path]) -> str:
