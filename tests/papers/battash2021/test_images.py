@@ -200,6 +200,20 @@ def test_no_gain_does_not_hold_once_both_networks_have_been_run():
     assert verdict.judge("images", both).finding == "does not carry over"
 
 
+def test_advice_names_the_mixtures_that_differ_from_ce():
+    def said(seeds=8, **points):
+        return table1.follows(evidence("table1", made("table1", "reference", gains(**points), seeds=seeds)))
+
+    # Their seeds scatter between 0 and 0.2: at -0.1 the constant mixture cannot be told from CE.
+    worse = said(**{"CE+EL 0": -0.1, "CE+EL 0,0.5": -0.5, "CE+EL 0-0.5": -1.0})
+    assert worse.index("CE+EL 0,0.5 minus CE is -0.41 ± ") < worse.index("CE+EL 0-0.5 minus CE is -0.91 ± ")
+    assert worse.count(" minus CE") == 2
+    both = said(**{"CE+EL 0": 1.0, "CE+EL 0,0.5": -0.09, "CE+EL 0-0.5": -1.0})
+    assert both.index("CE+EL 0 minus CE is +1.09 ± ") < both.index("CE+EL 0-0.5 minus CE is -0.91 ± ")
+    # Without an interval there is nothing to go by.
+    assert said(seeds=2, **{"CE+EL 0-0.5": -1.0}) == ""
+
+
 def test_table_1_beside_the_papers_and_its_best_epoch():
     found = evidence("table1", made("table1", "resnet20", gains(**{"CE+EL 0-0.5": 1.0})))
     frame, _ = table1.TABLE.frame(found, "resnet20")
@@ -290,6 +304,7 @@ def test_images_that_come_back():
     assert difference.contrast.paper == pytest.approx(35.1, abs=0.05)
     assert judged.evidence[1].startswith("Of the images with p < 0.2, 20.00% come back")
     assert judged.evidence[1].endswith("in the paper 3.35%.")
+    assert motivation.condition(judged).endswith(judged.evidence[1])
     both = motivation.together(one, other)
     frame = motivation.groups_table(both, "reference").set_index("Runs")
     assert frame.loc["Paper: CE, ResNet-32", "wrong, p < 0.2"] == "3.35"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lossbook.evidence import stats
-from lossbook.evidence.claims import Claim
+from lossbook.evidence.claims import Claim, Verdict
 from lossbook.evidence.contrasts import Beside, Contrast, Difference
 from lossbook.evidence.rules import Above, CarriesOver
 from lossbook.evidence.select import Evidence, joined
@@ -351,6 +351,11 @@ def _how_rarely(found: Sequence[Difference]) -> list[str]:
         for each in found
         if (shares := each.contrast.right.values(each.base))
     ]
+
+
+def condition(verdict: Verdict) -> str:
+    """What the finding depends on: how much is still learned when the images begin to be followed."""
+    return " ".join(["how much is still learned in the last fifth.", *_how_rarely(verdict.differences)])
 
 
 LEFT_BEHIND = Claim(

@@ -185,6 +185,24 @@ IMAGES = Claim(
 )
 
 
+def follows(evidence: Evidence) -> str:
+    """What follows for someone who trains with CE; nothing until all mixtures have been run with three seeds.
+
+    Args:
+        evidence: The records.
+    """
+    found = {regime: gain(regime).measure(evidence, DECISIVE, DECISIVE) for regime in MIXTURES}
+    made = {title(regime): each for regime, each in found.items() if each and each.interval.bounded}
+    if len(made) < len(MIXTURES):
+        return ""
+    ahead = [name for name, each in made.items() if each.above]
+    behind = [name for name, each in made.items() if each.below]
+    said = [f"{name} minus CE is {made[name].short()} points here." for name in (*ahead, *behind)]
+    if ahead:
+        return " ".join(["Compare a mixture with CE on held-out images of your own.", *said])
+    return " ".join(["These runs give no reason to mix EL into CE.", *said])
+
+
 def differences(evidence: Evidence, profile: str, metric: str = "test_accuracy") -> list[Difference]:
     """Every mixture minus CE that has been run at a profile."""
     sides = (
