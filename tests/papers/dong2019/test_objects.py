@@ -436,7 +436,13 @@ def test_hard_mining_does_not_help_ce(made: Callable[..., list[Record]]) -> None
     assert verdict.differences[0].contrast.paper == 0.0
     gains = any(d.above for d in verdict.differences)
     assert not gains
-    assert hard_mining.follows(verdict) == "these runs give no reason to use hard selection on CE."
+    assert hard_mining.follows(verdict)
+    lower = evidence(
+        TABLE1, *made(TABLE1, "reference", lambda *a: accuracy(*a) - 0.1 * (a[0]["loss"] == "selected_ce"))
+    )
+    costs = hard_mining.NO_HELP.judge({TABLE1: lower})
+    assert costs.differences[-1].below
+    assert f"{costs.differences[-1].short()} points" in hard_mining.follows(costs)
     helped = evidence(
         TABLE1, *made(TABLE1, "reference", lambda *a: accuracy(*a) + 0.1 * (a[0]["loss"] == "hs_ce"))
     )

@@ -76,7 +76,11 @@ CLAIMS = (NO_HELP,)
 
 def follows(verdict: Verdict) -> str:
     """What follows for someone who trains with CE; nothing where a reading gains or nothing is settled."""
-    if verdict.finding in ("not tested", "not settled") or any(d.above for d in verdict.differences):
+    if any(d.above for d in verdict.differences):
+        return ""
+    if behind := [f"{d.what} is {d.short()} points" for d in verdict.differences if d.below]:
+        return f"use CE as it is. {'; '.join(behind)}."
+    if verdict.finding in ("not tested", "not settled"):
         return ""
     return "these runs give no reason to use hard selection on CE."
 
