@@ -16,8 +16,10 @@ from lossbook.evidence import Evidence, Runs, gather, ranking, recorded, stats
 from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.tables import difference, signed_band
 from lossbook.losses import hs_lr_loss, lr_loss
+from lossbook.papers.battash2021 import table1 as images
 from lossbook.papers.battash2021 import table4_tables as battash2021
 from lossbook.papers.battash2021.names import CE, CONSTANT, EL, GRADUAL, TWO_PHASE
+from lossbook.papers.battash2021.protocol import MIXTURES
 from lossbook.papers.dong2019 import classes as dong2019_classes
 from lossbook.papers.dong2019 import table1 as dong2019
 from lossbook.papers.dong2019 import table2 as dong2019_retrieval
@@ -135,7 +137,19 @@ def _battash2021() -> list[str]:
         str(sum(first)),
         str(len(first)),
         _band(_gain("hidden", TWO_PHASE)),
+        *_mixtures_on_images(),
     ]
+
+
+def _mixtures_on_images() -> list[str]:
+    """How far the mixtures are from CE on CIFAR-100: the epochs, each, and the seeds."""
+    nothing = Store(working=Path(__file__).parent / "no-such-folder")
+    evidence = recorded(images.TABLE1, store=nothing)
+    made = [images.gain(regime).at(evidence, "reference") for regime in reversed(MIXTURES)]
+    gradual, two_phase, constant = map(_points, made)
+    (epochs,) = {r.labels["epochs"] for each in made if each for r in each.records}
+    (seeds,) = {each.interval.n for each in made if each}
+    return [str(epochs), gradual, two_phase, constant, str(seeds)]
 
 
 def _points(found: Difference | None) -> str:
