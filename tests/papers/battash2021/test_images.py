@@ -318,6 +318,10 @@ def test_images_that_come_back():
     assert 100 * returned.interval.mean == pytest.approx(-20)
     assert motivation.returning(both, "reference")[CE][8] == pytest.approx(20)
     assert len(images_figures.returning(both, "reference").axes) == 2
+    # More training images come back than test images, and the axis they share has room for them.
+    better = [replace(r, curves=r.curves | {"train_tracked": lost(5, 5)}) for r in records]
+    drawn = images_figures.returning(motivation.together(one, evidence("table1", better)), "reference")
+    assert all(max(line.get_ydata()) <= ax.get_ylim()[1] for ax in drawn.axes for line in ax.lines)
     assert "CE, test images: 20.0% from epoch 1" in images_figures.returning_alt(both, "reference")
 
 

@@ -154,7 +154,7 @@ def returning(evidence: Evidence, profile: str) -> Figure:
         ax.set_title(words)
         ax.set_xlabel("followed from epoch")
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-        ax.set_ylim(bottom=0)
+    axes[0].set_ylim(bottom=0)  # once all is drawn: it fixes the upper end too
     axes[0].set_ylabel("come back, % of p < 0.2")
     _legend(figure, axes[0], 4)
     return figure
