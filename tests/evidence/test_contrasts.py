@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+from said import numbers
 
 from lossbook.evidence import Evidence, stats
 from lossbook.evidence.claims import NO_RUNS, Claim, of_readings
@@ -114,7 +115,7 @@ def test_a_number_may_be_read_of_each_record(made: Any) -> None:
     )
     found = read.at(made(paper=([0.9, 0.9], [0.8, 0.7])), "paper")
     assert found is not None
-    assert found.sentence() == "Seeds: +0.5000 (1 seed, so no interval)."
+    assert numbers(found.sentence()) == ["+0.5000", "1"]
     assert math.isnan(found.resolution)
 
 
@@ -155,7 +156,7 @@ def test_differences_in_words() -> None:
 )
 def test_findings_by_hand(rule: Any, intervals: list[tuple[float, float]], finding: str) -> None:
     assert rule.judge([difference(low, high) for low, high in intervals], 2) == finding
-    assert "It holds if" in rule.text(2) or "it holds if" in rule.text(2)
+    assert rule.text(2) != rule.text(1)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +196,7 @@ def test_a_claim_counts_what_shows_it(made: Any) -> None:
     holds = claim().judge({EXPERIMENT: made(paper=([0.95, 0.96, 0.96], [0.90, 0.91, 0.90]))})
     assert (holds.finding, holds.count, len(holds.records)) == ("holds", (1, 1), 6)
     assert holds.rule == f"BCE minus CE. {Gain().text(1)}"
-    assert holds.evidence[0].startswith("BCE minus CE: +5.33 points (95% interval ")
+    assert holds.evidence[0].startswith("BCE minus CE: +5.33 ")
     short = claim().judge({EXPERIMENT: made(keras12=([0.95, 0.96], [0.90, 0.91]))})
     assert (short.finding, short.count, short.open) == ("not settled", (0, 0), 1)
     none = claim().judge({EXPERIMENT: made()})
@@ -243,7 +244,7 @@ def test_of_many_differences_the_ends_are_said(made: Any) -> None:
         many = (*(PLAIN_CONTRAST,) * (times - 1), reverse)
         return claim(readings={"": Contrasts(EXPERIMENT, many)}).judge(runs).number
 
-    assert number(13) == "The 13 differences lie between -5.33 ± 1.43 and +5.33 ± 1.43 points."
+    assert numbers(number(13)) == ["13", "-5.33", "1.43", "+5.33", "1.43"]
     assert number(12).count("+5.33 ± 1.43") == 11, "so many are read one by one"
 
 
@@ -308,4 +309,4 @@ def test_a_declared_table_has_the_papers_numbers_and_a_row_per_cell_that_was_run
     assert frame["Paper"].tolist() == ["99.00", "99.25"]
     assert frame["Paper minus CE"].tolist() == ["–", "+0.25"]
     assert [str(cell) for cell in frame["Ours minus CE"]] == ["–", "+5.00 ± 2.48 (n = 3)"]
-    assert any("2 of 4 cells of this table have not been run." in note for note in notes)
+    assert ["2", "4"] in map(numbers, notes)

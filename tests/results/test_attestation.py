@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from said import numbers
 
 from lossbook import paths
 from lossbook.errors import LossbookError
@@ -89,18 +90,16 @@ def test_a_record_of_todays_code_is_fresh():
 )
 def test_a_record_that_does_not_say_what_made_it_is_unattested(provenance):
     trust = make_record(provenance=provenance).trust
-    assert (trust.state, trust.level, "does not say" in trust.why) == ("unattested", 0, True)
+    assert (trust.state, trust.level) == ("unattested", 0)
 
 
 def test_a_sample_trained_again_attests_its_kind_and_no_other():
     record, seed, other = a_record(), a_record("b" * 16, dataset="cifar10"), a_record("c" * 16, loss="nllr")
-    assert "no run of its kind was trained again" in record.trust.why
+    assert record.trust.state == "unattested"
     attestation.add(EXPERIMENT, made(record))
     for each in (record, seed):
         assert (str(each.trust), each.trust.level) == ("attested (exact)", 1)
-    assert (
-        "1 run of its kind trained again with today's code, the whole run, agree exactly" in record.trust.why
-    )
+    assert numbers(record.trust.why) == ["1"], "runs of its kind trained again"
     assert other.trust.state == "unattested"
     assert a_record(code="before").trust.state == "unattested"
 
@@ -112,7 +111,6 @@ def test_it_counts_while_the_code_is_what_it_was(monkeypatch):
     monkeypatch.setitem(NOW, ("toy.new",), "tomorrow's")
     attestation.forget()
     assert record.trust.state == "unattested"
-    assert "trained again with today's" in record.trust.why
     monkeypatch.delitem(NOW, ("toy.new",))
     attestation.forget()
     assert record.trust.state == "unattested"
@@ -129,7 +127,7 @@ def test_the_whole_sample_must_have_been_trained_again():
     keys = tuple(record.key for record in records)
     attestation.add(EXPERIMENT, made(records[0], sample=keys))
     assert [r.trust.state for r in records] == ["unattested"] * 2
-    assert records[0].trust.why == "1 of the 2 runs of its sample were trained again so far"
+    assert numbers(records[0].trust.why) == ["1", "2"], "runs of its sample trained again so far"
     attestation.add(EXPERIMENT, made(records[1], sample=keys))
     assert [r.trust.state for r in records] == ["attested"] * 2
 

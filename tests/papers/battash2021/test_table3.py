@@ -1,6 +1,7 @@
 """Table 3 of battash2021: what is declared, and tables and findings whose answer is known."""
 
 import pytest
+from said import numbers
 
 from lossbook import experiments
 from lossbook.evidence import Evidence
@@ -120,8 +121,8 @@ def test_the_paper_differences_are_its_own():
     assert table3.gain("arch3", GRADUAL, "clean", dataset="made_up_reviews").paper is None
     found = evidence(clean=records("clean", gains(AS_CLAIMED)))
     sentence = judged(found).evidence[0]
-    assert "4,528 test texts resolve about" in sentence
-    assert "the paper has -0.27" in sentence
+    assert "4,528 test texts" in sentence
+    assert "-0.27" in sentence
 
 
 def test_the_table_has_the_paper_beside_the_same_network_and_loss():
@@ -144,18 +145,16 @@ def test_what_is_said_of_a_profile():
         clean=records("clean", gains(AS_CLAIMED)),
         lengths=records("lengths", lambda labels, seed: 0.6, seeds=1),
     )
-    assert "Of 15 mixtures compared with CE, 15 have the higher mean" in table3.summary(
-        found, "clean", "clean"
-    )
-    assert "zero for 15 and below for 0" in table3.summary(found, "clean", "clean")
-    assert "right for 54.8%" in table3.baseline(found.records)
-    assert "balanced accuracy of 20%" in table3.baseline(found.records)
+    # Of 15, 15 means are higher, 15 95% intervals above zero and 0 below; after Holm's adjustment 15.
+    assert numbers(table3.summary(found, "clean", "clean")) == ["15", "15", "95", "15", "0", "15"]
+    # The share of the most frequent rating, its balanced accuracy and its mean error.
+    assert numbers(table3.baseline(found.records)) == ["54.8", "20", "0.81"]
     assert "CE 2.00, CE+EL 0 2.00" in table3.best_epoch(found, "clean", "clean")
-    said = table3.lengths(found)
-    assert "network 1 (1 × 50) after 2, with 62.0%, and its lowest cross-entropy after 2" in said
+    # Layers and units, the epoch of the highest accuracy, that accuracy, and the epoch of the lowest loss.
+    assert numbers(table3.lengths(found).partition("network 1 ")[2])[:5] == ["1", "50", "2", "62.0", "2"]
     errors = table3.errors(found, "clean", "clean")
     assert len(errors) == 5
-    assert "mean error -0.010 ratings" in errors[0]
+    assert "-0.010" in errors[0]
 
 
 def test_nothing_is_said_without_runs():

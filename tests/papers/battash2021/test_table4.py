@@ -1,11 +1,13 @@
 """Table 4 of battash2021: how a learning rate is chosen, and tables and findings whose answer is known."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from said import numbers
 
 from lossbook import datasets, experiments
 from lossbook.evidence import Evidence, ranking
@@ -171,10 +173,10 @@ def test_a_set_without_any_rate_left_is_left_out_and_named() -> None:
     )
     found = _columns(study.scores("linear"))
     assert found.datasets == ("set0", "set2")
-    assert found.left_out == {"set1": "Focal diverged at every learning rate"}
+    assert [(name, reason.split()[0]) for name, reason in found.left_out.items()] == [("set1", "Focal")]
     assert found.mean[:, CE].tolist() == [0.5, 0.7]
     _, notes = battash2021.table_four(study)
-    assert "Left out, as Focal diverged at every learning rate: set1." in notes
+    assert any("Focal" in note and "set1" in note for note in notes)
 
 
 def test_every_method_can_take_the_rate_of_ce() -> None:
@@ -232,7 +234,7 @@ def test_incomplete_sets_are_left_out() -> None:
     whole = _study(lambda *_: (0.5, 0.5), 3)
     found = _without(whole, lambda r: r.key == "set1-linear-3-0.005-1").scores("linear")
     assert _columns(found).datasets == ("set0", "set2")
-    assert _columns(found).left_out == {"set1": "not all of its runs have been made"}
+    assert list(_columns(found).left_out) == ["set1"]
 
 
 def test_a_seed_hardly_begun_does_not_cost_the_others() -> None:
@@ -315,11 +317,12 @@ def test_notes_that_the_page_tells_itself_are_not_repeated() -> None:
 def test_a_second_profile_is_described() -> None:
     quick = _study(lambda *_: (0.5, 0.5), 2, profile="quick")
     text = battash2021.other_text(quick)
-    assert "profile quick (23 of the 121 tables, 50 epochs, two seeds: set0, set1)" in text
+    assert numbers(text) == ["23", "121", "50"]
+    assert "set0, set1" in text
     embedded = _study(lambda *_: (0.5, 0.5), 1, profile="quick", collection="sklearn")
-    assert "come with scikit-learn, in place of the paper's, and 50 epochs: set0" in battash2021.other_text(
-        embedded
-    )
+    text = battash2021.other_text(embedded)
+    assert numbers(text) == ["50"]
+    assert all(name in text for name in ("scikit-learn", "set0"))
 
 
 # --- the tables ---
@@ -380,10 +383,7 @@ def test_the_papers_way_of_reading_stands_beside() -> None:
 
 def test_batches_and_examples_are_compared_run_by_run() -> None:
     study = _study(lambda *_: (0.5, 0.5), 1, test_batch_accuracy=0.47)
-    assert (
-        "Linear: at the last epoch the same predictions read 3.00 points apart"
-        in battash2021.batches_text(study)
-    )
+    assert numbers(battash2021.batches_text(study))[0] == "3.00"
 
 
 def test_batches_and_examples_are_compared_in_their_tables() -> None:
@@ -401,10 +401,8 @@ def test_batches_and_examples_are_compared_in_their_tables() -> None:
             for method in range(6)
         ]
     )
-    assert (
-        "the gain of the gradual mixture changes from +1.00 to +3.00 points, that of any method by at most "
-        "7.00, and its wins by at most 0."
-    ) in battash2021.batches_text(study)
+    # The gradual mixture's gain by examples and by batches, and how far any method's gain and wins move.
+    assert numbers(battash2021.batches_text(study))[-4:] == ["+1.00", "+3.00", "7.00", "0"]
 
 
 def test_tables_are_divided_by_classifier() -> None:
@@ -460,12 +458,11 @@ def test_text_names_the_nearest_convention() -> None:
     # Places 4 1 1 1 4 4 and 1 4 4 4 1 1 average to 2.5, without gaps to 1.5, as mid-ranks to 3.5.
     ahead, behind = [0.8, 0.9, 0.9, 0.9, 0.8, 0.8], [0.9, 0.8, 0.8, 0.8, 0.9, 0.9]
     text = battash2021.conventions_text(_study(_fixed([ahead, behind]), 2))
-    assert "ties 1, 1, 3* comes nearest" in text
-    assert "The wins add up to 203 and 193 in the paper, and in ours to 6 and 6" in text
-    # 6 of 15 pairs.
-    assert "Pairs of methods that tie: linear 40% with a single seed and 40% after averaging" in text
+    assert text.split("*")[1].endswith("1, 1, 3")
+    # Sums of wins in the paper and in both ways of ours, and 6 of 15 pairs tie.
+    assert numbers(text)[-10:] == ["203", "193", *["6"] * 4, *["40"] * 4]
     dense = _study(_fixed([[0.6, 0.7, 0.8, 0.9, 0.5, 0.5]]), 1)
-    assert "1, 1, 2" in battash2021.conventions_text(dense).split("comes nearest")[0]
+    assert battash2021.conventions_text(dense).split("*")[1].endswith("1, 1, 2")
     assert battash2021.conventions_text(Study([])) == ""
 
 
@@ -499,10 +496,7 @@ def test_seeds_table_by_hand() -> None:
 def test_choices_are_compared() -> None:
     text = battash2021.sensitivity_text(_study(_fixed(TABLE), 3))
     # Gains of 4, 0 and 1 points; without the second set 2.5.
-    assert (
-        "Linear: the mean gain is between +1.67 and +2.50 points, and p is below 0.05 in 0 of 9 rows, or 0 "
-        "when adjusted for all 15 pairs. The gradual mixture is ahead of CE in 0 of 9 ways" in text
-    )
+    assert numbers(text)[:9] == ["+1.67", "+2.50", "0.05", "0", "9", "0", "15", "0", "9"]
     frame, _ = battash2021.sensitivity_table(_study(_fixed(TABLE), 3))
     assert len(frame) == 2 * len(READINGS)
     assert list(frame)[1:] == ["How rate, epoch and accuracy are read", "Gain", "p (Holm)", "Sets"]
@@ -518,8 +512,7 @@ def test_choices_are_compared() -> None:
     # All rates validate alike.
     assert rates["Tied"].tolist() == [3] * 12
     ahead = battash2021.sensitivity_text(_shifted(AS_CLAIMED))
-    assert "p is below 0.05 in 9 of 9 rows, or 9 when adjusted" in ahead
-    assert "ahead of CE in 9 of 9 ways" in ahead
+    assert numbers(ahead)[:9] == ["+3.00", "+3.00", "0.05", "9", "9", "9", "15", "9", "9"]
 
 
 def test_one_rate_for_all_data_sets() -> None:
@@ -550,7 +543,7 @@ def test_epochs_chosen_before_the_switch_to_el() -> None:
         assert rows["Runs read"].tolist() == [6, 6]
         assert [cell.values["count"] for cell in rows["Chosen before"]] == before
         assert [cell.values["count"] for cell in rows["In the first phase"]] == first
-    assert "before EL alone begins: linear 6 (100%)" in battash2021.switch_text(study)
+    assert "linear 6 (100%)" in battash2021.switch_text(study)
 
 
 @pytest.mark.parametrize(("sets", "seeds"), [(1, 1), (2, 1), (1, 2)])
@@ -583,8 +576,8 @@ def test_small_studies_make_every_table_and_figure(sets: int, seeds: int) -> Non
 def test_the_data_are_told() -> None:
     study = _study(_fixed(TABLE), 2)
     text = battash2021.data_text(study)
-    assert "2 of the 121 sets" in text
-    assert "standardised by itself in 1 set: set1" in text
+    assert numbers(text) == ["2", "121", "1"]
+    assert text.endswith("set1.")
     assert "scikit-learn" in battash2021.data_text(_study(_fixed(TABLE), 1, collection="sklearn"))
 
 
@@ -632,7 +625,7 @@ def test_neither_a_mean_nor_an_unadjusted_p_is_enough() -> None:
     assert pair.p < 0.05 < pair.adjusted
     assert np.mean(gains) > 0
     assert _findings(study)[1] == "not settled"
-    assert "that test: none" in verdict.meaning(study)[0]
+    assert "CE+EL" not in verdict.meaning(study)[0], "no mixture is named as ahead"
 
 
 def test_differences_within_the_noise_settle_nothing() -> None:
@@ -671,9 +664,7 @@ def test_claims_count_what_shows_them() -> None:
     half = verdict.claims(_shifted((0.0, -0.01, 0.02, 0.03, 0.05, -0.02)))
     assert half["mixtures"].short == "holds in part, 4 of 8"
     assert verdict.claims(None)["gradual"].count is None
-    assert claims["gradual"].number.startswith(
-        "CE+EL 0-0.5 minus CE, in points: linear +3.00 ± 0.00 (p < 0.001); one hidden layer "
-    )
+    assert "linear +3.00 ± 0.00 (p < 0.001)" in claims["gradual"].number
 
 
 def test_all_claims_of_the_paper_are_judged_on_one_set_of_records() -> None:
@@ -714,20 +705,25 @@ def test_the_figure_of_gains_has_the_papers_numbers_and_ours() -> None:
 def test_meaning_follows_from_the_runs() -> None:
     up = verdict.meaning(_shifted(AS_CLAIMED))
     assert len(up) == 2
-    assert "gains over CE in the mean and is ahead of it" in up[0]
-    assert "is +3.00 ± 0.00 points (seed by seed +3.00, +3.00)" in up[0]
-    assert "The paper's 0.30 is outside this interval. The mixture is better on 20 of the sets" in up[0]
-    assert "equal on 0 and worse on 0" in up[0]
-    assert "Mixtures ahead of CE by that test: CE+EL 0 and CE+EL 0,0.5 and CE+EL 0-0.5." in up[0]
-    assert "Among themselves CE+EL 0,0.5 is ahead of CE+EL 0; CE+EL 0-0.5 is ahead of CE+EL 0; " in up[0]
+    # Of 20 sets the mean gain, that by seed and the median; the paper's; sets better, equal and worse.
+    assert numbers(up[0])[:5] == ["20", "+3.00", "0.00", "+3.00", "+3.00"]
+    assert numbers(up[0])[5:10] == ["+3.00", "0.30", "20", "0", "0"]
+    assert "outside" in up[0]
+    # All three are ahead of CE, and each of those below it.
+    constant, two_phase, gradual = NAMES[1:4]
+    assert re.findall(r"CE\+EL [\d.,-]*\d", up[0]) == [
+        *(constant, two_phase, gradual),
+        *(two_phase, constant, gradual, constant, gradual, two_phase),
+    ]
     down = verdict.meaning(_shifted([-gain for gain in AS_CLAIMED]))
-    assert "loses against CE in the mean and is behind it" in down[0]
+    assert numbers(down[0])[1] == "-3.00"
     open_ = verdict.meaning(_study(_fixed(TABLE), 3))
-    assert "cannot be told from zero and is neither ahead" in open_[0]
     # 5/3 give or take 5.17.
-    assert "The paper's 0.30 is inside this interval. But a gain that small could not be told" in open_[0]
-    assert "Mixtures ahead of CE by that test: none. Among themselves they cannot be told apart." in open_[0]
+    assert numbers(open_[0])[1:3] == ["+1.67", "5.17"]
+    assert "inside" in open_[0]
+    assert "CE+EL" not in open_[0]
+    assert len({text[0].split("**")[1] for text in (up, down, open_)}) == 3
     embedded = verdict.meaning(_study(_fixed(TABLE), 3, collection="sklearn"))
-    assert "The paper's" not in embedded[0]
+    assert "0.30" not in embedded[0], "the paper's gain is that on its own sets"
     single = verdict.meaning(_study(_fixed(TABLE), 3, seeds=1))
-    assert "seed by seed" not in single[0]
+    assert len(numbers(single[0])) == len(numbers(open_[0])) - 2, "there is no gain by seed"

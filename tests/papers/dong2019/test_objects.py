@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from said import numbers
 
 from lossbook import datasets, experiments
 from lossbook.evidence import claims
@@ -116,10 +117,14 @@ def test_what_follows_for_someone_who_chooses_a_loss(made: Callable[..., list[Re
     assert "gains +4.0" in said("lr-many-classes", accuracy)
     assert said("lr-many-classes", level) == ""
     assert said("lr-many-classes", accuracy, 2) == ""  # two seeds show nothing
-    assert "is also ahead of LR whose biases" in said("beyond-lr", accuracy)
-    assert "not shown to be ahead" in said("beyond-lr", level)
-    assert "worth a try" in said("beyond-ce", lambda labels, seed: accuracy({**labels, "dataset": ""}, seed))
-    assert "no reason to leave CE" in said("beyond-ce", level)
+    # SS-LR minus LR whose biases are set, at one rate and at own rates.
+    ahead, open_ = said("beyond-lr", accuracy), said("beyond-lr", level)
+    assert (ahead.count("+1.19 ± 0.11"), open_.count("-0.01 ± 0.11")) == (2, 2)
+    assert (" not " in ahead, " not " in open_) == (False, True)
+    ahead = said("beyond-ce", lambda labels, seed: accuracy({**labels, "dataset": ""}, seed))
+    assert "HS-LR and SS-LR" in ahead
+    assert "CE" in said("beyond-ce", level)
+    assert "LR" not in said("beyond-ce", level), "no loss is named beside CE"
     assert said("beyond-ce", level, 2) == ""
     assert said("soft-best", level) == ""
 
@@ -216,9 +221,13 @@ def test_the_page_on_numbers_of_classes(made: Callable[..., list[Record]]) -> No
     assert "at 964" in classes.alt(found, "reference")
     two = evidence(CLASSES, *made(CLASSES, "reference", growing(0.01), 2))
     assert classes.follows(two) == ""
-    assert classes.follows(found).startswith("start LR's output biases at −log(K − 1)")
-    assert "with 100 classes of CIFAR-100, and" in classes.follows(found)
-    assert "so no interval" in classes.sentences(two, "reference")[0]
+    assert "−log(K − 1)" in classes.follows(found)
+    # CE minus LR from such biases and from zero, with the classes of either set.
+    assert numbers(classes.follows(found))[1:] == [
+        *("+0.84", "0.24", "+6.62", "0.14", "100", "100"),
+        *("+1.17", "0.24", "+9.89", "0.14", "964"),
+    ]
+    assert "+1.00 (2 seeds" in classes.sentences(two, "reference")[0]
     assert "±" not in classes.sentences(two, "reference")[0]
 
 
@@ -292,7 +301,8 @@ def test_distraction_ends_with_the_biases(made: Callable[..., list[Record]]) -> 
     assert float(frame["Ratio, first tenth"][0].values["mean"]) == pytest.approx(0.011)
     assert float(frame["Steps until it is 0.9, %"][0].values["mean"]) == pytest.approx(38, abs=1)
     assert float(frame["Steps until it is 0.9, %"][1].values["mean"]) == 0
-    assert "first reaches 0.9 after 38" in fig2.sentences(shown[0])
+    # The ratio at the start beside 1 to 99, and after what percentage of the steps it is 0.9.
+    assert numbers(fig2.sentences(shown[0]))[2:8] == ["0.011", "1", "99", "0.010", "0.9", "38.0"]
     assert len(objects_figures.distraction(shown[1]).axes) == 4
     assert "964 classes" in fig2.alt(shown[1])
 
@@ -406,15 +416,18 @@ def test_features_are_compared_over_seeds(made: Callable[..., list[Record]]) -> 
     # All seeds alike: no interval.
     assert judged["class-manifold"].finding == "not settled"
     assert fig1.follows("lr-features", found) == fig1.follows("class-manifold", found) == ""
-    assert "is also ahead" in fig1.follows("ss-lr-features", found)
+    assert "+10.20 ± 1.72" in fig1.follows("ss-lr-features", found)
+    assert " not " not in fig1.follows("ss-lr-features", found)
     low = [
         replace(r, metrics={**r.metrics, "nearest_neighbour": 0.55 + 0.003 * r.seed})
         if r.labels["start"] == FREQUENCIES
         else r
         for r in records
     ]
-    assert "by +15.10 ± 1.88 points" in fig1.follows("lr-features", evidence(TABLE1, *low))
-    assert "is not shown to be ahead" in fig1.follows("ss-lr-features", evidence(TABLE1, *low))
+    assert "+15.10 ± 1.88" in fig1.follows("lr-features", evidence(TABLE1, *low))
+    behind = fig1.follows("ss-lr-features", evidence(TABLE1, *low))
+    assert "-4.90 ± 3.52" in behind
+    assert " not " in behind
     frame, _ = fig1.table(found, "reference")
     assert frame["Loss"].tolist() == ["CE", "LR", "HS-LR", "SS-LR", "LR, biases at −log(K − 1)"]
     pictured = fig1.embeddings(found, "reference")

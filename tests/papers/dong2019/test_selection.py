@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from matplotlib import pyplot as plt
+from said import numbers
 
 from lossbook import experiments, losses
 from lossbook.evidence import claims, recorded
@@ -140,7 +141,8 @@ def test_level_curves_are_robust_and_m_does_not_matter(
     assert judged(found, "m-matters").finding == "does not carry over"
     assert judged(found, "m-objects").finding == "does not carry over"
     assert judged(found, "ss-favourable").finding == "does not carry over"
-    assert "nothing to be gained" in selection.follows("r-robust", robust)
+    assert " r " in selection.follows("r-robust", robust)
+    assert "matters" not in selection.follows("r-robust", robust)
 
 
 def test_the_papers_picture(store: Store, made: Callable[..., list[Record]]) -> None:
@@ -200,10 +202,10 @@ def test_some_runs_make_a_table_and_a_figure(store: Store, made: Callable[..., l
     assert str(row["Rank-1, %"]).startswith("70.")
     assert str(row["rank-1, minus the paper's setting"]).startswith("+7.5")
     assert str(frame.set_index("Setting").loc["m = 25"]["rank-1, minus the paper's setting"]) == "–"
-    assert [str(note) for note in notes] == ["6 of 13 cells of this table have not been run."]
+    assert [numbers(note) for note in notes] == [["6", "13"]]
     figure = selection_page.figure(found, "reference")
     assert figure is not None
     assert len(figure.axes) == 2
     plt.close(figure)
-    assert "rank-1 of HS-LR in percent: 60." in selection_page.alt(found, "reference")
+    assert "60.01 ± 0.00" in selection_page.alt(found, "reference")
     assert len(selection.published_count_sentences(found)) == 2

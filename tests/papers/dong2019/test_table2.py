@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from matplotlib import pyplot as plt
+from said import numbers
 
 from lossbook import experiments, paths
 from lossbook.evidence import claims, recorded
@@ -146,9 +147,9 @@ def test_without_records_nothing_is_claimed(store: Store) -> None:
     assert table2_figures.figure(found, "reference") is None
     frame, notes = table2_tables.table(found, "reference")
     assert len(frame) == 0
-    assert [str(note) for note in notes] == ["16 of 16 cells of this table have not been run."]
+    assert [numbers(note) for note in notes] == [["16", "16"]]
     assert len(table2_tables.tests_table(found, "reference")) == 0
-    assert "only the one rate is compared" in table2_tables.rates_text(found)
+    assert numbers(table2_tables.rates_text(found)) == [], "no rate is named"
     # The paper's own numbers are there.
     beside = table2_tables.beside_the_paper(found, "reference").set_index("Compared")
     assert beside.loc["HS-LR minus CE", "Paper: Market-1501, ResNet-50"] == "+3.8 / +4.9"
@@ -161,12 +162,13 @@ def test_hard_selection_ahead_holds_in_part_at_most(store: Store, made: Callable
     # At one rate, and at own rates on CIFAR-100.
     assert (verdict.finding, verdict.count, verdict.open) == ("holds in part", (6, 6), 0)
     assert verdict.differences[0].short() == "+5.04 ± 0.27"
-    assert table2.follows("retrieval-hard", verdict, found)
+    assert "HS-LR" in table2.follows("retrieval-hard", verdict, found)
     assert judged(found, "retrieval-improve").count == (10, 10)
     assert judged(found, "retrieval-distraction").count == (12, 12)
     # LR is ten points behind, but that is of the larger network that the paper says it.
     assert judged(found, "retrieval-similar").finding == "not tested"
-    assert "of persons" in verdict.basis or "instead of persons" in verdict.basis
+    assert "Omniglot and CIFAR-100" in verdict.basis
+    assert "(5 seeds)" in verdict.basis
 
 
 def test_a_start_that_gains_is_what_follows_first(store: Store, made: Callable[..., list[Record]]) -> None:
@@ -175,7 +177,7 @@ def test_a_start_that_gains_is_what_follows_first(store: Store, made: Callable[.
 
     found = evidence(store, made("reference", other))
     said = table2.follows("retrieval-distraction", judged(found, "retrieval-distraction"), found)
-    assert said.startswith("start LR's output biases at −log(K − 1)")
+    assert "−log(K − 1)" in said.partition("rank-1")[0]
     assert "rank-1 +10.24 ± " in said.partition(" on Omniglot")[0]
     assert "CIFAR-100" in said
 
@@ -189,7 +191,7 @@ def test_hard_selection_behind_everywhere_is_refuted(store: Store, made: Callabl
     verdict = judged(found, "retrieval-hard")
     assert verdict.finding == "does not carry over"
     assert table2.follows("retrieval-distraction", verdict, found) == ""
-    assert "no reason" in table2.follows("retrieval-hard", verdict, found)
+    assert "HS-LR" not in table2.follows("retrieval-hard", verdict, found)
 
 
 def test_the_sets_can_disagree(store: Store, made: Callable[..., list[Record]]) -> None:
@@ -201,7 +203,12 @@ def test_the_sets_can_disagree(store: Store, made: Callable[..., list[Record]]) 
     found = evidence(store, made("reference", other))
     verdict = judged(found, "retrieval-hard")
     assert verdict.short == "holds in part, 2 of 6"
-    assert "depends on the data" in table2.follows("retrieval-hard", verdict, found)
+    both, neither = (
+        table2.follows("retrieval-hard", each, found)
+        for each in (verdict, replace(verdict, finding="does not carry over"))
+    )
+    assert both != neither
+    assert all(said and "HS-LR" not in said for said in (both, neither))
 
 
 def test_own_rates_are_a_reading_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +265,7 @@ def test_some_runs_make_a_table_and_a_figure(store: Store, made: Callable[..., l
     assert str(frame.loc["HS-LR", "rank-1 minus CE"]) == "+10.02 ± 0.14 (n = 5)"
     assert str(frame.loc["LR, biases at −log(K − 1)", "rank-1 minus CE"]) == "+10.04 ± 0.27 (n = 5)"
     assert str(frame.loc["CE", "rank-1 minus CE"]) == "–"
-    assert [str(note) for note in notes] == ["9 of 16 cells of this table have not been run."]
+    assert [numbers(note) for note in notes] == [["9", "16"]]
     figure = table2_figures.figure(found, "reference")
     assert figure is not None
     assert len(figure.axes) == 1
@@ -291,4 +298,4 @@ def test_rates_are_shown_with_the_one_chosen(store: Store, made: Callable[..., l
     assert table2_tables.rates_table(found)["Chosen"].tolist() == ["", "", "", "yes"]
     text = table2_tables.rates_text(found)
     assert "Omniglot: LR 3" in text
-    assert "at the end of those tried" in text
+    assert text.count("LR on Omniglot") == 1, "its best rate is the last one tried"

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from said import numbers
 from scipy import stats as scipy_stats
 
 from lossbook.pages import style
@@ -88,11 +89,12 @@ def test_table_one_with_the_papers_own_numbers():
 
 def test_verdict_counts():
     text = table1.verdict(_like_the_paper())
-    assert "6 of our 6 means agree" in text
-    assert "as printed 0 of 4 do" in text
-    assert "all standard deviations agree too" in text
+    # Means that agree with the corrected header, the level, and those with the header as printed.
+    assert numbers(text) == ["6", "6", "0.05", "0", "4"]
     text = table1.verdict(_like_the_paper(scale=0.5))
-    assert "these differ: simulation 1, right side 10, ours 0.565 and the paper's 1.13; simulation 1" in text
+    # Deviations that differ: simulation, right side, ours and the paper's.
+    assert numbers(text)[5:9] == ["1", "10", "0.565", "1.13"]
+    assert len(numbers(text)) == 5 + 6 * 4
 
 
 def test_what_is_not_exact_is_not_called_so():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from said import numbers
 
 from lossbook import experiments
 from lossbook.evidence import Evidence
@@ -122,7 +123,7 @@ def test_table_three_beside_the_papers() -> None:
     assert column(frame, "Paper minus CE") == ["–", "-0.76", "-0.76", "+1.30"]
     assert str(frame["Ours, %"][0]).startswith("89.20 ± ")
     assert column(frame, "Ours minus CE")[3] == "+1.00 (n = 3, all equal)"
-    assert str(notes[-1]) == "20 of 24 cells of this table have not been run."
+    assert numbers(notes[-1]) == ["20", "24"]
     assert table3.TABLE.frame(evidence(TABLE3, []), "paper")[0].empty
 
 
@@ -152,7 +153,7 @@ def test_the_last_epochs_steady_a_lead() -> None:
         steadier = table3.lead("lgl_inr", "sml", "cnn2c", "mnist", value=table3.last_epochs)
         return steadier.in_words(evidence(TABLE3, groups))
 
-    assert said(0) == "-0.70 points (95% interval -0.95 to -0.45, 3 seeds)"
+    assert numbers(said(0)) == ["-0.70", "95", "-0.95", "-0.45", "3"]
     assert said(1) == "not run", "nothing is left out there"
 
 
@@ -207,13 +208,15 @@ def test_fig_1_counts_and_compares_classes() -> None:
     ahead = fig1({"lgl": (0.80, 0.81, 0.82), "sml": (0.90, 0.911, 0.922), "lgl_inr": (0.80, 0.81, 0.822)})
     assert ahead is not None
     assert li2020_confusion.wins(ahead)[2] == {"lgl": 0, "sml": 10}
-    assert any("On 10 it is significantly behind" in note for note in li2020_confusion.class_table(ahead)[1])
+    # Classes ahead, those of them significantly at p below 0.05 of 20 differences, and those behind.
+    notes = [numbers(note) for note in li2020_confusion.class_table(ahead)[1]]
+    assert ["0", "10", "0", "0.05", "20", "10"] in notes
     frame, notes = li2020_confusion.class_table(shown)
     assert str(frame["LGL-INR minus LR"][0]).startswith("+51.0 ± ")
-    assert any("CE on 0 of 10 classes" in note for note in notes)
-    assert any(
-        "LR on 10 of 10 classes" in note and "On none it is significantly behind" in note for note in notes
-    )
+    # None is behind.
+    for name, right in (("CE", "0"), ("LR", "10")):
+        (note,) = (note for note in notes if f" {name} on " in note)
+        assert numbers(note) == [right, "10", right, "0.05", "20"]
     pairs = li2020_confusion.pairs_table(shown)
     assert str(pairs["CE"][0]).startswith("100.0")
     assert len(fig1_figures.confusion_figure(shown).axes) == 6
@@ -257,7 +260,7 @@ def test_a_learning_rate_is_chosen_on_held_out_images_alone() -> None:
     frame, notes = scale.three_ways(found, "subset")
     best = frame[frame["Compared at"] == "each one's best rate"]
     assert best["Learning rate"].tolist() == ["0.03", "0.03", "0.054"]
-    assert not any("at the end of those" in note for note in notes)
+    assert not any("CE and LR and LGL-INR" in note for note in notes)
 
 
 def test_equal_steps_compare_equal_steps() -> None:
@@ -272,7 +275,7 @@ def test_equal_steps_compare_equal_steps() -> None:
     same = frame[frame["Compared at"] == "the paper's learning rate"]
     assert same["Learning rate"].tolist() == ["0.01"] * 3
     assert str(same["Minus CE, points"].iloc[2]).startswith("+0.05")
-    assert any("at the end of those" in note for note in notes)
+    assert any("CE and LR and LGL-INR" in note for note in notes), "their best rate is the last"
     assert len(scale_figures.rate_curves(found, "subset", "fashion_mnist").axes) == 2
     assert "CE: 90.1% at 0.01" in scale_figures.rate_curves_alt(found, "subset", "fashion_mnist")
 
@@ -396,7 +399,7 @@ def test_table_5_compares_beta_with_1_and_constant_weights_at_equal_beta() -> No
     assert found["1", "yes"] == "–"
     assert frame["Paper (KMNIST), %"].tolist() == ["–", "96.43", "96.43", "–"]
     # Cells that have not been run take no row.
-    assert str(notes[-1]) == "5 of 9 cells of this table have not been run."
+    assert numbers(notes[-1]) == ["5", "9"]
     assert table5.table(evidence(TABLE5, []), "paper")[0].empty
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from said import numbers
 
 from lossbook import experiments
 from lossbook.papers.synthesis import glance, glance_page
@@ -65,7 +66,7 @@ def test_the_papers_differences_follow_from_their_tables(store: Store) -> None:
         "BCE, CIFAR-10": 0.09,
     }
     assert all(row.ours is None for row in rows.values())
-    assert glance.not_run(list(_groups(store, "yao2018").values())) == "Differences not run: Table I 6 of 6."
+    assert "Table I 6 of 6" in glance.not_run(list(_groups(store, "yao2018").values()))
 
 
 def test_losses_have_the_books_names_and_each_reading_a_group(store: Store, make_record: MakeRecord) -> None:
@@ -271,7 +272,7 @@ def test_the_tables_of_the_uci_repository(store: Store, make_record: MakeRecord,
     assert [row.text for row in gains.shown] == [*["+2.00 ± 0.00"] * 3, "-5.00 ± 0.00", "-1.00 ± 0.00"]
     # Three mixtures tie for the first place, rank 2; CE is fourth.
     assert [row.ours.mean for row in places.shown if row.ours] == [-2, -2, -2, 2, 1]
-    assert gains.rows[0].made == "121 tables, 50 epochs, 2 seeds; interval over tables"
+    assert numbers(gains.rows[0].made) == ["121", "50", "2"]
 
 
 # --- the figure and its words ---
@@ -292,10 +293,9 @@ def test_the_summary_counts() -> None:
         _row(9.0, 9.0, 0.2, whole=False),
     ]
     text = glance.summary(rows)
-    assert text.startswith("3 differences have been measured")
-    assert "inside our 95% interval in 2 of them" in text
-    assert "In 2 our interval excludes zero; the sign is the paper's in 1 of these" in text
-    assert "No difference" in glance.summary(rows[3:])
+    # Differences; of them inside our 95% interval; intervals without zero, and of these of the same sign.
+    assert numbers(text) == ["3", "95", "2", "2", "1"]
+    assert numbers(glance.summary(rows[3:])) == []
 
 
 def test_a_value_far_from_the_others_does_not_hide_them() -> None:
@@ -341,7 +341,7 @@ def test_without_records_the_list_says_so(store: Store) -> None:
     text = " ".join(glance.open_items(found))
     assert "**battash2021**: [Table 1](../battash2021/table1.html)" in text
     assert "[Table 2](../battash2021/table2.html)" in text
-    assert "[Table 3](../li2020/table3.html) (accuracy on MNIST" in text
+    assert "[Table 3](../li2020/table3.html)" in text
 
 
 def test_an_item_says_how_much_of_it_has_been_run(store: Store, make_record: MakeRecord) -> None:
@@ -357,11 +357,11 @@ def test_an_item_says_how_much_of_it_has_been_run(store: Store, make_record: Mak
     ):
         store.append(record)
     status = {f"{item.paper} {item.title}": item.status for item in glance.items(reader(store))}
-    assert status["battash2021 Fig. 3"] == "36 of 4356 cells at the paper's protocol, 2 seeds"
-    assert status["li2020 Table 3"] == "8 of 24 cells at the paper's protocol, 5 seeds"
-    assert status["li2020 Fig. 2"].startswith("at the paper's protocol, 5 seeds; with CNN2C")
-    assert status["li2020 Fig. 1"].endswith("on Fashion-MNIST in place of KMNIST")
-    assert status["yao2018 Table I"].startswith("not at the paper's protocol: ")
+    assert numbers(status["battash2021 Fig. 3"]) == ["36", "4356", "2"]
+    assert numbers(status["li2020 Table 3"]) == ["8", "24", "5"]
+    assert all(said in status["li2020 Fig. 2"] for said in ("5 seeds", "CNN2C"))
+    assert all(said in status["li2020 Fig. 1"] for said in ("5 seeds", "Fashion-MNIST", "KMNIST"))
+    assert status["yao2018 Table I"].startswith("not ")
     assert status["yao2018 Fig. 2"] == "not run yet"
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from said import numbers
 
 from lossbook import experiments
 from lossbook.evidence import Evidence
@@ -96,7 +97,7 @@ def test_records_of_an_earlier_definition_are_left_out_and_counted(
         store.append(record)
     found = choose(EXPERIMENT, "quick", store=store)
     assert found.records == []
-    assert "4 records of an earlier definition" in found.notes[0]
+    assert numbers(found.notes[0]) == ["4"]
 
 
 def test_embedded_data_give_way_to_the_real_set(store: Store, make_record: MakeRecord) -> None:
@@ -147,8 +148,8 @@ def test_cells_not_run_take_no_row_but_a_cost_from_recorded_runs(make_record: Ma
     row = open_.set_index(["Data", "Loss", "Epochs"]).loc[("MNIST", "NLLR", 500)]
     # 100 seconds an epoch, 500 epochs, three seeds.
     assert row["Cost, from recorded runs"].values["seconds"] == pytest.approx(150_000)
-    assert str(row["Cost, from recorded runs"]) == "41.7 h on one core"
-    assert str(open_.iloc[-1, -1]) == "no run of this network on this data is recorded"
+    assert numbers(row["Cost, from recorded runs"]) == ["41.7"]
+    assert numbers(open_.iloc[-1, -1]) == [], "no run of this network on this data is recorded"
     made = make_record([0.9] * 500, loss="nllr", profile="paper")
     assert len(table1.not_run(_evidence(run, made))) == 11
 
@@ -215,8 +216,8 @@ def test_nllr_as_printed_has_panels_of_its_own(make_record: MakeRecord) -> None:
     # The axis of the others is where they are, not where NLLR is.
     assert axes[0].get_ylim()[0] > 96
     assert max(axes[1].get_ylim()) < 80
-    assert "in panels of its own" in both.alt("test")
-    assert "in panels of its own" not in alone.cross_entropy_alt()
+    assert "NLLR as printed" in both.alt("test")
+    assert "NLLR as printed" not in alone.cross_entropy_alt()
 
 
 def test_unused_panels_are_removed(make_record: MakeRecord) -> None:
@@ -369,8 +370,9 @@ def test_twelve_epochs_can_refute_stability_and_not_show_it(make_record: MakeRec
     bad = _group(make_record, [0.74, 0.73, 0.74], loss="nllr", test_loss=running, **settings)
     assert _findings(*base, *bad)["stable"] == "does not hold"
     said = " ".join(yao2018.meaning(_evidence(*base, *bad)))
-    assert "NLLR as printed is less accurate than CE" in said
-    assert "-1.0e11 in the seed where it is lowest: the loss has no lower bound" in said
+    # The difference of accuracies, and the test loss in the mean over seeds and in the lowest.
+    assert "-25.47" in said
+    assert said.count("-1.0e11") == 2
 
 
 def test_the_test_loss_of_nllr_is_said_to_be_a_mean_or_the_lowest_seed(make_record: MakeRecord) -> None:
@@ -382,9 +384,9 @@ def test_the_test_loss_of_nllr_is_said_to_be_a_mean_or_the_lowest_seed(make_reco
             )
         )
     said = " ".join(yao2018.meaning(_evidence(*records)))
-    assert "-2.0e11, averaged over seeds, and -3.0e11 in the seed where it is lowest" in said
+    assert [number for number in numbers(said) if "e" in number] == ["-2.0e11", "-3.0e11"]
     lower = " ".join(_judged("lower", *records).evidence)
-    assert "In the mean over 2 seeds, its test loss ends at -2.0e11" in lower
+    assert numbers(lower)[:2] == ["2", "-2.0e11"]
 
 
 def test_both_readings_of_nllr_are_tested(make_record: MakeRecord) -> None:
@@ -412,7 +414,8 @@ def test_both_readings_of_nllr_are_tested(make_record: MakeRecord) -> None:
 
 def test_a_finding_on_a_subset_says_so(make_record: MakeRecord) -> None:
     quick = [make_record([0.9] * 3, seed=s) for s in range(2)]
-    assert "small subset, not the paper's protocol" in verdict.basis(quick)
+    assert "small subset" in verdict.basis(quick)
+    assert numbers(verdict.basis(quick)) == ["2,000", "1,000", "3", "2"]
     whole = [make_record([0.9] * 12, profile="keras12", train_size=60_000)]
     assert verdict.basis(whole).startswith("shorter training")
     assert verdict.basis([make_record(0.9, profile="paper")]) == "the paper's protocol (1 seed)"
@@ -485,9 +488,12 @@ def test_prose_follows_the_numbers(make_record: MakeRecord) -> None:
         records += _group(make_record, nllr, length=3, loss="nllr", test_ce=test_ce)
         return " ".join(yao2018.meaning(_evidence(*records)))
 
-    assert "NLLR as printed is more accurate than CE" in said([0.951, 0.96, 0.97], 0.3)
-    assert "NLLR as printed is less accurate than CE" in said([0.851, 0.86, 0.87], 0.3)
-    assert "do not separate NLLR as printed from CE" in said([0.92, 0.90, 0.92], 0.3)
-    assert "as probabilities its outputs are worse" in said([0.951, 0.96, 0.97], 0.3)
-    assert "no worse" in said([0.951, 0.96, 0.97], 0.05)
-    assert "On CIFAR-10 itself there are no runs" in said([0.95, 0.96, 0.97], 0.3)
+    more, less, open_ = (
+        said(nllr, 0.3) for nllr in ([0.951, 0.96, 0.97], [0.851, 0.86, 0.87], [0.92, 0.90, 0.92])
+    )
+    heads = [text.split("**")[1] for text in (more, less, open_)]
+    assert [("more" in head, "less" in head) for head in heads] == [
+        *((True, False), (False, True), (False, False))
+    ]
+    assert ["no worse" in text for text in (more, said([0.951, 0.96, 0.97], 0.05))] == [False, True]
+    assert ("0.300" in more, numbers(more.rpartition("CIFAR-10 ")[2])) == (True, [])

@@ -452,7 +452,7 @@ TESTED = (("hs_lr", BASELINE), ("ss_lr", BASELINE), ("lr", BASELINE), ("hs_lr", 
 
 
 def significance(evidence: Evidence) -> Verdict:
-    """The paper's test of significance, of which too little is said to repeat it."""
+    """The paper's test of significance, with too little detail to repeat it."""
     seeds = {seeds for d in _tested(evidence) if (seeds := d.interval.n) > 2}
     ours = f" With our {max(seeds)} pairs it is {smallest_p(max(seeds)):.3g}." if seeds else ""
     return Verdict(
