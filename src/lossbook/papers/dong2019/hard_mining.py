@@ -75,7 +75,7 @@ CLAIMS = (NO_HELP,)
 
 
 def follows(verdict: Verdict) -> str:
-    """What follows for someone who trains with CE; nothing where a reading gains, or where none loses and it is open."""
+    """What follows for someone who trains with CE; nothing where a reading gains, or all is open."""
     if any(d.above for d in verdict.differences):
         return ""
     if behind := [f"{d.what} is {d.short()} points" for d in verdict.differences if d.below]:
