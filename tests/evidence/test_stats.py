@@ -120,18 +120,19 @@ def test_holm_refuses_what_is_no_p_value() -> None:
 
 def test_binomial_interval_inverts_the_score_test() -> None:
     # Wilson's bounds are the proportions p at which |p_hat - p| is z standard errors of p.
-    p_hat, n = 0.9928, 10_000
-    low, high = stats.binomial_interval(p_hat, n)
+    right, n = 9928, 10_000
+    p_hat = right / n
+    low, high = stats.binomial_interval(right, n)
     for bound in (low, high):
         assert abs(p_hat - bound) / math.sqrt(bound * (1 - bound) / n) == pytest.approx(1.959964, rel=1e-5)
     assert low < p_hat < high
-    assert stats.binomial_interval(1.0, 50)[1] == 1.0
+    assert stats.binomial_interval(50, 50)[1] == 1.0
 
 
-@pytest.mark.parametrize(("proportion", "n"), [(99.28, 10_000), (-0.1, 10), (0.5, 0)])
-def test_binomial_interval_refuses_percent_and_empty_test_sets(proportion: float, n: int) -> None:
-    with pytest.raises(ValueError, match="accuracy"):
-        stats.binomial_interval(proportion, n)
+@pytest.mark.parametrize(("right", "n"), [(11, 10), (-1, 10), (0, 0)])
+def test_binomial_interval_refuses_what_is_no_count_of_a_test_set(right: int, n: int) -> None:
+    with pytest.raises(ValueError, match=f"{right} of {n}"):
+        stats.binomial_interval(right, n)
 
 
 def test_resolution_is_exceeded_by_chance_one_time_in_twenty() -> None:

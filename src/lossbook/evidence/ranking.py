@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import chi2, f, false_discovery_control, rankdata, t
+from scipy.stats import f, false_discovery_control, friedmanchisquare, rankdata, spearmanr
 
 from lossbook.evidence import stats
 
@@ -139,20 +139,16 @@ def friedman(scores: np.ndarray) -> Friedman:
     The denominator of the first is what corrects for ties.
 
     Raises:
-        ValueError: All methods tie on every data set, or there are fewer than two data sets.
+        ValueError: All methods tie on every data set, or there are fewer than two data sets or three methods.
     """
-    n, k, chi_square, _ = _friedman_parts(scores)
+    places = _informative(scores)
+    n, k = places.shape
+    chi_square, p = friedmanchisquare(*places.T)
     rest = n * (k - 1) - chi_square
     # Every data set has the same ranking: no spread is left, up to rounding.
-    statistic = (n - 1) * chi_square / rest if rest > _ROUNDING else math.inf
-    return Friedman(
-        chi_square,
-        float(chi2.sf(chi_square, k - 1)),
-        statistic,
-        float(f.sf(statistic, k - 1, (k - 1) * (n - 1))),
-        n,
-        k,
-    )
+    statistic = float((n - 1) * chi_square / rest) if rest > _ROUNDING else math.inf
+    f_p = float(f.sf(statistic, k - 1, (k - 1) * (n - 1)))
+    return Friedman(float(chi_square), float(p), statistic, f_p, n, k)
 
 
 def conover(scores: np.ndarray) -> list[Pair]:
@@ -168,20 +164,16 @@ def conover(scores: np.ndarray) -> list[Pair]:
     Raises:
         ValueError: As :func:`friedman`.
     """
-    n, k, chi_square, spread = _friedman_parts(scores)
-    sums = ranks(scores).sum(axis=0)
-    freedom = (n - 1) * (k - 1)
-    variance = 2 * n * max(0.0, 1 - chi_square / (n * (k - 1))) * spread / freedom
-    pairs = list(itertools.combinations(range(k), 2))
-    p_values = []
-    for i, j in pairs:
-        difference = abs(sums[i] - sums[j])
-        if difference < _ROUNDING:
-            p_values.append(1.0)
-        elif variance < _ROUNDING:  # every data set has the same ranking
-            p_values.append(0.0)
-        else:
-            p_values.append(float(2 * t.sf(difference / math.sqrt(variance), freedom)))
+    from scikit_posthocs import posthoc_conover_friedman  # slow to import
+
+    places = _informative(scores)
+    pairs = list(itertools.combinations(range(places.shape[1]), 2))
+    if np.ptp(places, axis=0).any():
+        with np.errstate(divide="ignore"):  # of a method against itself
+            table = posthoc_conover_friedman(places).to_numpy()
+        p_values = [float(table[pair]) for pair in pairs]
+    else:  # every data set has the same ranking
+        p_values = [float(places[0, i] == places[0, j]) for i, j in pairs]
     adjusted = false_discovery_control(p_values, method="bh")
     return _pairs(scores, pairs, p_values, [float(p) for p in adjusted])
 
@@ -271,7 +263,7 @@ def seed_agreement(scores: np.ndarray) -> SeedAgreement:
         disjoint += int((~(first[a] & first[b]).any(axis=1)).sum())
         pairs += values.shape[1]
         correlations += [
-            float(np.corrcoef(x, y)[0, 1])
+            float(spearmanr(x, y).statistic)
             for x, y in zip(places[a], places[b], strict=True)
             if np.ptp(x) > 0 and np.ptp(y) > 0
         ]
@@ -331,17 +323,15 @@ def _levelled(table: np.ndarray) -> np.ndarray:
     return levelled
 
 
-def _friedman_parts(scores: np.ndarray) -> tuple[int, int, float, float]:
-    """N, K, the tie-corrected chi-square, and the spread of all ranks about their mean."""
+def _informative(scores: np.ndarray) -> np.ndarray:
+    """The mid-ranks, of enough data sets and methods to test, not all of them the same."""
     places = ranks(scores)
     n, k = places.shape
-    if n < 2:
-        raise ValueError("a test over data sets needs at least two of them")
-    spread = float((places**2).sum() - n * k * (k + 1) ** 2 / 4)
-    if spread < _ROUNDING:
+    if n < 2 or k < 3:
+        raise ValueError(f"the test needs at least two data sets and three methods; got {n} and {k}")
+    if not np.ptp(places, axis=1).any():
         raise ValueError("all methods tie on every data set: there is nothing to test")
-    between = float(((places.sum(axis=0) - n * (k + 1) / 2) ** 2).sum())
-    return n, k, (k - 1) * between / spread, spread
+    return places
 
 
 def _pairs(

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 from scipy.special import ndtri
-from scipy.stats import t as student_t
 
 #: Spread below which values count as equal; accuracies are ratios of integers and differ by more.
 _EQUAL = 1e-12
@@ -72,8 +72,10 @@ def mean_interval(values: Iterable[float], level: float = 0.95) -> Interval:
     mean = float(data.mean())
     if data.size < FEWEST:
         return Interval(mean, math.nan, math.nan, int(data.size))
-    half = float(student_t.ppf((1 + level) / 2, data.size - 1) * data.std(ddof=1) / math.sqrt(data.size))
-    return Interval(mean, mean - half, mean + half, int(data.size))
+    if np.ptp(data) <= _EQUAL:
+        return Interval(mean, mean, mean, int(data.size))
+    low, high = stats.t.interval(level, data.size - 1, loc=mean, scale=stats.sem(data))
+    return Interval(mean, float(low), float(high), int(data.size))
 
 
 def paired_difference(
@@ -100,13 +102,11 @@ def paired_difference(
     if not seeds:
         raise ValueError("a paired comparison needs at least one seed that both sides have")
     differences = np.array([values[s] - baseline[s] for s in seeds], dtype=float)
-    interval = mean_interval(differences, level)
-    n = interval.n
-    spread = float(differences.std(ddof=1)) if n > 1 else 0.0
-    if n < FEWEST or spread <= _EQUAL:
-        return PairedDifference(interval.mean, math.nan, math.nan, n, math.nan)
-    p = float(2 * student_t.sf(abs(interval.mean) / (spread / math.sqrt(n)), n - 1))
-    return PairedDifference(interval.mean, interval.low, interval.high, n, p)
+    found = mean_interval(differences, level)
+    if not found.bounded or np.ptp(differences) <= _EQUAL:
+        return PairedDifference(found.mean, math.nan, math.nan, found.n, math.nan)
+    p = float(stats.ttest_1samp(differences, 0).pvalue)
+    return PairedDifference(found.mean, found.low, found.high, found.n, p)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -135,35 +135,31 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def binomial_interval(proportion: float, n: int, level: float = 0.95) -> tuple[float, float]:
-    r"""Return Wilson's interval for an accuracy measured on ``n`` test examples.
+def binomial_interval(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    r"""Return Wilson's interval for the accuracy of a network that is right on ``right`` of ``n`` examples.
 
     .. math:: \frac{\hat p + z^2/2n \pm z\sqrt{\hat p(1-\hat p)/n + z^2/4n^2}}{1 + z^2/n}
 
-    It says how far the accuracy of one fixed network could move with another test set of the same size. It
-    does not see that another seed gives another network.
+    with :math:`\hat p` the accuracy. It says how far the accuracy of one fixed network could move with
+    another test set of the same size. It does not see that another seed gives another network.
 
     Args:
-        proportion: The accuracy, between 0 and 1.
+        right: How many of the test examples it gets right.
         n: Number of test examples.
         level: Coverage of the interval.
 
     Returns:
-        The lower and the upper bound.
+        The lower and the upper bound, as fractions.
 
     Raises:
-        ValueError: If ``proportion`` is outside [0, 1], ``n`` is not positive, or ``level`` is not in (0, 1).
+        ValueError: If ``right`` is not a count of 0 to ``n``, there is no test example, or ``level`` is
+            not in (0, 1).
     """
-    if not 0 <= proportion <= 1:
-        raise ValueError("an accuracy is given as a fraction between 0 and 1")
-    if n < 1:
-        raise ValueError("an accuracy needs at least one test example")
+    if n < 1 or not 0 <= right <= n:
+        raise ValueError(f"an accuracy is a count of one test example or more; got {right} of {n}")
     _check_level(level)
-    z = float(ndtri((1 + level) / 2))
-    centre = proportion + z * z / (2 * n)
-    half = z * math.sqrt(proportion * (1 - proportion) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
+    low, high = stats.binomtest(right, n).proportion_ci(level, method="wilson")
+    return float(low), float(high)
 
 
 def resolution(proportion: float, n: int, level: float = 0.95) -> float:

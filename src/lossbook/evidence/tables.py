@@ -136,7 +136,8 @@ def mean_cell(
     if interval.n == 1 and metric.endswith("test_accuracy"):
         # The only interval that one run has: other test images, not other seeds.
         size = min(r.provenance["test_size"] for r in runs.records)
-        low, high = (scale * bound for bound in stats.binomial_interval(interval.mean / scale, size))
+        right = round(size * interval.mean / scale)
+        low, high = (scale * bound for bound in stats.binomial_interval(right, size))
         numbers |= {"test set low": low, "test set high": high}
         each += f"; 95% interval for {size:,} test images {low:.{digits}f} to {high:.{digits}f}"
     if diverged:

@@ -85,8 +85,8 @@ def _points(ax: Axes, runs: Runs, kind: str, loss: str, *, hollow: bool = False,
     drawn = count >= LEAST * len(records)
     x, y = probability[drawn] / count[drawn], right[drawn] / count[drawn]
     # One run's images: those of other seeds are the same.
-    sizes = np.rint(count[drawn] / len(records)).astype(int)
-    intervals = np.array([stats.binomial_interval(p, int(n)) for p, n in zip(y, sizes, strict=True)])
+    counted = (np.rint(each[drawn] / len(records)).astype(int).tolist() for each in (right, count))
+    intervals = np.array([stats.binomial_interval(*each) for each in zip(*counted, strict=True)])
     reach = np.abs(intervals.reshape(-1, 2) - y[:, None]).T
     ax.errorbar(
         x,
