@@ -1,6 +1,7 @@
 """Contrasts, rules and declared claims: findings worked by hand from synthetic runs."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -310,3 +311,5 @@ def test_a_declared_table_has_the_papers_numbers_and_a_row_per_cell_that_was_run
     assert frame["Paper minus CE"].tolist() == ["–", "+0.25"]
     assert [str(cell) for cell in frame["Ours minus CE"]] == ["–", "+5.00 ± 2.48 (n = 3)"]
     assert ["2", "4"] in map(numbers, notes)
+    unpublished, _ = replace(table, published={("mnist", "gce"): 99.0}).frame(evidence, "smoke")
+    assert [title for title in unpublished if "Paper" in title] == [], "no row has the paper's number"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from lossbook.evidence import Runs, tables
+from lossbook.evidence import Runs, stats, tables
 
 
 def test_a_mean_states_its_interval_and_its_runs(make_record: Any) -> None:
@@ -98,6 +98,22 @@ def test_few_pairs_and_equal_pairs_have_no_interval(make_record: Any) -> None:
     differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
     assert [c.text for c in differences] == ["+1.00 (1 pair)", "+2.00 (2 pairs)", "+1.00 (n = 3, all equal)"]
     assert [c.text for c in p_values] == ["–"] * 3
+
+
+@pytest.mark.parametrize(
+    ("values", "scale", "shown"),
+    [
+        ([1.0, 1.2, 1.4], 1, " ± 0.50"),
+        ([1.0, 1.002, 1.004], 1, " ± < 0.01"),  # 0.00 would claim certainty
+        ([0.010, 0.012, 0.014], 100, " ± 0.50"),
+        ([1.3, 1.3, 1.3], 1, ""),  # no spread, no interval
+        ([1.0, 2.0], 1, ""),
+    ],
+)
+def test_an_interval_behind_its_mean_is_never_of_no_width(
+    values: list[float], scale: float, shown: str
+) -> None:
+    assert tables.band(stats.mean_interval(values), 2, scale) == shown
 
 
 def test_zero_has_no_minus() -> None:

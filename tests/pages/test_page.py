@@ -180,6 +180,20 @@ def test_a_finding_opens_a_page(shown: list[str], make_record: Any) -> None:
     assert "<em>Tested on:</em> runs." in html[: html.index("<details")]
 
 
+def test_a_folded_finding_is_a_line_that_opens(shown: list[str]) -> None:
+    verdict = Verdict("It is better.", "Table 3", "A rule.", "holds", "runs", ("By 2.",))
+    Page("yao2018/table1").finding(verdict, follows="keep CE.", folded=True)
+    (html,) = shown
+    outer = _Document(html).all("details")[0]
+    assert outer["class"] == "lossbook-finding lossbook-holds"
+    line, opened = html.split("</summary>", 1)
+    assert "It is better." in line
+    assert "lossbook-chip" in line
+    assert "By 2." not in line
+    assert "By 2." in opened
+    assert "Keep CE." in opened
+
+
 def test_a_box_can_leave_its_evidence_to_another(shown: list[str]) -> None:
     verdict = Verdict("It is better.", "Table 3", "A rule.", "holds", "runs", ("More.",))
     Page("yao2018/verdict").finding(verdict, evidence="#claim")

@@ -12,7 +12,7 @@ import numpy as np
 from lossbook import datasets
 from lossbook.evidence import stats
 from lossbook.evidence.select import Evidence, joined, substituted
-from lossbook.evidence.tables import Runs, signed
+from lossbook.evidence.tables import Runs, band, signed
 from lossbook.results import Record
 
 
@@ -198,9 +198,8 @@ class Difference:
     def short(self) -> str:
         """The difference and half of its interval: ``"+0.27 ± 0.15"``."""
         unit = self.contrast.unit
-        half = self.interval.half
-        band = "" if math.isnan(half) else f" ± {unit.scale * half:.{unit.digits}f}"
-        return f"{signed(unit.scale * self.interval.mean, unit.digits)}{band}"
+        half = band(self.interval, unit.digits, unit.scale)
+        return f"{signed(unit.scale * self.interval.mean, unit.digits)}{half}"
 
     def sentence(self) -> str:
         """What was compared and found, with the paper's difference and what the test images resolve."""

@@ -63,6 +63,8 @@ class Table:
     ) -> tuple[pd.DataFrame, list[str | Cell]]:
         """The table at one profile, with a row for every cell that has been run, and the notes it needs.
 
+        A column without a single value, such as the paper's of a network that the paper has not, is left out.
+
         Args:
             evidence: The records.
             profile: The profile.
@@ -106,7 +108,7 @@ class Table:
             )
             frame.insert(place, f"Ours minus {self.baseline}", pd.Series(differences, dtype=object))
             frame.insert(place + 1, "p (Holm)", pd.Series(p_values, dtype=object))
-        return frame, [*notes(used, first.metric), *not_run(len(cells), len(rows), self.missing)]
+        return filled(frame), [*notes(used, first.metric), *not_run(len(cells), len(rows), self.missing)]
 
     def _base(
         self, labels: Mapping[str, Any], cells: Sequence[Mapping[str, Any]]
@@ -129,6 +131,11 @@ class Table:
         own = all(labels.get(label) == value for label, value in self.against.items())
         lead = None if paper is None or base is None or own else paper - base
         return paper, lead
+
+
+def filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table without the columns in which no row has a value."""
+    return frame[[title for title in frame if any(str(value) != NOTHING for value in frame[title])]]
 
 
 def not_run(declared: int, shown: int, href: str = "") -> list[str | Cell]:

@@ -126,11 +126,8 @@ def mean_cell(
         return Cell(f"diverged ({_of(diverged)}){mark}", {"n": 0, "diverged": diverged}, runs.keys)
     interval = stats.mean_interval(values.values())
     lost = f", {diverged} more diverged" if diverged else ""
-    if not interval.bounded:
-        text = f"{number(interval.mean, digits)} ({_of(interval.n)}{lost}){mark}"
-    else:
-        half = number(interval.half, digits)
-        text = f"{number(interval.mean, digits)} ± {half} (n = {interval.n}{lost}){mark}"
+    n = f"n = {interval.n}" if interval.bounded else _of(interval.n)
+    text = f"{number(interval.mean, digits)}{band(interval, digits)} ({n}{lost}){mark}"
     each = ", ".join(f"seed {seed}: {number(value, digits + 1)}" for seed, value in values.items())
     numbers = {"mean": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n}
     if interval.n == 1 and metric.endswith("test_accuracy"):
@@ -153,8 +150,25 @@ def difference(runs: Runs, baseline: Runs, metric: str) -> stats.PairedDifferenc
 
 def signed_band(d: stats.PairedDifference) -> str:
     """Return a difference of fractions in points with half of its 95% interval, where it has one."""
-    band = "" if not d.bounded else f" ± {100 * d.half:.2f}"
-    return f"{signed(100 * d.mean)}{band}"
+    return f"{signed(100 * d.mean)}{band(d, 2, 100)}"
+
+
+def band(interval: stats.Interval, digits: int, scale: float = 1.0) -> str:
+    """Return ``" ± 0.12"``, half of an interval behind its mean; nothing where there is none.
+
+    An interval narrower than the last digit shown is said to be so: "± 0.00" would claim certainty. Equal
+    values, whose interval has no width, show no spread to build one from, and get none.
+
+    Args:
+        interval: The interval.
+        digits: Digits after the point.
+        scale: What it is multiplied by.
+    """
+    half = scale * interval.half
+    if math.isnan(half) or math.isclose(half, 0, abs_tol=1e-12):
+        return ""
+    least = 10.0**-digits
+    return f" ± {number(half, digits)}" if half >= least / 2 else f" ± < {least:.{digits}f}"
 
 
 def difference_cells(
@@ -186,7 +200,7 @@ def difference_cells(
             why = few if d.n < stats.FEWEST else f"n = {d.n}, all equal"
             text = f"{signed(d.mean * scale, digits)} ({why})"
         else:
-            text = f"{signed(d.mean * scale, digits)} ± {d.half * scale:.{digits}f} (n = {d.n})"
+            text = f"{signed(d.mean * scale, digits)}{band(d, digits, scale)} (n = {d.n})"
         numbers = {"mean": d.mean * scale, "low": d.low * scale, "high": d.high * scale, "n": d.n}
         differences.append(Cell(text, numbers, keys))
         p_values.append(Cell(p_text(p), {} if math.isnan(p) else {"holm": p, "unadjusted": d.p}))

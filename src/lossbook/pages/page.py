@@ -193,6 +193,7 @@ class Page:
         follows: str = "",
         heading: str = "",
         evidence: str = "",
+        folded: bool = False,
     ) -> None:
         """Show the box that opens a page: what is claimed, what was found and on what, and what to do.
 
@@ -205,11 +206,11 @@ class Page:
             follows: What follows for a reader who chooses a loss.
             heading: In front of the claim, such as its number.
             evidence: Link to the box that has the evidence, where this is not it.
+            folded: Show the claim and its finding alone, which open to the rest: not the page's first box.
         """
-        parts = [
-            f'<p class="lossbook-claim">{escape(heading + verdict.title)}</p>',
-            f"<p>{chip(verdict)} {_strong(number or verdict.number)}</p>",
-        ]
+        claim = f'<span class="lossbook-claim">{escape(heading + verdict.title)}</span>'
+        shown = _strong(number or verdict.number)
+        parts = [f"<p>{shown}</p>"] if folded else [f"<p>{claim}</p>", f"<p>{chip(verdict)} {shown}</p>"]
         if verdict.basis != NOTHING:
             parts.append(f"<p><em>Tested on:</em> {escape(verdict.basis)}.</p>")
         advice = follows[:1].upper() + follows[1:]  # a sentence; what it depends on ends one
@@ -228,10 +229,12 @@ class Page:
             parts.append(f'<p><a href="{escape(evidence)}">Evidence and rule</a></p>')
         else:
             parts.append(_how(verdict, number or verdict.number))
-        kind = verdict.finding.replace(" ", "-")
+        look = f'class="lossbook-finding lossbook-{verdict.finding.replace(" ", "-")}"'
+        body = "".join(parts)
         _show(
-            f'<section class="lossbook-finding lossbook-{kind}" aria-label="Finding">'
-            f"{''.join(parts)}</section>",
+            f"<details {look}><summary>{claim} {chip(verdict)}</summary>{body}</details>"
+            if folded
+            else f'<section {look} aria-label="Finding">{body}</section>',
             f"{verdict.title} {verdict.short}. {number}",
         )
 

@@ -207,5 +207,5 @@ def test_some_runs_make_a_table_and_a_figure(store: Store, made: Callable[..., l
     assert figure is not None
     assert len(figure.axes) == 2
     plt.close(figure)
-    assert "60.01 ± 0.00" in selection_page.alt(found, "reference")
+    assert "60.01 (n = 3)" in selection_page.alt(found, "reference")
     assert len(selection.published_count_sentences(found)) == 2

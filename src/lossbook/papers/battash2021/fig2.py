@@ -245,17 +245,14 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | ta
 
 def _mean(values: dict[int, float], keys: Sequence[str]) -> tables.Cell:
     interval = stats.mean_interval(values.values())
-    half = f" ± {interval.half:.3f}" if interval.bounded else ""
-    return tables.Cell(
-        f"{interval.mean:.3f}{half} (n = {interval.n})", {"mean": interval.mean, "n": interval.n}, tuple(keys)
-    )
+    text = f"{interval.mean:.3f}{tables.band(interval, 3)} (n = {interval.n})"
+    return tables.Cell(text, {"mean": interval.mean, "n": interval.n}, tuple(keys))
 
 
 def _minus(difference: Difference) -> tables.Cell:
     d = difference.interval
-    half = f" ± {d.half:.3f}" if d.bounded else ""
     return tables.Cell(
-        f"{tables.signed(d.mean, 3)}{half}",
+        f"{tables.signed(d.mean, 3)}{tables.band(d, 3)}",
         {"mean": d.mean, "low": d.low, "high": d.high, "n": d.n},
         tuple(dict.fromkeys((*difference.runs.keys, *difference.base.keys))),
     )

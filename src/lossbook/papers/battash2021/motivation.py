@@ -15,6 +15,7 @@ from lossbook.evidence.contrasts import Beside, Contrast, Difference
 from lossbook.evidence.rules import Above, CarriesOver
 from lossbook.evidence.select import Evidence, joined
 from lossbook.evidence.tables import Cell as Shown
+from lossbook.evidence.tables import band
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021.protocol import (
     CE,
@@ -256,8 +257,7 @@ def _mean(found: Sequence[Fate], keys: tuple[str, ...]) -> Shown:
     if not shares:
         return Shown("no image", {"n": 0}, keys)
     mean = stats.mean_interval(shares)
-    text = f"{mean.mean:.2f} ± {mean.half:.2f}" if mean.bounded else f"{mean.mean:.2f}"
-    return Shown(text, {"mean": mean.mean, "n": mean.n}, keys)
+    return Shown(f"{mean.mean:.2f}{band(mean, 2)}", {"mean": mean.mean, "n": mean.n}, keys)
 
 
 def _rows(evidence: Evidence, profile: str) -> dict[tuple[tuple[str, str], str], list[Record]]:
@@ -300,8 +300,7 @@ def flow_table(evidence: Evidence, profile: str, part: str = "test") -> pd.DataF
         def of_thousand(count: Any, found: Any = found, keys: Any = keys) -> Shown:
             values = [1000 * count(each) / sum(f.images for f in each.values()) for each in found]
             mean = stats.mean_interval(values)
-            text = f"{mean.mean:.1f} ± {mean.half:.1f}" if mean.bounded else f"{mean.mean:.1f}"
-            return Shown(text, {"mean": mean.mean, "n": mean.n}, keys)
+            return Shown(f"{mean.mean:.1f}{band(mean, 1)}", {"mean": mean.mean, "n": mean.n}, keys)
 
         rows.append(
             {

@@ -270,7 +270,5 @@ def _curve(record: Record) -> list[float]:
 def _band(values: Sequence[float], records: Sequence[Record]) -> tables.Cell:
     """A mean over seeds, with its interval from three seeds on."""
     mean = stats.mean_interval(values)
-    text = f"{mean.mean:.2f} ± {mean.half:.2f}" if mean.bounded else f"{mean.mean:.2f}"
-    return tables.Cell(
-        f"{text} (n = {mean.n})", {"mean": mean.mean, "n": mean.n}, tuple(r.key for r in records)
-    )
+    text = f"{mean.mean:.2f}{tables.band(mean, 2)} (n = {mean.n})"
+    return tables.Cell(text, {"mean": mean.mean, "n": mean.n}, tuple(r.key for r in records))

@@ -680,8 +680,7 @@ def _gain_cell(gain: stats.Interval, mean: np.ndarray, method: int) -> Cell:
 
 
 def interval_text(gain: stats.Interval) -> str:
-    half = "" if not gain.bounded else f" ± {gain.half:.2f}"
-    return f"{tables.signed(gain.mean)}{half}"
+    return f"{tables.signed(gain.mean)}{tables.band(gain, 2)}"
 
 
 def _number_cell(value: float, digits: int = 2) -> Cell:

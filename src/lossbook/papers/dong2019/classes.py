@@ -548,25 +548,25 @@ def slope_table(evidence: Evidence, profile: str) -> pd.DataFrame:
     )
 
 
-def sentences(evidence: Evidence, profile: str) -> list[str]:
-    """The gap at the fewest and the most classes, and how fast each loss falls behind.
+def headline(evidence: Evidence, profile: str) -> str:
+    """The gap between CE and LR at the fewest and the most classes of each data set, at one rate.
 
     Args:
         evidence: The records.
         profile: The profile.
     """
-    said: dict[str, list[str]] = {}
+    said = []
     for name, each in trends(evidence, profile):
-        if name != RATES[ONE] or len(each.gaps) < 2 or each.slope is None:
+        if name != RATES[ONE] or each.variant != ("lr", USUAL) or each.slope is None:
             continue
         (few, first), *_, (many, last) = each.gaps.items()
         title = dataset_name(each.dataset, first.runs.records)
-        said.setdefault(title, []).append(
-            f"CE minus {named(*each.variant)} is {first.short()} points with {few} classes and "
-            f"{last.short()} with {many}; the slope is {_slope_words(each.slope)} points per doubling of the "
-            "number of classes"
+        growth = f"{tables.signed(100 * each.slope.mean)}{tables.band(each.slope, 2, 100)}"
+        said.append(
+            f"{title}, {name}: CE minus LR is {first.short()} points with {few} classes and {last.short()} "
+            f"with {many}, {growth} per doubling of the number of classes."
         )
-    return [f"**{title}**, one rate for all. {'. '.join(parts)}." for title, parts in said.items()]
+    return " ".join(said)
 
 
 def _slope_words(slope: stats.Interval) -> str:

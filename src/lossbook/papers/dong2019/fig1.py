@@ -188,8 +188,8 @@ def _correlation(runs: Runs) -> tables.Cell:
     if not found:
         return tables.Cell("–")
     interval = stats.mean_interval(found.values())
-    half = f" ± {interval.half:.3f}" if interval.bounded else ""
-    return tables.Cell(f"{interval.mean:.3f}{half} (n = {interval.n})", {"mean": interval.mean}, runs.keys)
+    text = f"{interval.mean:.3f}{tables.band(interval, 3)} (n = {interval.n})"
+    return tables.Cell(text, {"mean": interval.mean}, runs.keys)
 
 
 # --- the picture --------------------------------------------------------------------------------------------

@@ -318,40 +318,33 @@ def _cell(runs: Runs, value: Callable[[Record], float | None]) -> tables.Cell:
     if not found:
         return tables.Cell("–")
     interval = stats.mean_interval(found)
-    mean = tables.number(interval.mean, 3 if abs(interval.mean) < 10 else 1)
-    half = (
-        ""
-        if not interval.bounded
-        else f" ± {tables.number(interval.half, 3 if abs(interval.mean) < 10 else 1)}"
-    )
-    return tables.Cell(f"{mean}{half}", {"mean": interval.mean, "n": interval.n}, runs.keys)
+    digits = 3 if abs(interval.mean) < 10 else 1
+    text = f"{tables.number(interval.mean, digits)}{tables.band(interval, digits)}"
+    return tables.Cell(text, {"mean": interval.mean, "n": interval.n}, runs.keys)
 
 
-def sentences(what: Shown) -> str:
-    """How much of the distraction is the learning of class frequencies by the biases.
+def headline(what: Shown) -> str:
+    """How much of LR's gradient comes from the wrong classes: at the first step, later, and from low biases.
 
     Args:
         what: The runs.
     """
-    usual, started = (what.runs.get(("lr", start)) for start in (USUAL, FREQUENCIES))
-    if usual is None:
+    usual, started = (what.runs.get(("lr", start), Runs()) for start in (USUAL, FREQUENCIES))
+    if not usual.records:
         return ""
 
-    def mean(runs: Runs, value: Callable[[Record], float | None]) -> float:
-        return float(np.mean([v for r in runs.records if (v := value(r)) is not None]))
+    def share(runs: Runs, ratio: Callable[[Record], float | None]) -> str:
+        found = [r for each in runs.records if (r := ratio(each)) is not None]
+        interval = stats.mean_interval(100 / (1 + r) for r in found)
+        return f"{interval.mean:.1f}{tables.band(interval, 1)}%"
 
     text = (
-        f"**{what.title}**: LR starts at a gradient ratio of {mean(usual, first_ratio):.3f} (1 to "
-        f"{what.classes - 1} is {1 / (what.classes - 1):.3f}) and first reaches {NEAR:g} after "
-        f"{100 * mean(usual, until_near):.1f}% of the steps; over the second half it is "
-        f"{mean(usual, late_ratio):.2f}."
+        f"{what.title}: the wrong classes make up {share(usual, first_ratio)} of LR's gradient at the first "
+        f"step and {share(usual, late_ratio)} over the second half of training, where 50% is balance"
     )
-    if started is not None:
-        text += (
-            f" With its biases at −log(K − 1) it starts at {mean(started, first_ratio):.2f} and is "
-            f"{mean(started, early_ratio):.2f} over the first tenth."
-        )
-    return text
+    if started.records:
+        text += f"; with its biases at −log(K − 1), {share(started, first_ratio)} at the first step"
+    return f"{text}."
 
 
 def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:

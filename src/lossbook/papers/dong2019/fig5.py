@@ -193,9 +193,8 @@ def _epochs(runs: Runs, value: Callable[[Record], float | None]) -> tables.Cell:
     if not reached:
         return tables.Cell("never")
     interval = stats.mean_interval(reached)
-    half = f" ± {interval.half:.1f}" if interval.bounded else ""
     never = len(runs.records) - len(reached)
-    text = f"{interval.mean:.1f}{half}{f' ({never} never)' if never else ''}"
+    text = f"{interval.mean:.1f}{tables.band(interval, 1)}{f' ({never} never)' if never else ''}"
     return tables.Cell(text, {"mean": interval.mean, "n": interval.n}, runs.keys)
 
 

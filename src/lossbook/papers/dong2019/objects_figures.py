@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.pages import style
 from lossbook.papers.dong2019 import classes, fig1, fig2, fig5
@@ -122,31 +123,40 @@ def _gap(ax: Axes, trend: classes.Trend, shift: float) -> None:
 # --- Table 1 ------------------------------------------------------------------------------------------------
 
 
-def differences(rows: Mapping[str, Sequence[tuple[Variant, float, float]]], baseline: str) -> Figure:
-    """Differences with their intervals, a panel per data set.
+def differences(rows: Mapping[str, Sequence[tuple[Variant, Difference]]], baseline: str) -> Figure:
+    """Differences with their intervals, a panel per data set; where the paper has one, a hollow circle.
 
     Args:
-        rows: Panel title -> loss and start, mean difference and half of its interval in points, NaN for none.
+        rows: Panel title -> loss and start, and the difference.
         baseline: What they are differences from.
     """
-    tallest = max(map(len, rows.values()))
-    figure = Figure(figsize=(6.4, 0.34 * tallest + 1.1), layout="constrained")
-    axes = figure.subplots(1, len(rows), squeeze=False).flatten()
+    places = {
+        variant: -at
+        for at, variant in enumerate(dict.fromkeys(v for found in rows.values() for v, _ in found))
+    }
+    figure = Figure(figsize=(6.4, 0.34 * len(places) + 1.1), layout="constrained")
+    axes = figure.subplots(1, len(rows), squeeze=False, sharey=True).flatten()
     for ax, (title, found) in zip(axes, rows.items(), strict=True):
         ax.axvline(0, color=style.MUTED, linewidth=0.9)
-        for at, (variant, mean, half) in enumerate(found):
-            each = look(*variant)
-            band = 0.0 if math.isnan(half) else half
-            ax.errorbar(mean, -at, xerr=band, color=each.color, marker=each.marker, capsize=3, linestyle="")
-        ax.set_yticks([-at for at in range(len(found))], [_short(*variant) for variant, _, _ in found])
-        ax.set_ylim(-tallest + 0.4, 0.6)
+        for variant, each in found:
+            ours, at = look(*variant), places[variant]
+            band = 100 * each.interval.half if each.interval.bounded else 0.0
+            ax.errorbar(
+                100 * each.interval.mean,
+                at,
+                xerr=band,
+                color=ours.color,
+                marker=ours.marker,
+                capsize=3,
+                linestyle="",
+            )
+            if each.contrast.paper is not None:
+                ax.plot(each.contrast.paper, at, "o", markersize=7, markerfacecolor="none", color=style.INK)
+        ax.set_ylim(min(places.values()) - 0.6, 0.6)
         ax.set_title(title)
         ax.set_xlabel(f"minus {baseline}, points")
+    axes[0].set_yticks(list(places.values()), [named(*variant) for variant in places])
     return figure
-
-
-def _short(loss: str, start: str) -> str:
-    return named(loss) if start == USUAL else f"{named(loss)}, low biases"
 
 
 # --- Fig. 5 -------------------------------------------------------------------------------------------------

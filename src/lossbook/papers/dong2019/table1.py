@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -583,53 +582,54 @@ def _order(kind: tuple[str, str, str]) -> tuple[int, bool, int]:
     return place, start == FREQUENCIES, LOSSES.index(loss) if loss in LOSSES else len(LOSSES)
 
 
-def remedy_sentences(evidence: Evidence) -> list[str]:
-    """What the one change that the paper does not try does: LR with its biases at -log(K - 1).
+def headline(verdict: Verdict, evidence: Evidence) -> str:
+    """The paper's own case, many classes at one rate, beside its numbers; and how many of all show a gain.
 
     Args:
+        verdict: The claim on CE.
         evidence: The records.
     """
-    said = []
-    for dataset in ("cifar100", "cifar10"):
-        for rates in (ONE, OWN):
-            found = [c.measure(evidence, DECISIVE) for c in remedy(dataset, rates)]
-            measured = [each for each in found if each is not None]
-            if measured:
-                said.append(f"**{dataset_name(dataset)}**. {' '.join(each.sentence() for each in measured)}")
-    return said
+    parts = []
+    for loss in ("hs_lr", "ss_lr"):
+        found = decided(minus("cifar100", loss, BASELINE), evidence)
+        if found is not None and found.contrast.paper is not None:
+            parts.append(
+                f"{NAMES[loss]} minus CE {found.short()} points (the paper: {found.contrast.paper:+.1f})"
+            )
+    if not parts or verdict.count is None:
+        return ""
+    gains, made = verdict.count
+    return (
+        f"On the 100 classes of CIFAR-100, {RATES[ONE]}: {', '.join(parts)}. A gain shows in "
+        f"{gains or 'none'} of the {made} comparisons."
+    )
 
 
 def figure_rows(
     evidence: Evidence, profile: str, rates: str = ONE
-) -> dict[str, list[tuple[tuple[str, str], float, float]]]:
-    """Differences to CE by data set, as the figure takes them: loss and start, mean, half of its interval.
-
-    Half an interval is NaN where there are fewer than three seeds.
-    """
+) -> dict[str, list[tuple[Variant, Difference]]]:
+    """Differences to CE by data set, as the figure takes them: loss and start, and the difference."""
     declared = EXPERIMENT.profiles[profile].cells
     kinds = dict.fromkeys((c.labels["dataset"], c.labels["loss"], c.labels["start"]) for c in declared)
-    found: dict[str, list[tuple[tuple[str, str], float, float]]] = {}
+    found: dict[str, list[tuple[Variant, Difference]]] = {}
     for dataset, loss, start in sorted(kinds, key=_order):
         if loss == BASELINE or loss not in LOSSES:
             continue
         each = minus(dataset, loss, BASELINE, start=start, rates=rates).at(evidence, profile)
         if each is None:
             continue
-        half = 100 * each.interval.half
-        rows = found.setdefault(dataset_name(dataset, each.records), [])
-        rows.append(((loss, start), 100 * each.interval.mean, half))
+        found.setdefault(dataset_name(dataset, each.records), []).append(((loss, start), each))
     return found
 
 
-def figure_alt(
-    rows: Mapping[str, Sequence[tuple[tuple[str, str], float, float]]], profile: str, rates: str
-) -> str:
+def figure_alt(rows: Mapping[str, Sequence[tuple[Variant, Difference]]], profile: str, rates: str) -> str:
     """What the figure of differences shows, in words and numbers."""
     parts = [
         f"{title}: "
         + ", ".join(
-            f"{named(*which)} {mean:+.2f}{'' if math.isnan(half) else f' ± {half:.2f}'}"
-            for which, mean, half in found
+            f"{named(*which)} {each.short()}"
+            + ("" if each.contrast.paper is None else f" (the paper: {each.contrast.paper:+.1f})")
+            for which, each in found
         )
         for title, found in rows.items()
     ]

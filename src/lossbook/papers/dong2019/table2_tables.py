@@ -10,7 +10,7 @@ import pandas as pd
 
 from lossbook import datasets, experiments
 from lossbook.evidence import stats, tables
-from lossbook.evidence.grids import NOTHING, not_run
+from lossbook.evidence.grids import NOTHING, filled, not_run
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import PAPER, Cell
@@ -177,7 +177,7 @@ def beside_the_paper(evidence: Evidence, profile: str) -> pd.DataFrame:
                 [NOTHING if each is None else each.short() for each in found]
             )
         rows.append(row)
-    return pd.DataFrame(rows)
+    return filled(pd.DataFrame(rows))
 
 
 def _both(texts: Sequence[str]) -> str:
