@@ -206,8 +206,10 @@ class Page:
             follows: What follows for a reader who chooses a loss.
             heading: In front of the claim, such as its number.
             evidence: Link to the box that has the evidence, where this is not it.
-            folded: Show the claim and its finding alone, which open to the rest: not the page's first box.
+            folded: Show the claim and its finding alone, which open to the rest. What no run has tested is
+                always shown so, unless there is a number to give.
         """
+        folded = folded or (verdict.finding == "not tested" and not number)
         claim = f'<span class="lossbook-claim">{escape(heading + verdict.title)}</span>'
         shown = _strong(number or verdict.number)
         parts = [f"<p>{shown}</p>"] if folded else [f"<p>{claim}</p>", f"<p>{chip(verdict)} {shown}</p>"]

@@ -39,7 +39,7 @@ LOSS_STYLE: dict[str, LossStyle] = {
     "ce": LossStyle("CE", "#0072b2", "o", "-"),
     "bce": LossStyle("BCE", "#009e73", "s", (0, (5, 1.6))),
     "nllr": LossStyle("NLLR", "#d55e00", "^", (0, (1.2, 1.2))),
-    "nllr_clipped": LossStyle("NLLR, clipped", "#c76fa0", "D", (0, (6, 1.5, 1.2, 1.5))),
+    "nllr_clipped": LossStyle("NLLR clipped", "#c76fa0", "D", (0, (6, 1.5, 1.2, 1.5))),
     "el": LossStyle("EL", "#606c6c", "v", (0, (3, 1.2))),
     "ceel": LossStyle("CE+EL", "#c00ca8", "P", (0, (8, 1.5))),
     "focal": LossStyle("Focal", "#906048", "X", (0, (4, 1.2, 1.2, 1.2))),

@@ -151,9 +151,9 @@ def test_what_two_seeds_show():
 def test_the_printed_table_and_its_figure():
     frame = table2.printed_table()
     assert frame["Network"].tolist()[:2] == ["ResNet-18", "ResNet-34"]
-    assert str(frame["F = 0-0.5 minus CE"][0]) == "+0.68 ± 0.96"
+    assert str(frame["CE+EL 0-0.5 minus CE"][0]) == "+0.68 ± 0.96"
     # ResNeXt-101 has no spread in either cell.
-    assert str(frame["F = 0,0.5 minus CE"][6]) == "+0.53"
+    assert str(frame["CE+EL 0,0.5 minus CE"][6]) == "+0.53"
     axes = images_figures.imagenet_gains().axes[0]
     # 21 gains, 20 intervals, the line at zero and three entries of the legend.
     assert len(axes.lines) == 21 + 20 + 1 + 3

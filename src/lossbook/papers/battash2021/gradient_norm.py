@@ -194,7 +194,7 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
     )
     if not order:
         return frame, []
-    for base, name in ((CE, "CE"), (GRADUAL, "the mixture")):
+    for base, name in ((CE, "CE"), (GRADUAL, title(GRADUAL))):
         known = runs.get((base, shared))
         pairs = [(runs[k], known) if known is not None and k != (base, shared) else None for k in order]
         differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
@@ -231,9 +231,9 @@ def _accuracy(record: Record) -> tables.Cell:
 
 SIZE = Claim(
     "size",
-    "CE with its gradient scaled to the size of the mixture's is not competitive with it.",
+    "CE with its gradient scaled to the size of that of CE+EL 0-0.5 is not competitive with it.",
     "Recognition in CIFAR100 and CINIC10, after Eq. 22",
-    "Test accuracy after the last epoch of the gradual mixture minus that of CE times the factor, in both "
+    "Test accuracy after the last epoch of CE+EL 0-0.5 minus that of CE times the factor, in both "
     "printed readings, paired by seed. The paper does not say which reading it used; its numbers are in a "
     "supplement that was not available.",
     {

@@ -14,16 +14,11 @@ from lossbook.evidence.contrasts import Contrast, Difference, Select, Unit
 from lossbook.evidence.rules import Finding
 from lossbook.evidence.select import Evidence, dataset_name, substituted
 from lossbook.evidence.tables import Runs
-from lossbook.papers.li2020.names import LEVEL, NAMES, TABLE3, WHOLE, basis
+from lossbook.papers.li2020.names import CNN2C, DATASETS, LEVEL, LOSSES, NAMES, TABLE3, WHOLE, basis
 from lossbook.results import Record
 
-ORDER = ("lgl", "sml", "lgl_inr")
-
-NETWORK = "cnn2c"
-
-PAPER_DATASET = "kmnist"
-
-_PREFERRED = (PAPER_DATASET, "fashion_mnist", "mnist")
+#: The paper's first.
+_PREFERRED = DATASETS[::-1]
 
 
 @dataclass(frozen=True)
@@ -45,12 +40,12 @@ class Shown:
     @property
     def title(self) -> str:
         """The data set's title; where the runs were made on another, that too."""
-        return dataset_name(self.dataset, self.runs[ORDER[0]].records)
+        return dataset_name(self.dataset, self.runs[LOSSES[0]].records)
 
     @property
     def on_the_papers_data(self) -> bool:
         """Whether the data set is that of the paper's figure."""
-        return self.dataset == PAPER_DATASET
+        return self.dataset == _PREFERRED[0]
 
 
 def choose(evidence: Evidence) -> Shown | None:
@@ -61,7 +56,7 @@ def choose(evidence: Evidence) -> Shown | None:
     for profile in evidence.by_profile:
         for dataset in _PREFERRED:
             found = {
-                loss: evidence.runs(profile, dataset=dataset, network=NETWORK, loss=loss) for loss in ORDER
+                loss: evidence.runs(profile, dataset=dataset, network=CNN2C, loss=loss) for loss in LOSSES
             }
             common = set.intersection(*(set(each.values("count/0/0")) for each in found.values()))
             if common:
@@ -69,7 +64,7 @@ def choose(evidence: Evidence) -> Shown | None:
                     loss: Runs(tuple(r for r in each.records if r.seed in common))
                     for loss, each in found.items()
                 }
-                names = datasets.info(kept[ORDER[0]].records[0].config["dataset"]).class_names
+                names = datasets.info(kept[LOSSES[0]].records[0].config["dataset"]).class_names
                 return Shown(profile, dataset, kept, names)
     return None
 
@@ -93,14 +88,14 @@ def class_table(shown: Shown) -> tuple[pd.DataFrame, list[str]]:
     """
     k = len(shown.classes)
     metrics = [f"count/{i}/{i}" for i in range(k)]
-    sizes = confusion(shown, ORDER[0]).sum(axis=1)
+    sizes = confusion(shown, LOSSES[0]).sum(axis=1)
     frame = pd.DataFrame(
         {
             "Class": [f"{i} {name}" for i, name in enumerate(shown.classes)],
             "Images": [f"{size:.0f}" for size in sizes],
             **{
                 NAMES[loss]: [tables.mean_cell(shown.runs[loss], m, digits=1) for m in metrics]
-                for loss in ORDER
+                for loss in LOSSES
             },
         }
     )
@@ -155,7 +150,7 @@ def pairs_table(shown: Shown, count: int = 6) -> pd.DataFrame:
                 "Predicted": shown.classes[j],
                 **{
                     NAMES[loss]: tables.mean_cell(shown.runs[loss], f"count/{i}/{j}", digits=1)
-                    for loss in ORDER
+                    for loss in LOSSES
                 },
             }
         )
@@ -165,7 +160,7 @@ def pairs_table(shown: Shown, count: int = 6) -> pd.DataFrame:
 def probability_table(shown: Shown) -> tuple[pd.DataFrame, list[str]]:
     """Return calibration and mean probabilities of the correct, the hardest wrong and the other classes."""
     rows = []
-    for loss in ORDER:
+    for loss in LOSSES:
         each = shown.runs[loss]
         rows.append(
             {

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lossbook.pages import style
-from lossbook.papers.li2020.fig1 import ORDER, Shown, confused, confusion
+from lossbook.papers.li2020.fig1 import Shown, confused, confusion
 from lossbook.papers.li2020.names import LOSSES, NAMES
 
 
@@ -42,12 +42,12 @@ def confusion_figure(shown: Shown) -> Figure:
 def confusion_alt(shown: Shown) -> str:
     """Return what the figure shows, in words and numbers."""
     parts = []
-    for loss in ORDER:
+    for loss in LOSSES:
         matrix = confusion(shown, loss)
         pairs = confused(matrix)[:3]
         said = ", ".join(f"{shown.classes[i]} as {shown.classes[j]} {matrix[i, j]:.0f}" for i, j in pairs)
         parts.append(f"{NAMES[loss]}: {100 * matrix.trace() / matrix.sum():.2f}% right; {said}")
     return (
-        f"Mistakes of {len(ORDER)} losses on the test images of {shown.title}, one square per pair of "
+        f"Mistakes of {len(LOSSES)} losses on the test images of {shown.title}, one square per pair of "
         f"classes, and what LGL-INR changes against LR. Most frequent: {'. '.join(parts)}."
     )

@@ -43,9 +43,10 @@ NAMES = {
 LINK = {loss: "softmax" if code == "ce" else "sigmoid" for loss, code in CODE.items()}
 
 #: The networks of Table 3, and of Table 4.
-NETWORKS, LARGE_NETWORKS = ("cnn2c", "cnn5c"), ("mobilenet_v2", "resnet18")
+CNN2C = "cnn2c"
+NETWORKS, LARGE_NETWORKS = (CNN2C, "cnn5c"), ("mobilenet_v2", "resnet18")
 NETWORK_NAMES = {
-    "cnn2c": "CNN2C",
+    CNN2C: "CNN2C",
     "cnn5c": "CNN5C",
     "mobilenet_v2": "MobileNetV2",
     "resnet18": "ResNet-18",

@@ -12,7 +12,7 @@ from lossbook.evidence import tables
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
-from lossbook.papers.li2020.names import LOSSES, NAMES, PIXELS
+from lossbook.papers.li2020.names import CNN2C, LOSSES, NAMES, PIXELS
 from lossbook.papers.li2020.protocol import (
     DIGITS,
     SMALL,
@@ -27,12 +27,12 @@ from lossbook.results import Record
 def _cells(sets: Iterable[str], **changes: Any) -> tuple[Cell, ...]:
     return tuple(
         changed(
-            cell(SMALL, named, "cnn2c", loss, changes),
+            cell(SMALL, named, CNN2C, loss, changes),
             {"pixels": "standardised"},
             pixels="standardised",
         )
         for named in sets
-        for loss in ("sml", "lgl", "lgl_inr")
+        for loss in LOSSES
     )
 
 
@@ -62,11 +62,6 @@ EXPERIMENT = Experiment(
     ),
 )
 
-#: What LGL-INR is compared with.
-BASES = ("sml", "lgl")
-
-NETWORK = "cnn2c"
-
 #: How pixels are scaled, in words.
 SCALINGS = {"unit": "0 to 1", "standardised": "standardised"}
 
@@ -91,7 +86,7 @@ def of_cell(table3: Evidence, pixels: Evidence, profile: str, dataset: str, loss
         loss: One of :data:`LOSSES`.
     """
     return {
-        scaling: evidence.runs(profile, dataset=dataset, network=NETWORK, loss=loss)
+        scaling: evidence.runs(profile, dataset=dataset, network=CNN2C, loss=loss)
         for scaling, evidence in zip(SCALINGS, (table3, pixels), strict=True)
     }
 
@@ -120,7 +115,7 @@ def accuracy_table(table3: Evidence, pixels: Evidence, profile: str) -> tuple[pd
         row: dict[str, object] = {
             "Data": dataset_name(dataset, [r for each in mine.values() for r in each.records]),
             "Loss": NAMES[loss],
-            "Paper, %": f"{paper[NETWORK, dataset, loss]:.2f}",
+            "Paper, %": f"{paper[CNN2C, dataset, loss]:.2f}",
         }
         for scaling, words in SCALINGS.items():
             row[f"{words.capitalize()}, %"] = tables.mean_cell(mine[scaling], "test_accuracy", percent=True)
@@ -137,11 +132,11 @@ def lead_table(table3: Evidence, pixels: Evidence, profile: str) -> tuple[pd.Dat
     paper = printed()
     rows, pairs, used = [], [], []
     for dataset in datasets_of(profile):
-        for base in BASES:
+        for base in LOSSES[:2]:
             row: dict[str, object] = {
                 "Data": dataset_name(dataset),
                 "LGL-INR minus": NAMES[base],
-                "Paper": tables.signed(paper[NETWORK, dataset, "lgl_inr"] - paper[NETWORK, dataset, base]),
+                "Paper": tables.signed(paper[CNN2C, dataset, "lgl_inr"] - paper[CNN2C, dataset, base]),
             }
             rows.append(row)
             for scaling in SCALINGS:

@@ -13,7 +13,7 @@ LOSSES = ("ce", "bce", "nllr", CLIPPED)
 #: The losses that the paper's NLLR may have been: its formula, or the formula on clipped probabilities.
 READINGS = {"nllr": "NLLR as printed", CLIPPED: "NLLR clipped"}
 #: On pages.
-NAMES = {"ce": "CE", "bce": "BCE", "nllr": "NLLR", CLIPPED: "NLLR, clipped"}
+NAMES = {"ce": "CE", "bce": "BCE", "nllr": "NLLR", CLIPPED: READINGS[CLIPPED]}
 #: In the package: name and options.
 CODE = {CLIPPED: ("nllr", {"clip": 1e-7})}
 #: The epochs at which the paper reports each loss (Sec. IV).
