@@ -259,6 +259,57 @@ def test_every_control_has_a_name_and_the_page_one_search_box(tab, book):
     assert tab.get_by_role("button", name="Search").count() == 1
 
 
+def test_a_number_of_a_table_opens_the_list_of_its_runs(tab, book):
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.goto((book / "yao2018" / "table1.html").as_uri(), wait_until="load")
+    number = tab.locator("td .lossbook-number:visible").first
+    box = tab.locator("#lossbook-runs")
+    text = number.inner_text()
+    number.click()
+    assert text in box.locator("p").first.inner_text()
+    commands = box.locator("code").all_inner_texts()
+    assert len(commands) == len(number.locator("xpath=..").get_attribute("data-runs").split())
+    keys = (book / "files" / "yao2018" / "table1" / "runs.csv").read_text().split()
+    for command in commands:
+        key = command.removeprefix("lossbook results show ")
+        assert any(line.startswith(f"{key},") for line in keys), command
+    assert re.match(r"seed \d+, (fresh|attested|unattested)", box.locator("li").first.inner_text())
+    wide = box.evaluate("e => e.scrollWidth - e.clientWidth")
+    assert wide == 0
+    tab.keyboard.press("Escape")
+    assert not box.is_visible()
+
+
+def test_the_list_of_runs_is_reached_by_keyboard(tab, book):
+    tab.goto((book / "yao2018" / "table1.html").as_uri(), wait_until="load")
+    numbers = tab.locator("table:visible").first.locator(".lossbook-number")
+    assert numbers.count() > 1
+    # Tab stops once in each table.
+    assert [numbers.nth(i).evaluate("e => e.tabIndex") for i in range(numbers.count())].count(0) == 1
+    numbers.first.focus()
+    tab.keyboard.press("ArrowRight")
+    assert numbers.nth(1).evaluate("e => e === document.activeElement")
+    tab.keyboard.press("Enter")
+    box = tab.locator("#lossbook-runs")
+    assert numbers.nth(1).inner_text() in box.locator("p").first.inner_text()
+    tab.keyboard.press("Tab")
+    assert box.get_by_role("button", name="Close").evaluate("e => e === document.activeElement")
+    tab.keyboard.press("Enter")
+    assert not box.is_visible()
+    assert numbers.nth(1).evaluate("e => e === document.activeElement")
+
+
+def test_the_number_in_a_box_opens_its_runs_and_is_not_printed(tab, book):
+    tab.goto((book / "yao2018" / "table1.html").as_uri(), wait_until="load")
+    behind = tab.locator(".lossbook-behind:visible").first
+    many = int(behind.inner_text().split()[0])
+    behind.click()
+    assert tab.locator("#lossbook-runs code").count() == many
+    tab.emulate_media(media="print")
+    assert not behind.is_visible()
+    assert not tab.locator("#lossbook-runs").is_visible()
+
+
 def test_a_page_in_the_dark_theme_is_printed_in_the_light_one(tab, book):
     tab.emulate_media(color_scheme="dark")
     tab.goto((book / "yao2018" / "table1.html").as_uri(), wait_until="load")

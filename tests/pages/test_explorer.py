@@ -72,7 +72,7 @@ def test_what_is_shown_holds_the_table_and_is_hidden_until_the_script_runs(famil
     explorer.explore(families)
     (html,) = shown
     assert re.search(r'<div class="lossbook lossbook-explorer" hidden>', html)
-    text = re.search(r'<script type="application/json">(.*?)</script>', html)[1]
+    text = re.search(r'<script type="application/json" class="rows">(.*?)</script>', html)[1]
     assert json.loads(text) == json.loads(json.dumps(explorer.table(families)))
     assert html.count('type="radio"') == 2
     assert html.count(" checked") == 1

@@ -1,6 +1,7 @@
 """Pages: what is saved, what is shown, and what is refused."""
 
 import io
+import json
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,8 +11,9 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from lossbook.evidence import Cell
+from lossbook.evidence import Cell, Runs, stats
 from lossbook.evidence.claims import Verdict
+from lossbook.evidence.contrasts import Contrast, Difference, Select
 from lossbook.pages import Page, page
 
 
@@ -261,6 +263,60 @@ def test_runs_of_several_experiments_are_listed_without_their_metrics(
         saved = pd.read_csv(tmp_path / "synthesis" / name / "runs.csv")
         assert ("test_accuracy" in saved) == (name == "one")
         assert saved["experiment"].tolist() == [r.experiment for r in records]
+
+
+def _named(html: str) -> list[str | None]:
+    """The runs that are named behind each number, in order."""
+    attributes = [each for _, each in _Document(html).tags]
+    return [each["data-runs"] for each in attributes if "data-runs" in each]
+
+
+def test_a_number_names_its_runs_and_the_page_says_once_what_they_are(
+    shown: list[str], make_record: Any
+) -> None:
+    ce = [make_record(0.9, seed=seed) for seed in (0, 1)]
+    nllr = [make_record(0.9, seed=0, loss="nllr", trust="unattested")]
+    made = Page("yao2018/table1")
+    cells = [Cell("–"), Cell("1", {}, (nllr[0].key,)), Cell("2", {}, tuple(r.key for r in (*ce, *nllr)))]
+    made.table(pd.DataFrame({"Loss": ["a", "b", "c"], "Ours": cells}), "t", caption="T")
+    made.finding(
+        Verdict("It is better.", "Table 3", "A rule.", "holds", "runs", ("More.",), records=(*ce, *ce))
+    )
+    made.provenance([*ce, *nllr])
+    assert [_named(html) for html in shown] == [["0", "1 2 0"], ["1 2"], []]
+    assert sum("".join(shown).count(record.key) for record in (*ce, *nllr)) == 3
+    found = json.loads(shown[-1].partition('class="lossbook-runs">')[2].partition("</script>")[0])
+    assert [run[:1] + run[2:] for run in found["runs"]] == [
+        [nllr[0].key, 0, "unattested"],
+        [ce[0].key, 0, "fresh"],
+        [ce[1].key, 1, "fresh"],
+    ]
+    cells_of = [found["cells"][run[1]] for run in found["runs"]]
+    assert cells_of[1] == cells_of[2] != cells_of[0]
+    assert cells_of[0].startswith("yao2018/table1 [quick]: ")
+    assert "loss nllr" in cells_of[0]
+
+
+def test_of_many_runs_a_number_names_some_and_says_how_many(shown: list[str], make_record: Any) -> None:
+    keys = tuple(f"{n:03d}" for n in range(100))
+    frame = pd.DataFrame({"Loss": ["CE"], "Ours": [Cell("1", {}, keys)]})
+    Page("yao2018/table1").table(frame, "t", caption="T")
+    (cell,) = _Document(shown[0]).all("td")
+    assert cell["data-of"] == "100"
+    assert len(str(cell["data-runs"]).split()) == page._RUNS < 100
+
+
+def test_the_evidence_of_a_finding_names_its_runs(shown: list[str], make_record: Any) -> None:
+    runs = [Runs((make_record(a, seed=0, loss=loss),)) for loss, a in (("ce", 0.8), ("nllr", 0.9))]
+    contrast = Contrast("NLLR minus CE", Select({}), Select({}))
+    interval = stats.paired_difference({0: 0.9}, {0: 0.8})
+    found = Difference(contrast, runs[1], runs[0], interval)
+    said = ("Something else.", found.sentence())
+    verdict = Verdict("It is.", "Table 3", "A rule.", "holds", "runs", said, differences=(found,))
+    Page("yao2018/table1").finding(verdict, "A number")
+    first, second = _Document(shown[0]).all("li")
+    assert "data-runs" not in first
+    assert second["data-runs"] == "0 1"
 
 
 def test_a_page_without_runs_still_says_how_to_run_it(shown: list[str]) -> None:

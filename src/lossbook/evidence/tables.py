@@ -26,7 +26,7 @@ class Cell:
         text: What the reader sees.
         values: Numbers at full precision; each becomes a column ``"<column>: <name>"`` of the CSV.
         runs: Keys of the runs behind the cell.
-        title: What a pointer held over the cell shows.
+        title: What is said above the list of its runs.
         href: Where the text links to.
     """
 
@@ -139,7 +139,7 @@ def mean_cell(
         each += f"; 95% interval for {size:,} test images {low:.{digits}f} to {high:.{digits}f}"
     if diverged:
         numbers["diverged"] = diverged
-    return Cell(text, numbers, runs.keys, f"{each}; runs {', '.join(runs.keys)}")
+    return Cell(text, numbers, runs.keys, each)
 
 
 def difference(runs: Runs, baseline: Runs, metric: str) -> stats.PairedDifference | None:

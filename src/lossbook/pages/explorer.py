@@ -4,7 +4,6 @@ The page's script, ``book/_static/explorer.js``, draws rows of the table and eva
 does not run, nothing is shown: a page has a figure beside it that says the same.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -14,6 +13,7 @@ import torch
 from IPython.display import display
 
 from lossbook.losses import Phi, phi
+from lossbook.pages.page import data_script
 from lossbook.pages.style import LOSS_STYLE
 
 #: Gaps at which a loss is tabulated, and probabilities of the correct class for its step size.
@@ -113,10 +113,9 @@ def explore(families: Sequence[Family]) -> None:
         f"{escape(family.name)}</label>"
         for number, family in enumerate(families)
     )
-    text = json.dumps(table(families), ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     html = (
         f"<style>{_STYLE}</style>"
-        f'<div class="lossbook lossbook-explorer" hidden><script type="application/json">{text}</script>'
+        f'<div class="lossbook lossbook-explorer" hidden>{data_script(table(families), "rows")}'
         f"<fieldset><legend>Try it: move an option</legend>{choices}</fieldset>"
         '<p class="slider"><label for="explorer-value"></label>'
         '<input id="explorer-value" type="range" min="0" step="1"></p>'

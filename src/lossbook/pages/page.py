@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
@@ -55,6 +56,8 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
 _PROSE = 36
 # Headings longer than this are not squeezed to one word per line.
 _WORDS = 16
+# A number of more runs than these names so many of them; the list of the page's runs has all.
+_RUNS = 60
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -84,6 +87,7 @@ class Page:
         self.name = name
         self.parameters = parameters
         self._saved: set[str] = set()
+        self._runs: dict[str, int] = {}
         style.theme()
 
     @property
@@ -160,7 +164,8 @@ class Page:
         below = "".join(f"<p>{_inner(note)}</p>" for note in notes)
         links = self._links({"CSV": f"{name}.csv"})
         _show(
-            f'{table_html(frame, caption, headers=headers)}<div class="lossbook-links">{below}{links}</div>',
+            f"{table_html(frame, caption, headers=headers, runs=self._runs_of)}"
+            f'<div class="lossbook-links">{below}{links}</div>',
             f"{caption}\n{frame.to_string(index=False)}",
             fold=caption if folded else "",
         )
@@ -211,8 +216,11 @@ class Page:
         """
         folded = folded or (verdict.finding == "not tested" and not number)
         claim = f'<span class="lossbook-claim">{escape(heading + verdict.title)}</span>'
+        runs = self._runs_of(record.key for record in verdict.records)
         shown = _strong(number or verdict.number)
-        parts = [f"<p>{shown}</p>"] if folded else [f"<p>{claim}</p>", f"<p>{chip(verdict)} {shown}</p>"]
+        parts = (
+            [f"<p{runs}>{shown}</p>"] if folded else [f"<p>{claim}</p>", f"<p{runs}>{chip(verdict)} {shown}</p>"]
+        )
         if verdict.basis != NOTHING:
             parts.append(f"<p><em>Tested on:</em> {escape(verdict.basis)}.</p>")
         advice = follows[:1].upper() + follows[1:]  # a sentence; what it depends on ends one
@@ -230,7 +238,7 @@ class Page:
         if evidence:
             parts.append(f'<p><a href="{escape(evidence)}">Evidence and rule</a></p>')
         else:
-            parts.append(_how(verdict, number or verdict.number))
+            parts.append(self._how(verdict, number or verdict.number))
         look = f'class="lossbook-finding lossbook-{verdict.finding.replace(" ", "-")}"'
         body = "".join(parts)
         _show(
@@ -270,9 +278,32 @@ class Page:
             f"{escape(source.line())}</p>{shown}{command}<details><summary>Details of the runs</summary>"
             f'<div class="table-wrapper" style="overflow-x:auto"><table class="table">'
             f"<caption>What the numbers of this page come from</caption><tbody>{rows}</tbody></table></div>"
-            f"</details>{self._links({'every run of this page (CSV)': 'runs.csv', **files})}</div>",
+            f"</details>{self._links({'every run of this page (CSV)': 'runs.csv', **files})}"
+            f"{self._what_runs(source)}</div>",
             f"Provenance. {source.line()}\n{again}\nRun this page again: {self.command}",
         )
+
+    def _runs_of(self, keys: Iterable[str]) -> str:
+        """An attribute that names the runs behind a number, by the places :meth:`_what_runs` has them at."""
+        every = list(dict.fromkeys(keys))
+        if not every:
+            return ""
+        named = " ".join(str(self._runs.setdefault(key, len(self._runs))) for key in every[:_RUNS])
+        return f' data-runs="{named}"' + (f' data-of="{len(every)}"' if len(every) > _RUNS else "")
+
+    def _what_runs(self, source: Provenance) -> str:
+        """What the script ``book/_static/runs.js`` lists: each run's key, cell, seed and state of trust."""
+        by_key = {record.key: record for record in source.records}
+        cells: dict[str, int] = {}
+        runs: list[list[object]] = []
+        for key in self._runs:
+            run: list[object] = [key]
+            if record := by_key.get(key):
+                cell = ", ".join(f"{name} {value}" for name, value in record.labels.items() if value != "")
+                name = f"{record.experiment} [{record.profile}]: {cell}"
+                run += [cells.setdefault(name, len(cells)), record.seed, str(record.trust)]
+            runs.append(run)
+        return data_script({"cells": list(cells), "runs": runs}, "lossbook-runs")
 
     def _claim(self, name: str) -> None:
         if not _NAME.fullmatch(name):
@@ -281,33 +312,37 @@ class Page:
             raise ValueError(f"this page already has a figure or table named {name!r}")
         self._saved.add(name)
 
+    def _how(self, verdict: Verdict, shown: str) -> str:
+        """The evidence of a finding that is not shown yet, and the rule by which it follows, folded."""
+        facts = [("In the paper", verdict.where)]
+        if len(set(verdict.readings.values())) > 1:
+            facts.append(
+                ("By reading", "; ".join(f"{name}: {found}" for name, found in verdict.readings.items()))
+            )
+        if verdict.open and verdict.count:
+            total = verdict.count[1] + verdict.open
+            many = every(total) if verdict.open == total else f"{verdict.open} of the {total}"
+            which = "the comparison" if total == 1 else f"{many} comparisons"
+            facts.append(("Not run", f"{which} that the claim is about"))
+        behind = {each.sentence(): self._runs_of(r.key for r in each.records) for each in verdict.differences}
+        said = "".join(
+            f"<li{behind.get(sentence, '')}>{_strong(sentence)}</li>"
+            for sentence in verdict.evidence
+            if sentence != shown
+        )
+        return (
+            "<details><summary>Evidence and rule</summary>"
+            + "".join(f"<p><em>{title}:</em> {escape(text)}.</p>" for title, text in facts)
+            + (f"<ul>{said}</ul>" if said else "")
+            + f"<p><em>Rule:</em> {escape(verdict.rule)}</p></details>"
+        )
+
     def _links(self, files: Mapping[str, str]) -> str:
         links = " · ".join(
             f'<a href="../files/{self.name}/{file}" download>{escape(text)}</a>'
             for text, file in files.items()
         )
         return f'<span class="lossbook-links">Download: {links}</span>'
-
-
-def _how(verdict: Verdict, shown: str) -> str:
-    """The evidence of a finding that is not shown yet, and the rule by which it follows, folded."""
-    facts = [("In the paper", verdict.where)]
-    if len(set(verdict.readings.values())) > 1:
-        facts.append(
-            ("By reading", "; ".join(f"{name}: {found}" for name, found in verdict.readings.items()))
-        )
-    if verdict.open and verdict.count:
-        total = verdict.count[1] + verdict.open
-        many = every(total) if verdict.open == total else f"{verdict.open} of the {total}"
-        which = "the comparison" if total == 1 else f"{many} comparisons"
-        facts.append(("Not run", f"{which} that the claim is about"))
-    said = "".join(f"<li>{_strong(sentence)}</li>" for sentence in verdict.evidence if sentence != shown)
-    return (
-        "<details><summary>Evidence and rule</summary>"
-        + "".join(f"<p><em>{title}:</em> {escape(text)}.</p>" for title, text in facts)
-        + (f"<ul>{said}</ul>" if said else "")
-        + f"<p><em>Rule:</em> {escape(verdict.rule)}</p></details>"
-    )
 
 
 def chip(verdict: Verdict) -> str:
@@ -319,6 +354,12 @@ def chip(verdict: Verdict) -> str:
 def _strong(text: str) -> str:
     """Text as HTML; what stands between two pairs of asterisks is strong, as in Markdown."""
     return _STRONG.sub(r"<strong>\1</strong>", escape(text))
+
+
+def data_script(content: object, name: str) -> str:
+    """What a page's script reads, as an element of this class."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return f'<script type="application/json" class="{name}">{text}</script>'
 
 
 def table_csv(frame: pd.DataFrame) -> str:
@@ -344,14 +385,29 @@ def table_csv(frame: pd.DataFrame) -> str:
     return pd.DataFrame(rows, columns=_unique(columns)).to_csv(index=False)
 
 
-def table_html(frame: pd.DataFrame, caption: str, *, headers: int = 1) -> str:
-    """Return a table as HTML that scrolls sideways on a narrow screen."""
+def table_html(
+    frame: pd.DataFrame,
+    caption: str,
+    *,
+    headers: int = 1,
+    runs: Callable[[Iterable[str]], str] = lambda _: "",
+) -> str:
+    """Return a table as HTML that scrolls sideways on a narrow screen.
+
+    Args:
+        frame: The table.
+        caption: The caption, plain text.
+        headers: How many columns from the left name their row.
+        runs: Gives the attribute that names the runs behind a cell.
+    """
     head = "".join(f'<th scope="col">{escape(str(column))}</th>' for column in frame.columns)
     body = []
     for row in frame.itertuples(index=False):
         cells = []
         for position, value in enumerate(row):
-            title = f' title="{escape(value.title)}"' if isinstance(value, Cell) and value.title else ""
+            title = ""
+            if isinstance(value, Cell):
+                title = runs(value.runs) + (f' title="{escape(value.title)}"' if value.title else "")
             length = len(value.short if isinstance(value, Verdict) else str(value))
             name = "lossbook-prose" if length > _PROSE else "lossbook-words" if length > _WORDS else ""
             style = f' class="{name}"' if name else ""
