@@ -41,7 +41,28 @@ def test_a_record_is_shown_as_a_whole(command, store, make_record):
         "finished 2026-01-01T00:00:00Z",
     ):
         assert line in lines
+    whole = lines.index("epoch sides (mean) test_accuracy")
+    assert lines[whole + 1 : whole + 4] == ["1 0.5 0.25", "2 1.5 not finite", "3 1"]
     assert "fedcba9876543210" not in out
+
+
+def test_many_curves_are_shown_epoch_by_epoch_in_lines_that_fit(command, store, make_record):
+    names = [f"a_measure_of_some_length_{n}" for n in range(5)]
+    store.append(make_record(curves={name: [0.1 + n, 0.2 + n] for n, name in enumerate(names)}))
+    lines = command("results", "show", "0123")[1].splitlines()
+    heads = [line.split()[1:] for line in lines if line.split()[:1] == ["epoch"]]
+    assert heads == [names[:2], names[2:4], names[4:]]
+    second = [line.split()[1:] for line in lines if line.split()[:1] == ["2"]]
+    assert second == [["0.2", "1.2"], ["2.2", "3.2"], ["4.2"]]
+
+
+def test_records_are_shown_whole_as_json(command, store, make_record):
+    store.append(make_record(curves={"test_accuracy": [0.25, None, 1.0], "sides": [[0.0, 1.0], [1.0, 2.0]]}))
+    for what in ("0123", "toy/table1"):
+        (found,) = json.loads(command("results", "show", what, "--format", "json")[1])
+        assert found["curves"] == {"test_accuracy": [0.25, None, 1.0], "sides": [[0.0, 1.0], [1.0, 2.0]]}
+        assert found["trust"] == {"state": "unattested", "why": "it does not say what code made it"}
+        assert found["origin"] == "working"
 
 
 def test_a_run_that_two_profiles_share_is_shown_for_both(command, store, make_record):
@@ -118,6 +139,7 @@ def test_show_and_export_take_cells_by_their_labels(command, store, make_record)
         (["show", "toy/table1", "--where", "lr=1"], "unknown label 'lr'; There are: beta, loss"),
         (["export", "--where", "beta=3"], "unknown value of beta '3'; There are: 1"),
         (["show", "0123", "--where", "beta=1"], "--where is for experiments alone"),
+        (["show", "0123", "--format", "csv"], "unknown format 'csv'; There are: text, json"),
         (["export", "--format", "xlsx"], "unknown format 'xlsx'; There are: csv, parquet, json, jsonl"),
     ],
 )

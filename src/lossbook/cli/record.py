@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 from rich.console import Group
@@ -15,22 +16,30 @@ from lossbook.results import Record
 _BARS = "▁▂▃▄▅▆▇█"
 _WIDTH = 40
 _MOST_NUMBERS = 10
+_LINE = 78  # characters in a line of numbers, less than which a terminal seldom has
 
 
 def rendered(record: Record) -> Group:
-    """A record for the terminal: every field, with curves and arrays in one line each."""
+    """A record for the terminal: every field, curves by epoch value by value, arrays in one line each."""
     parts: list[Any] = [_fields(_facts(record))]
     for heading, table in (
         ("settings", _fields(_named(record.config))),
         ("metrics", _fields((name, _value(value)) for name, value in sorted(record.metrics.items()))),
         ("curves, by epoch", _curves(record.curves, "epoch")),
+        *(("", table) for table in _epochs(record.curves)),
         ("measured by step", _curves(record.steps, "step")),
         ("arrays in files", _fields((name, _file(file)) for name, file in record.files.items())),
         ("where it comes from", _fields(_named(record.provenance))),
     ):
         if table.row_count:
-            parts += ["", Text(heading, style="bold"), table]
+            parts += ["", *([Text(heading, style="bold")] if heading else []), table]
     return Group(*parts)
+
+
+def whole(record: Record) -> dict[str, Any]:
+    """All of a record, with its state of trust and why, for JSON."""
+    trust = {"state": record.trust.state, "why": record.trust.why}
+    return {**json.loads(record.to_json()), "origin": record.origin, "trust": trust}
 
 
 def _facts(record: Record) -> Iterator[tuple[str, str]]:
@@ -95,6 +104,28 @@ def _curves(curves: Mapping[str, Sequence[Any]], unit: str) -> Table:
                 f"  {label}", *map(_number, (*ends, *extent)), f"{sparkline(curve)} {len(curve)} {unit}s"
             )
     return table
+
+
+def _epochs(curves: Mapping[str, Sequence[Any]]) -> Iterator[Table]:
+    """The curves epoch by epoch, beside each other as far as a line has room."""
+    left = [each for name, values in sorted(curves.items()) for each in _single(name, values)]
+    while left:
+        table = Table(box=None, pad_edge=False, padding=(0, 1))
+        table.add_column("  epoch", justify="right", no_wrap=True)
+        shown: list[list[Any]] = []
+        width = len("  epoch")
+        while left and (not shown or width + _room(left[0][0]) <= _LINE):
+            name, curve = left.pop(0)
+            width += _room(name)
+            table.add_column(name, justify="right", no_wrap=True)
+            shown.append(curve)
+        for epoch, values in enumerate(zip_longest(*shown, fillvalue=""), start=1):
+            table.add_row(str(epoch), *("" if value == "" else _number(value) for value in values))
+        yield table
+
+
+def _room(name: str) -> int:
+    return 2 + max(len(name), len(_number(None)))
 
 
 def _single(name: str, values: Sequence[Any]) -> Iterator[tuple[str, list[Any]]]:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import sys
 from collections import Counter, defaultdict
@@ -13,7 +14,7 @@ import typer
 from rich.table import Table
 
 from lossbook.cli.output import WHERE, labels_text, number, plain_warnings, print_table, write
-from lossbook.cli.record import rendered
+from lossbook.cli.record import rendered, whole
 from lossbook.cli.stopping import stoppable
 from lossbook.errors import LossbookError, UnknownNameError
 from lossbook.results import Record, Store, arrays, difference
@@ -57,18 +58,28 @@ def show_results(
     ],
     profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
     where: Annotated[str | None, typer.Option(help=WHERE)] = None,
+    format: Annotated[
+        str, typer.Option(help="text, or json: an array of whole records with their trust.")
+    ] = "text",
 ) -> None:
     """Show the records of an experiment, one line each; or one record as a whole, with its state of trust."""
-    if re.fullmatch("[0-9a-f]+", what):
-        if where is not None:
-            raise LossbookError("a key names one run, so --where is for experiments alone")
-        for record in _with_key(what, profile):
+    if format not in ("text", "json"):
+        raise UnknownNameError("format", format, ("text", "json"))
+    by_key = re.fullmatch("[0-9a-f]+", what)
+    if by_key and where is not None:
+        raise LossbookError("a key names one run, so --where is for experiments alone")
+    records = _with_key(what, profile) if by_key else _chosen(what, profile, where)
+    if format == "json":
+        print(json.dumps([whole(record) for record in records], indent=1))
+        return
+    if by_key:
+        for record in records:
             print_table(rendered(record))
         return
     table = Table(
         "profile", "cell", "trained on", "seed", "test accuracy", "test CE", "status", "trust", "key"
     )
-    for record in _chosen(what, profile, where):
+    for record in records:
         table.add_row(
             record.profile,
             labels_text(record.labels),
