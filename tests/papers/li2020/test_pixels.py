@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+from li2020_runs import cells
+
 from lossbook import experiments
 from lossbook.evidence import Evidence
 from lossbook.papers.li2020 import pixels as li2020_pixels
@@ -91,3 +96,16 @@ def test_the_page_shows_the_twins_of_its_runs():
     assert len(shown) == 36
     assert {r.experiment for r in shown} == {"li2020/table3", "li2020/pixels"}
     assert li2020_pixels.shown(table3, Evidence(PIXELS, "quick", {})) == []
+
+
+@pytest.mark.parametrize("profile", ["paper", "quick", "smoke"])
+def test_standardised_pixels_are_all_that_sets_a_run_apart_from_table_3(profile):
+    plain = {cell.spec.key for cell in cells("table3", profile)}
+    scaled = cells("pixels", profile)
+    assert {replace(cell.spec, pixels=None).key for cell in scaled} < plain
+    assert {cell.spec.pixels for cell in scaled} == {"standardised"}
+    assert {(c.labels["dataset"], c.labels["loss"]) for c in scaled} == {
+        (dataset, loss)
+        for dataset in (("mnist",) if profile == "smoke" else ("mnist", "fashion_mnist"))
+        for loss in ("sml", "lgl", "lgl_inr")
+    }

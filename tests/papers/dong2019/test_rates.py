@@ -1,4 +1,4 @@
-"""What Table 1 and the experiment on numbers of classes run, and that rates follow from records."""
+"""The learning rates of Table 1 and of the numbers of classes follow from records."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from lossbook import experiments, losses, paths
+from lossbook import experiments, paths
 from lossbook.datasets.data import Dataset, Part
 from lossbook.evidence import Evidence
 from lossbook.experiments.runner import stored
 from lossbook.papers.dong2019 import classes, table1
-from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, OPTIONS, USUAL
+from lossbook.papers.dong2019.names import FREQUENCIES, USUAL
 from lossbook.results import Record, Store
 from lossbook.training import select
 
@@ -90,58 +90,6 @@ def test_one_rate_is_the_best_of_ce_over_the_numbers_of_classes(made: Callable[.
     assert set(classes.choose_one(records[1:])) == {classes.OMNIGLOT}
 
 
-def test_every_loss_is_run_at_one_rate_and_at_its_own() -> None:
-    cells = experiments.get("dong2019/table1").profile("reference").cells
-    run = [tuple(cell.labels[n] for n in ("dataset", "loss", "start", "lr")) for cell in cells]
-    assert len(set(run)) == len(run)
-    for dataset in ("cifar100", "cifar10"):
-        assert {(dataset, loss, USUAL, table1.ONE_RATE) for loss in LOSSES} <= set(run)
-        assert (dataset, "lr", FREQUENCIES, table1.ONE_RATE) in run
-    assert {(*which, rate) for which, rate in table1.OWN_RATE.items()} <= set(run)
-    for cell in cells:
-        by_step = cell.spec.step_measures == ["parts"]
-        hard = cell.labels["loss"] in table1.HARD_CE
-        assert by_step == (cell.labels["dataset"] == "cifar100" and not hard)
-        assert (cell.spec.output_bias == FREQUENCIES) == (cell.labels["start"] == FREQUENCIES)
-        assert cell.spec.validation_size is None
-
-
-def test_the_papers_protocol_has_its_settings() -> None:
-    profile = experiments.get("dong2019/table1").profile("paper")
-    assert profile.seeds == 10
-    for cell in profile.cells:
-        spec = cell.spec
-        assert (spec.epochs, spec.model) == (300, "cifar_resnet32")
-        assert spec.optimizer_options == {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
-        assert spec.batch_size == (64 if spec.dataset == "tiny_imagenet" else 128)
-    short = experiments.get("dong2019/table1").profile("resnet32").cells
-    assert {cell.spec.schedule["at"] == [5.0, 7.5] for cell in short if cell.spec.schedule} == {True}
-
-
-def test_numbers_of_classes_differ_in_nothing_else() -> None:
-    cells = experiments.get("dong2019/classes").profile("reference").cells
-    at_one = [cell for cell in cells if cell.labels["lr"] == classes.ONE_RATE[cell.labels["dataset"]]]
-    for dataset, images in ((classes.CIFAR100, classes.ALL), (classes.OMNIGLOT, classes.EACH)):
-        mine = [c for c in at_one if (c.labels["dataset"], c.labels["images"]) == (dataset, images)]
-        each: dict[int, list[Any]] = {}
-        for cell in mine:
-            if not (dataset == classes.CIFAR100 and images == classes.EACH):
-                each.setdefault(cell.labels["classes"], []).append(cell)
-        assert tuple(sorted(each)) == classes.COUNTS[dataset]
-        for found in each.values():
-            variants = [(c.labels["loss"], c.labels["start"]) for c in found]
-            assert variants == list(classes.VARIANTS)
-    for cell in cells:
-        spec = cell.spec
-        size = spec.train_size or classes.DRAWERS * (spec.classes or 0)
-        steps = -(-size // spec.batch_size) * spec.epochs
-        assert steps == 600 if spec.dataset == "cifar100" else abs(steps - 1446) <= 4
-        assert spec.schedule is not None
-        assert spec.schedule["peak"] == spec.epochs / 6
-    equal = [c for c in cells if c.labels["images"] == classes.EACH and c.spec.dataset == "cifar100"]
-    assert {(c.spec.train_size + 1) / c.labels["classes"] for c in equal} == {25}
-
-
 @pytest.mark.parametrize("name", ["table1", "classes"])
 def test_all_classes_are_trained_on_and_held_out_where_a_copy_has_one_after_another(name: str) -> None:
     inputs = torch.zeros(1, 1, 1, 1, dtype=torch.uint8)
@@ -164,20 +112,6 @@ def test_all_classes_are_trained_on_and_held_out_where_a_copy_has_one_after_anot
                 # Nearly equally many of each.
                 assert counts.min() >= 0.7 * len(targets) / chosen.num_classes - 1, (profile, kind, which)
     assert seen
-
-
-def test_held_out_images_are_of_training_and_as_many_as_there_are() -> None:
-    for cell in experiments.get("dong2019/classes").profile("rates").cells:
-        spec = cell.spec
-        have = 500 * spec.classes if spec.dataset == "cifar100" else 16 * spec.classes
-        assert spec.validation_size
-        assert spec.validation_size + (spec.train_size or 0) <= have
-        assert spec.test_size is None
-
-
-def test_defaults_that_are_left_out_are_the_papers() -> None:
-    for loss, options in table1.AS_THERE.items():
-        assert repr(losses.get(loss, **options)) == repr(losses.get(loss, **OPTIONS[loss]))
 
 
 def test_rates_that_are_open_and_at_the_end_are_named(made: Callable[..., list[Record]]) -> None:

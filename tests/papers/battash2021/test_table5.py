@@ -1,0 +1,52 @@
+"""Table 5: complement training at equal epochs and at equal cost."""
+
+from typing import Any
+
+import pytest
+from battash2021_runs import evidence, made
+
+from lossbook import experiments
+from lossbook.papers.battash2021 import (
+    table5,
+    verdict,
+)
+from lossbook.papers.battash2021.protocol import CE
+
+
+def test_complement_training_takes_twice_the_passes():
+    cells = experiments.get("battash2021/table5").profile("reference").cells
+    assert {c.spec.step for c in cells if c.labels["loss"] == "cot"} == {"complement"}
+    longer = [c for c in cells if c.labels["length"] == table5.COST]
+    assert {(c.spec.epochs, c.spec.step) for c in longer} == {(24, None)}
+
+
+def test_complement_training_at_equal_epochs_and_at_equal_cost():
+    def accuracy(seed: int, loss: str, length: str = "", **_: Any) -> float:
+        return 0.7 + 0.02 * (loss == "cot") + 0.03 * (length == table5.COST) + 0.001 * seed * (loss == "cot")
+
+    own = evidence("table5", made("table5", "reference", accuracy))
+    other = evidence("table1", made("table1", "reference", accuracy, seeds=8))
+    judged = verdict.judge("complement", own, other)
+    assert judged.finding == "holds in part"
+    assert judged.differences[0].contrast.paper == pytest.approx((1.12 + 0.86 + 1.01) / 3)
+    both = table5.together(own, other)
+    assert table5.lead(CE, table5.EPOCHS).in_words(both).startswith("+2.10 points")
+    assert table5.lead(CE, table5.COST).in_words(both).startswith("-0.90 points")
+    frame, _ = table5.table(both, "reference")
+    assert list(zip(frame["Regime"], frame["Epochs"], strict=True)) == [
+        ("CE", "12"),
+        ("CE", "24"),
+        ("CE+EL 0-0.5", "12"),
+        ("CE+EL 0-0.5", "24"),
+        ("COT", "12"),
+    ]
+    minutes = [str(value) for value in frame["Minutes per run"]]
+    assert minutes == ["12.0", "24.0", "12.0", "24.0", "24.0"]
+    assert len(table5.paper_table()) == 6
+
+
+def test_table_5_at_paper_scale_has_a_row_per_network():
+    found = evidence("table5", made("table5", "paper", lambda seed, **_: 0.7 + 0.001 * seed))
+    frame, _ = table5.table(found, "paper")
+    assert len(frame) == 9
+    assert set(frame["Data"]) == {"CIFAR-100", "Tiny ImageNet"}
