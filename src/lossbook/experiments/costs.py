@@ -14,7 +14,6 @@ from statistics import median
 from typing import Any, Literal
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from lossbook import datasets, models
 from lossbook.experiments.grid import Experiment
@@ -214,6 +213,8 @@ def operations(model: str, dataset: str) -> int:
 
 @functools.cache
 def _operations(model: str, shape: tuple[int, int, int], num_classes: int) -> int:
+    from torch.utils.flop_counter import FlopCounterMode  # imports Triton: slow, and most pages count nothing
+
     height, width, channels = shape
     # On the meta device tensors have shapes and no numbers: nothing is drawn, allocated or computed.
     with torch.device("meta"), torch.no_grad():
