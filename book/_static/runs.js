@@ -1,7 +1,7 @@
 /* From a number to its runs: a number that knows them is a button, which opens their list. Without scripts, or on
    paper, it is a number. */
 document.addEventListener("DOMContentLoaded", () => {
-  const places = document.querySelectorAll(".lossbook [data-runs], .lossbook td[title]");
+  const places = document.querySelectorAll(".lossbook [data-runs], .lossbook td[title]:not(:has(a))");
   if (!places.length || !("popover" in HTMLElement.prototype)) return;
   const data = document.querySelector("script.lossbook-runs");
   const { cells, runs } = data ? JSON.parse(data.textContent) : { cells: [], runs: [] };
