@@ -8,6 +8,7 @@ from said import numbers
 from lossbook.errors import UnknownNameError
 from lossbook.evidence import Evidence
 from lossbook.evidence import claims as verdict
+from lossbook.evidence.conditions import Is, share
 from lossbook.pages.provenance import Provenance
 
 
@@ -40,7 +41,12 @@ def test_a_summary_numbers_the_claims_and_links_to_them() -> None:
 def test_one_claim_is_judged_by_its_name_on_the_records_given(make_record: Any) -> None:
     experiment = "yao2018/table1"
     given = Evidence(experiment, "", {"paper": [make_record(0.9)]})
-    claims = [verdict.Computed("it", lambda found: claim(*found.records), (experiment,))]
+
+    def measure(found: Evidence) -> verdict.Measurement:
+        return verdict.Measurement({"x": [1.0]}, ("Found.",), tuple(found.records))
+
+    rule = share(Is("x", ">", 0, "x is positive"))
+    claims = [verdict.Measured("it", "It is.", "Sec. 1", "", {"": measure}, rule, (experiment,))]
     assert verdict.judge(claims, "it", given).records == tuple(given.records)
     with pytest.raises(UnknownNameError, match="unknown claim 'its'"):
         verdict.judge(claims, "its", given)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import pandas as pd
 
 from lossbook import datasets
 from lossbook.errors import UnknownNameError
+from lossbook.evidence.conditions import Cases, Numbers
 from lossbook.evidence.contrasts import Contrasts, Difference, Joined
 from lossbook.evidence.preferred import Preferred
 from lossbook.evidence.rules import AGAINST, Finding, Rule
@@ -173,26 +175,140 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Computed:
-    """A claim that is settled by something else than differences between runs, such as mathematics.
+class Measurement:
+    """What was measured for a claim.
+
+    Attributes:
+        numbers: What its rule asks for, by name; nothing where there is nothing to measure.
+        sentences: What was found.
+        records: The runs behind it.
+        whole: Whether it is all of what the claim is about.
+        basis: What it was measured on, where :func:`basis` does not say it.
+    """
+
+    numbers: Numbers
+    sentences: Sequence[str]
+    records: tuple[Record, ...] = ()
+    whole: bool = True
+    basis: str = ""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A claim on other numbers than differences between runs, such as ranks, p-values or whole curves.
 
     Attributes:
         key: Its name on the paper's pages.
-        compute: Gives its finding, from the records of each experiment in order.
-        experiments: The experiments whose records it takes; none for mathematics.
+        title: The claim in our words, one sentence.
+        where: Where the paper makes it.
+        measured: What is measured, as a sentence in front of the rule.
+        readings: Measure it, by reading, from the records of each experiment in order; as for :class:`Claim`.
+        rule: How the finding follows.
+        experiments: The experiments whose records it rests on; none for simulations.
+        decisive: The profiles whose runs can decide it; every one by default.
+        caveat: Sentences that belong to the rule.
     """
 
     key: str
-    compute: Callable[..., Verdict]
+    title: str
+    where: str
+    measured: str
+    readings: Mapping[str, Callable[..., Measurement]]
+    rule: Cases
     experiments: tuple[str, ...] = ()
+    decisive: tuple[str, ...] = ()
+    caveat: str = ""
 
     def judge(self, evidence: Mapping[str, Evidence]) -> Verdict:
-        """Compute the finding.
+        """Measure and apply the rule.
 
         Args:
             evidence: The records by experiment, of all that the claim names.
         """
-        return self.compute(*(evidence[name] for name in self.experiments))
+        return self.conclude(*(evidence[name] for name in self.experiments))
+
+    def conclude(self, *given: Any) -> Verdict:
+        """As :meth:`judge`.
+
+        Args:
+            *given: What the readings measure, where a page has it at hand.
+        """
+        found = {name: measure(*given) for name, measure in self.readings.items()}
+        findings = {name: self._finding(each) for name, each in found.items()}
+        several = len(found) > 1
+        bases = {each.basis or basis(each.records): name for name, each in found.items()}
+        made = {on: name for on, name in bases.items() if on != NOTHING} or bases
+        counts = [count for each in found.values() if (count := self.rule.count(each.numbers))]
+        decide = f"Only runs of profile {' or '.join(self.decisive)} decide it." if self.decisive else ""
+        parts = (self.measured, self.rule.text(), decide, self.caveat, JOINED * several)
+        return Verdict(
+            title=self.title,
+            where=self.where,
+            rule=" ".join(part for part in parts if part),
+            finding=of_readings(findings),
+            basis="; ".join(made if len(made) < 2 else (f"{name}: {on}" for on, name in made.items())),
+            evidence=tuple(
+                f"**{name}: {findings[name]}.** {' '.join(m.sentences)}" for name, m in found.items()
+            )
+            if several
+            else tuple(sentence for each in found.values() for sentence in each.sentences),
+            records=unique(each.records for each in found.values()),
+            readings=findings if several else {},
+            count=(sum(shows for shows, _ in counts), sum(made for _, made in counts)) if counts else None,
+        )
+
+    def _finding(self, found: Measurement) -> Finding:
+        if not found.numbers:
+            return "not tested"
+        if self.decisive and not all(record.profile in self.decisive for record in found.records):
+            return "not settled"
+        return self.rule.judge(found.numbers, found.whole)
+
+
+@dataclass(frozen=True)
+class Untested:
+    """A claim that nothing in this book tests.
+
+    Attributes:
+        key: Its name on the paper's pages.
+        title: The claim in our words, one sentence.
+        where: Where the paper makes it.
+        why: Why it is not tested, or what would test it.
+        said: What can be said all the same.
+    """
+
+    key: str
+    title: str
+    where: str
+    why: str
+    said: str = NO_RUNS
+    experiments: ClassVar[tuple[str, ...]] = ()
+
+    def judge(self, evidence: Mapping[str, Evidence]) -> Verdict:  # noqa: ARG002  there is none
+        """Say that it is not tested."""
+        return Verdict(self.title, self.where, self.why, "not tested", NOTHING, (self.said,))
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A claim that mathematics settles; what is computed is the check of a derivation.
+
+    Attributes:
+        key: Its name on the paper's pages.
+        compute: Gives its finding.
+    """
+
+    key: str
+    compute: Callable[[], Verdict]
+    experiments: ClassVar[tuple[str, ...]] = ()
+
+    def judge(self, evidence: Mapping[str, Evidence]) -> Verdict:  # noqa: ARG002  no run is needed
+        """Compute the finding."""
+        return self.compute()
+
+
+#: Every kind of claim.
+AnyClaim = Claim | Measured | Untested | Computed
 
 
 def _in_a_sentence(compared: str, found: Sequence[Difference]) -> str:
@@ -211,7 +327,7 @@ def _counted(shows: int, decided: Sequence[Difference]) -> str:
     return f"The {len(decided)} differences lie between {low} and {high} {units.pop()}".rstrip() + "."
 
 
-def judge(claims: Iterable[Claim | Computed], key: str, *given: Evidence, profile: str = RECORDED) -> Verdict:
+def judge(claims: Iterable[AnyClaim], key: str, *given: Evidence, profile: str = RECORDED) -> Verdict:
     """Judge one of a paper's claims without working out the others.
 
     Args:

@@ -219,7 +219,9 @@ class Page:
         runs = self._runs_of(record.key for record in verdict.records)
         shown = _strong(number or verdict.number)
         parts = (
-            [f"<p{runs}>{shown}</p>"] if folded else [f"<p>{claim}</p>", f"<p{runs}>{chip(verdict)} {shown}</p>"]
+            [f"<p{runs}>{shown}</p>"]
+            if folded
+            else [f"<p>{claim}</p>", f"<p{runs}>{chip(verdict)} {shown}</p>"]
         )
         if verdict.basis != NOTHING:
             parts.append(f"<p><em>Tested on:</em> {escape(verdict.basis)}.</p>")

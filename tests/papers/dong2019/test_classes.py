@@ -47,9 +47,13 @@ def test_held_out_images_are_of_training_and_as_many_as_there_are() -> None:
         assert spec.test_size is None
 
 
-def growing(per_doubling: float) -> Value:
+def growing(per_doubling: float, by_seed: float = 0.0) -> Value:
     def value(labels: dict[str, Any], seed: int) -> float:
-        gap = per_doubling * math.log2(labels["classes"]) if labels["loss"] == "lr" else 0.0
+        gap = (
+            (per_doubling + by_seed * (seed - 2)) * math.log2(labels["classes"])
+            if labels["loss"] == "lr"
+            else 0.0
+        )
         if labels["start"] == FREQUENCIES:
             gap = gap / 10 + 0.001 * seed
         noise = 0.001 * (-1) ** seed * (mark(labels["loss"]) + seed + labels["classes"] % 3)
@@ -62,13 +66,13 @@ def growing(per_doubling: float) -> Value:
     ("slope", "finding"), [(0.01, "holds in part"), (0.0, "not settled"), (-0.01, "does not carry over")]
 )
 def test_how_the_gap_grows(made: Callable[..., list[Record]], slope: float, finding: str) -> None:
-    found = evidence(CLASSES, *made(CLASSES, "reference", growing(slope)))
+    found = evidence(CLASSES, *made(CLASSES, "reference", growing(slope, 1e-4)))
     trend = classes.trend(found, "reference", "cifar100", ("lr", USUAL))
     assert list(trend.gaps) == [5, 10, 20, 50, 100]
     assert trend.slope is not None
     assert trend.slope.n == 5
     assert trend.slope.mean == pytest.approx(slope, abs=0.002)
-    verdict = classes.judge_growth(found)
+    verdict = classes.GROWS.judge({CLASSES: found})
     assert verdict.finding == finding
     assert set(verdict.readings) == {"one rate for all", "each at its own rate"}
     if slope > 0:

@@ -201,7 +201,7 @@ def test_what_weights_do_to_the_small_and_to_the_large_classes() -> None:
 
 
 def test_trained_networks_by_hand() -> None:
-    claim = imbalance.trained(evidence(fits))
+    claim = imbalance.TRAINED.conclude(evidence(fits))
     # On training images and on test images, over 30 runs; and before the learning rate fell.
     assert numbers(claim.evidence[0]) == ["9", "1.10", "1.50", "30"]
     assert numbers(claim.evidence[1]) == ["1.21"]

@@ -1,5 +1,6 @@
 """The findings of the verdict page: on derivations, and on records whose answer is known."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -632,10 +633,6 @@ def test_findings_on_derivations_follow_what_is_computed(monkeypatch: pytest.Mon
     monkeypatch.setattr(li2020_theory, "EQUAL", 1e-20)
     assert li2020_theory.balance().finding == "does not hold"
     assert li2020_theory.averaging().finding == "holds"
-    monkeypatch.setattr(li2020_theory, "ABOUT", 1.0)
-    assert li2020_theory.generalises().finding == "holds"
-    monkeypatch.setattr(li2020_theory, "ABOUT", 0.0)
-    assert li2020_theory.generalises().finding == "does not hold"
     # Without the point at the top the minority gains.
     of_majority, of_minority = li2020_theory._PLACES
     monkeypatch.setattr(li2020_theory, "_PLACES", (of_majority, (*of_minority[:2], ((-4.0, 3.0), 1))))
@@ -648,10 +645,29 @@ def test_findings_on_derivations_follow_what_is_computed(monkeypatch: pytest.Mon
 )
 def test_table_1(monkeypatch: pytest.MonkeyPatch, printed: bool, corrected: bool, finding: str) -> None:
     monkeypatch.setattr(
-        li2020_theory.table1, "agreement", lambda _: {True: [printed], False: [True, corrected]}
+        li2020_theory.table1,
+        "agreement",
+        lambda _: {"printed": [0.9 * printed], "corrected": [0.05, corrected]},
     )
     monkeypatch.setattr(li2020_theory, "RUNS", 2)
-    assert li2020_theory.table_one().finding == finding
+    assert li2020_theory.TABLE_ONE.conclude().finding == finding
+
+
+@pytest.mark.parametrize(
+    ("apart", "finding"),
+    [((0.09, 0.09), "holds"), ((0.09, 0.11), "holds in part"), ((0.11, 0.1), "does not hold")],
+)
+def test_how_far_the_balance_carries_over(
+    monkeypatch: pytest.MonkeyPatch, apart: tuple[float, float], finding: str
+) -> None:
+    def simulated(distance: float, weights: str) -> SimpleNamespace:
+        sides = (torch.full((2, 3), math.exp(distance)), torch.ones(2, 3))
+        return SimpleNamespace(weights=weights, counts=(100,), testing=sides)
+
+    both = [simulated(distance, weights) for distance, weights in zip(apart, ("equal", "other"), strict=True)]
+    monkeypatch.setattr(li2020_theory.table1, "ten_classes", lambda _: both)
+    found = li2020_theory.GENERALISES.conclude()
+    assert (found.finding, found.count) == (finding, (sum(d < 0.1 for d in apart), 2))
 
 
 def test_what_the_derivations_say() -> None:
@@ -659,7 +675,7 @@ def test_what_the_derivations_say() -> None:
     guaranteed = numbers(li2020_theory.guarantee().evidence[0])
     assert guaranteed[:7] == ["73", "7", "13", "6", "60", "40", "60"]
     assert "2 to 7 classes: 1, 4, 9, 16, 25, 36" in li2020_theory.multiclass().evidence[0]
-    assert "11 of 12" in li2020_theory.capacity().evidence[0]
-    assert "LR on CIFAR-10: ResNet-18 is 0.85 " in li2020_theory.capacity().evidence[1]
+    assert "11 of 12" in li2020_theory.CAPACITY.conclude().evidence[0]
+    assert "LR on CIFAR-10: ResNet-18 is 0.85 " in li2020_theory.CAPACITY.conclude().evidence[1]
     assert "0.111 at β = 0" in li2020_theory.focus().evidence[0]
     assert numbers(li2020_theory.limits().evidence[1]) == ["45", "10"]

@@ -1,8 +1,15 @@
 """Every claim of every paper in one list, and how many of each paper hold."""
 
-from lossbook.evidence.claims import Verdict
+import pytest
+
+from lossbook.evidence.claims import Computed, Measured, Verdict
+from lossbook.evidence.conditions import Condition, Is
+from lossbook.papers.battash2021 import verdict as battash2021
+from lossbook.papers.dong2019 import verdict as dong2019
+from lossbook.papers.li2020 import verdict as li2020
 from lossbook.papers.synthesis import ledger
 from lossbook.papers.synthesis.ledger import Entry
+from lossbook.papers.yao2018 import verdict as yao2018
 from lossbook.results import Store
 
 
@@ -41,3 +48,32 @@ def test_every_paper_with_a_page_of_claims_is_judged(store: Store) -> None:
     decided = {e.verdict.finding for e in found if e.paper == "battash2021"}
     assert decided == {"not tested"}
     assert ledger.records(found) == []
+
+
+CLAIMS = [claim for paper in (yao2018, li2020, battash2021, dong2019) for claim in paper.CLAIMS]
+
+
+def bounds(condition: Condition) -> list[Is]:
+    """Every bound of a condition."""
+    parts = () if isinstance(condition, Is) else condition.parts
+    return [each for part in parts for each in bounds(part)] or [condition]  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("claim", [c for c in CLAIMS if isinstance(c, Measured)], ids=lambda claim: claim.key)
+def test_a_rule_says_the_bounds_it_decides_by(claim: Measured) -> None:
+    every = [each for _, condition in claim.rule.cases for each in bounds(condition)]
+    assert every
+    for each in every:
+        assert each.text() in claim.rule.text()
+        # That an interval lies above zero, that no run broke down or a place is the first needs no number.
+        assert "{}" in each.words or each.bound in (0, 1)
+        other = "another" if isinstance(each.bound, str) else each.bound - 1e-6
+        beyond = each.bound if isinstance(each.bound, str) else each.bound + 1e-6
+        assert each.met({each.of: [other]}) != each.met({each.of: [beyond]})
+
+
+def test_only_mathematics_is_settled_without_a_declared_rule() -> None:
+    computed = [claim for claim in CLAIMS if isinstance(claim, Computed)]
+    assert len(computed) == 19
+    assert {claim.experiments for claim in computed} == {()}
+    assert {claim.judge({}).basis.partition(",")[0] for claim in computed} == {"mathematics"}

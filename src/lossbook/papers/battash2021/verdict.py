@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import numpy as np
 
 from lossbook.evidence import claims as judging
 from lossbook.evidence import ranking, stats, tables
-from lossbook.evidence.claims import Claim, Computed, Finding, Verdict
+from lossbook.evidence.claims import AnyClaim, Claim, Measured, Measurement, Verdict
+from lossbook.evidence.conditions import All, Cases, Is, Some, share
 from lossbook.evidence.select import RECORDED, Evidence
 from lossbook.experiments.grid import PAPER
 from lossbook.papers.battash2021 import fig2, table3
@@ -47,14 +50,17 @@ from lossbook.papers.battash2021.table4_tables import (
 from lossbook.papers.battash2021.table5 import COMPLEMENT
 from lossbook.papers.battash2021.table6 import REGULARISATION
 
-_WHERE = "UCI Datasets, last paragraph; Table 4"
-_RULE = (
-    "Each comparison is made in two ways. By the mean: the 95% interval of the mean difference over data "
-    "sets lies on the side claimed. By Wilcoxon's test: p, adjusted by Holm's method over the 15 pairs, is "
-    "below 0.05, with more data sets better than worse. The claim holds if all of that is so, holds in part "
-    "if some of it is, does not hold if no mean difference has the sign claimed, and is not settled "
-    "otherwise."
-)
+_LAST = "UCI Datasets, last paragraph"
+_WHERE = f"{_LAST}; Table 4"
+_FIRST = Is("place", "<=", 1, "the gradual mixture is first in every column of our Table 4, with mid-ranks")
+_AHEAD = Is("p", "<", LEVEL, "every p is {}, with more data sets better than worse")
+_BETTER = All((Is("low", ">", 0, "every 95% interval of a mean difference lies above zero"), _AHEAD))
+_VERY_LOW = Is("p", "<", VERY_LOW, "every p is {}")
+_LOW = Some((Is("p", "<", LEVEL, "some p is {}"),))
+_NOWHERE = Is("mean", "<=", 0, "no mean difference has the sign claimed")
+
+#: Numbers by name, and what they say.
+_Found = tuple[Mapping[str, Sequence[float]], Sequence[str]]
 
 _SIZE = {
     1: "gains over CE in the mean",
@@ -74,18 +80,7 @@ def claims(study: Study | None) -> dict[str, Verdict]:
     Args:
         study: The runs to test them on, or None. Runs on other sets than the paper's test nothing.
     """
-    return {key: make(study) for key, make in _UCI.items()}
-
-
-def _usable(study: Study | None) -> Study | None:
-    return study if study is not None and not study.embedded else None
-
-
-def _on_records(make: Callable[[Study | None], Verdict]) -> Callable[[Evidence], Verdict]:
-    def compute(evidence: Evidence) -> Verdict:
-        return make(next(iter(complete(evidence)), None))
-
-    return compute
+    return {claim.key: claim.conclude(study) for claim in _UCI}
 
 
 def meaning(study: Study) -> list[str]:
@@ -157,77 +152,54 @@ def _mixtures(found: Scores) -> str:
     )
 
 
-def _best(study: Study | None) -> Verdict:
-    firsts, sentences = [], []
-    for found in _read(study):
+def _best(study: Study) -> _Found:
+    places, sentences = [], []
+    for found in study.read():
         won = ranking.wins(found.mean)
         gain = (found.mean - found.mean[:, [CE]]).mean(axis=0)
         place = ranking.ranks(found.mean).mean(axis=0)
         for column, values in (("wins", won), ("mean gain", gain), ("mid-rank", -place)):
-            first = int(np.argmax(values))
-            is_best = bool(values[GRADUAL] >= values.max() - ranking.EQUAL)
-            firsts.append(is_best)
-            if not is_best:
-                sentences.append(f"{CLASSIFIERS[found.classifier]}, {column}: {NAMES[first]} is first.")
-    if firsts:
-        sentences.insert(0, f"It is first in {sum(firsts)} of {len(firsts)} columns.")
-    return _claim(
-        f"Of the six methods the gradual mixture ({NAMES[GRADUAL]}) has the most wins, the largest mean "
-        "gain and the best mean rank, for both classifiers.",
-        _WHERE,
-        "It holds if the gradual mixture is first in all six columns of our Table 4 (with mid-ranks), holds "
-        "in part if it is first in some, and does not hold if in none. Being first is not yet a difference "
-        "beyond chance, which is the next claim's question.",
-        _share(firsts, len(CLASSIFIERS) * 3) if firsts else "not tested",
-        study,
-        sentences,
-        firsts,
-    )
+            places.append(1 + int((values > values[GRADUAL] + ranking.EQUAL).sum()))
+            if places[-1] > 1:
+                sentences.append(
+                    f"{CLASSIFIERS[found.classifier]}, {column}: {NAMES[int(np.argmax(values))]} is first."
+                )
+    return {"place": places}, [f"It is first in {places.count(1)} of {len(places)} columns.", *sentences]
 
 
 def _compared(
-    title: str,
-    where: str,
-    study: Study | None,
+    study: Study,
     pairs: Sequence[tuple[int, int]],
     wins: int | None = None,
-    more: Sequence[str] = (),
-) -> Verdict:
-    shown, signs, sentences = [], [], []
+    more: Callable[[Study], str] = lambda _: "",
+) -> _Found:
+    numbers: dict[str, list[float]] = defaultdict(list)
+    sentences = []
     short: dict[str, list[str]] = defaultdict(list)
-    for found in _read(study):
+    for found in study.read():
+        classifier = CLASSIFIERS[found.classifier]
         for better, worse in pairs:
             difference = stats.mean_interval(100 * (found.mean[:, better] - found.mean[:, worse]))
-            shown += [difference.low > 0, _ahead(found, better, worse)]
-            signs.append(difference.mean > 0)
             pair = pair_of(ranking.wilcoxon(found.mean), better, worse)
+            numbers["low"].append(difference.low)
+            numbers["mean"].append(difference.mean)
+            numbers["p"].append(_p_ahead(pair))
+            what, p = f"{NAMES[better]} minus {NAMES[worse]}", f"p {equals_text(pair.adjusted)}"
             sentences.append(
-                f"{CLASSIFIERS[found.classifier]}, {NAMES[better]} minus {NAMES[worse]}: "
-                f"{interval_text(difference)} points; {pair.better} sets better, {pair.equal} equal, "
-                f"{pair.worse} worse; p {equals_text(pair.adjusted)}."
+                f"{classifier}, {what}: {interval_text(difference)} points; {pair.better} sets better, "
+                f"{pair.equal} equal, {pair.worse} worse; {p}."
             )
-            short[f"{NAMES[better]} minus {NAMES[worse]}"].append(
-                f"{CLASSIFIERS[found.classifier].lower()} {interval_text(difference)} "
-                f"(p {equals_text(pair.adjusted)})"
-            )
+            short[what].append(f"{classifier.lower()} {interval_text(difference)} ({p})")
             if worse in (EL, FOCAL):
                 sentences.append(_at_the_largest_rate(found, worse))
         if wins is not None:
             won = ranking.wins(found.mean)
             sentences.append(
-                f"{CLASSIFIERS[found.classifier]}: {NAMES[wins]} wins on {won[wins]:g} data sets, "
-                f"CE on {won[CE]:g}."
+                f"{classifier}: {NAMES[wins]} wins on {won[wins]:g} data sets, CE on {won[CE]:g}."
             )
-    finding: Finding = "not tested"
-    if shown:
-        finding = _share(shown, 2 * len(CLASSIFIERS) * len(pairs))
-        if finding == "does not hold" and any(signs):
-            finding = "not settled"
-    if short:
-        said = (f"{pair}, in points: {'; '.join(values)}." for pair, values in short.items())
-        sentences.insert(0, f"{' '.join(said)} The p-values are those of Wilcoxon's test.")
-    sentences += [said for said in more if said and sentences]
-    return _claim(title, where, _RULE, finding, study, sentences, shown)
+    said = " ".join(f"{what}, in points: {'; '.join(values)}." for what, values in short.items())
+    sentences.insert(0, f"{said} The p-values are those of Wilcoxon's test.")
+    return numbers, [each for each in (*sentences, more(study)) if each]
 
 
 def _at_the_largest_rate(found: Scores, method: int) -> str:
@@ -239,68 +211,22 @@ def _at_the_largest_rate(found: Scores, method: int) -> str:
     )
 
 
-def _differ(study: Study | None) -> Verdict:
-    low, open_ = [], []
-    sentences = []
-    read = _read(study)
-    for found in read:
-        for title, values in list(views(found))[1:]:
-            test = friedman(values)
-            low.append(test is not None and test.p < VERY_LOW)
-            open_.append(test is not None and test.p < LEVEL)
+def _differ(study: Study) -> _Found:
+    values, sentences = [], []
+    for found in study.read():
+        for title, table in list(views(found))[1:]:
+            test = friedman(table)
+            values.append(math.nan if test is None else test.p)
             if test is not None:
                 sentences.append(
                     f"{CLASSIFIERS[found.classifier]}, {title}: chi-square {test.chi_square:.1f}, "
                     f"p {equals_text(test.p)}."
                 )
-    finding: Finding = "not tested"
-    if low:
-        finding = "holds" if all(low) and len(read) == len(CLASSIFIERS) else "holds in part"
-        if not any(open_):
-            finding = "not settled"
-    return _claim(
-        "The six methods differ at a very low p-value by Friedman's test, in each experiment.",
-        "UCI Datasets, last paragraph",
-        f"Friedman's test, corrected for ties, for each classifier and seed. It holds if every p is below "
-        f"{VERY_LOW}, holds in part if some p is below {LEVEL}, and is not settled otherwise.",
-        finding,
-        study,
-        sentences,
-        low,
-    )
+    return {"p": values}, sentences or ["All methods tie, or there is one data set: no test can be made."]
 
 
-def _read(study: Study | None) -> list[Scores]:
-    usable = _usable(study)
-    return usable.read() if usable else []
-
-
-def _claim(
-    title: str,
-    where: str,
-    rule: str,
-    finding: Finding,
-    study: Study | None,
-    sentences: Sequence[str],
-    shown: Sequence[bool],
-) -> Verdict:
-    usable = _usable(study)
-    said = tuple(sentences) or ("No recorded run on the paper's data sets can tell.",)
-    records = usable.records if usable else ()
-    count = (sum(shown), len(shown)) if shown else None
-    return Verdict(title, where, rule, finding, _basis(usable), said, records, count=count)
-
-
-def _share(shown: Sequence[bool], wanted: int) -> Finding:
-    if all(shown) and len(shown) == wanted:
-        return "holds"
-    return "holds in part" if any(shown) else "does not hold"
-
-
-def _basis(study: Study | None) -> str:
-    read = study.read() if study else []
-    if study is None or not read:
-        return "no runs"
+def _basis(study: Study) -> str:
+    read = study.read()
     sets = f"{len(read[0].datasets)} of the {SETS} sets, {seeds_text(read[0])}"
     if study.profile == PAPER:
         return f"the paper's protocol, with a split of our own choice ({sets})"
@@ -309,39 +235,87 @@ def _basis(study: Study | None) -> str:
 
 def _ahead(found: Scores, better: int, worse: int) -> bool:
     """Whether one method is ahead of another on significantly more data sets."""
-    pair = pair_of(ranking.wilcoxon(found.mean), better, worse)
-    return pair.adjusted < LEVEL and pair.better > pair.worse
+    return _AHEAD.met({"p": [_p_ahead(pair_of(ranking.wilcoxon(found.mean), better, worse))]})
 
 
-_UCI: dict[str, Callable[[Study | None], Verdict]] = {
-    "best": _best,
-    "gradual": lambda study: _compared(
+def _p_ahead(pair: ranking.Pair) -> float:
+    """The adjusted p-value of Wilcoxon's test; 1 where not more data sets are better than worse."""
+    return pair.adjusted if pair.better > pair.worse else 1.0
+
+
+def _measure(read: Callable[[Study], _Found], given: Evidence | Study | None) -> Measurement:
+    """Measure the runs that a page has, or of records the most complete profile."""
+    study = next(iter(complete(given)), None) if isinstance(given, Evidence) else given
+    if study is None or study.embedded or not study.read():
+        return Measurement({}, ("No recorded run on the paper's data sets can tell.",))
+    whole = len(study.read()) == len(CLASSIFIERS)
+    return Measurement(*read(study), study.records, whole, _basis(study))
+
+
+_PAIRED = (
+    "Each comparison is made for each classifier, over the data sets; p is that of Wilcoxon's test, adjusted "
+    "by Holm's method over the 15 pairs."
+)
+_PAIRED_RULE = share(_BETTER, ("does not hold", _NOWHERE), none="not settled")
+
+
+def _uci(
+    key: str,
+    title: str,
+    read: Callable[[Study], _Found],
+    where: str = _WHERE,
+    measured: str = _PAIRED,
+    rule: Cases = _PAIRED_RULE,
+    caveat: str = "",
+) -> Measured:
+    readings = {"": partial(_measure, read)}
+    return Measured(key, title, where, measured, readings, rule, (TABLE4,), caveat=caveat)
+
+
+_UCI = (
+    _uci(
+        "best",
+        f"Of the six methods the gradual mixture ({NAMES[GRADUAL]}) has the most wins, the largest mean "
+        "gain and the best mean rank, for both classifiers.",
+        _best,
+        measured="",
+        rule=share(_FIRST),
+        caveat="Being first is not yet a difference beyond chance, which is the next claim's question.",
+    ),
+    _uci(
+        "gradual",
         f"The gradual mixture ({NAMES[GRADUAL]}) is more accurate than CE, for both classifiers.",
-        f"Abstract; Introduction; {_WHERE}",
-        study,
-        [(GRADUAL, CE)],
+        partial(_compared, pairs=[(GRADUAL, CE)]),
+        where=f"Abstract; Introduction; {_WHERE}",
     ),
-    "mixtures": lambda study: _compared(
+    _uci(
+        "mixtures",
         f"The other two mixtures ({NAMES[CONSTANT]} and {NAMES[TWO_PHASE]}) beat CE too.",
-        _WHERE,
-        study,
-        [(CONSTANT, CE), (TWO_PHASE, CE)],
-        more=[switch_text(usable)] if (usable := _usable(study)) else [],
+        partial(_compared, pairs=[(CONSTANT, CE), (TWO_PHASE, CE)], more=switch_text),
     ),
-    "el": lambda study: _compared("EL by itself cannot compete with CE.", _WHERE, study, [(CE, EL)], wins=EL),
-    "focal": lambda study: _compared(
+    _uci("el", "EL by itself cannot compete with CE.", partial(_compared, pairs=[(CE, EL)], wins=EL)),
+    _uci(
+        "focal",
         "CE is more accurate than the focal loss.",
-        _WHERE,
-        study,
-        [(CE, FOCAL)],
-        more=["The factor 0.25 of the focal loss divides its learning rate by four."],
+        partial(
+            _compared,
+            pairs=[(CE, FOCAL)],
+            more=lambda _: "The factor 0.25 of the focal loss divides its learning rate by four.",
+        ),
     ),
-    "differ": _differ,
-}
+    _uci(
+        "differ",
+        "The six methods differ at a very low p-value by Friedman's test, in each experiment.",
+        _differ,
+        where=_LAST,
+        measured="Friedman's test, corrected for ties, for each classifier and seed.",
+        rule=Cases((("holds", _VERY_LOW), ("holds in part", _LOW)), "not settled", counted=_VERY_LOW),
+    ),
+)
 
 
-CLAIMS: tuple[Claim | Computed, ...] = (
-    *(Computed(key, _on_records(make), (TABLE4,)) for key, make in _UCI.items()),
+CLAIMS: tuple[AnyClaim, ...] = (
+    *_UCI,
     IMAGES,
     LEFT_BEHIND,
     IMAGENET,

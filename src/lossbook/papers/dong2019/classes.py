@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ import pandas as pd
 
 from lossbook.evidence import stats, tables
 from lossbook.evidence.choosing import best_rate
-from lossbook.evidence.claims import JOINED, NO_RUNS, Computed, Verdict, of_readings, seeds_text, unique
-from lossbook.evidence.contrasts import Contrast, Difference, Select
-from lossbook.evidence.rules import Finding
+from lossbook.evidence.claims import NOTHING, Claim, seeds_text
+from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
+from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
@@ -32,6 +33,7 @@ from lossbook.papers.dong2019.names import (
     named,
 )
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
+from lossbook.papers.dong2019.rules import OneWay
 from lossbook.papers.dong2019.table1 import SMALL, decided, rate_cells
 from lossbook.results import Record
 from lossbook.training import RunSpec
@@ -353,7 +355,7 @@ class Trend:
     dataset: str
     variant: Variant
     gaps: dict[int, Difference]
-    slope: stats.Interval | None
+    slope: stats.PairedDifference | None
 
 
 def trend(
@@ -385,8 +387,8 @@ def trend(
         left, right = found.runs.values("test_accuracy"), found.base.values("test_accuracy")
         for seed in set(left) & set(right):
             seeds[seed][count] = left[seed] - right[seed]
-    whole = [each for each in seeds.values() if set(each) == set(gaps)]
-    slope = stats.mean_interval(map(_slope, whole)) if len(gaps) > 1 and whole else None
+    slopes = {seed: _slope(each) for seed, each in seeds.items() if len(gaps) > 1 and set(each) == set(gaps)}
+    slope = stats.paired_difference(slopes, dict.fromkeys(slopes, 0.0)) if slopes else None
     return Trend(dataset, variant, gaps, slope)
 
 
@@ -400,62 +402,68 @@ def counts(evidence: Evidence, profile: str, dataset: str) -> list[int]:
     return sorted({int(r.labels["classes"]) for r in records if r.labels["dataset"] == dataset})
 
 
-def _finding(found: Sequence[Trend], total: int) -> Finding:
-    slopes = [each.slope for each in found if each.slope is not None]
-    if not found:
-        return "not tested"
-    if any(slope.low > 0 for slope in slopes) and not any(slope.high < 0 for slope in slopes):
-        return "holds in part"
-    against = len(slopes) == total and all(s.high < 0 for s in slopes)
-    return "does not carry over" if against else "not settled"
+@dataclass(frozen=True)
+class Grown(Difference):
+    """The slope of a gap over the number of classes; its own runs are those with the most classes.
+
+    Attributes:
+        gaps: The gap at each number of classes.
+    """
+
+    gaps: tuple[Difference, ...] = ()
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The runs at every number of classes."""
+        return tuple(record for gap in self.gaps for record in gap.records)
 
 
-RULE = (
+@dataclass(frozen=True)
+class Growth(Contrast):
+    """A contrast of slopes over the number of classes.
+
+    Attributes:
+        of: The gap at a profile.
+    """
+
+    of: Callable[[Evidence, str], Trend] = field(kw_only=True)
+
+    def at(self, evidence: Evidence, profile: str) -> Difference | None:
+        """The slope at one profile; None without one."""
+        found = self.of(evidence, profile)
+        if found.slope is None:
+            return None
+        gaps = tuple(found.gaps.values())
+        return Grown(self, gaps[-1].runs, gaps[-1].base, found.slope, gaps=gaps)
+
+
+def growth(dataset: str, rates: str) -> Growth:
+    """How CE minus LR grows with each doubling of the number of classes, paired by seed."""
+    return Growth(
+        f"CE minus LR for each doubling of the number of classes, {{left[dataset]}}, {RATES[rates]}",
+        Select({"dataset": dataset, "loss": "ce"}),
+        Select({"dataset": dataset, "loss": "lr"}),
+        resolved=False,
+        of=partial(trend, dataset=dataset, variant=("lr", USUAL), rates=rates),
+    )
+
+
+GROWS = Claim(
+    "gap-grows",
+    "The more classes there are, the further LR falls behind CE.",
+    "Evaluation of Table 1, observation (1)",
     "For each seed the least-squares slope of CE minus LR over the logarithm of the number of classes, at "
-    "one rate for all losses, as in the paper, and with both at their own rates; t interval over seeds. It "
-    "holds in part if the 95% interval lies above zero on a data set and below it on none, does not carry "
-    "over if it lies below zero on both, and is not settled otherwise. At most it holds in part: "
-    f"{SMALL}. {JOINED}"
-)
-
-
-def judge_growth(evidence: Evidence) -> Verdict:
-    """Whether LR falls further behind CE the more classes there are."""
-    found = {
-        RATES[rates]: [
-            each
-            for dataset in COUNTS
-            if len((each := trend(evidence, REFERENCE, dataset, ("lr", USUAL), rates)).gaps) > 1
-        ]
+    "one rate for all losses, as in the paper, and with both at their own rates.",
+    {
+        RATES[rates]: Contrasts(
+            CLASSES, [growth(dataset, rates) for dataset in COUNTS], only=(REFERENCE,), optional=rates == OWN
+        )
         for rates in (ONE, OWN)
-    }
-    made = {name: each for name, each in found.items() if each}
-    every = [(name, each) for name, trends in made.items() for each in trends]
-    findings = {name: _finding(each, len(COUNTS)) for name, each in made.items()}
-    said = "; ".join(
-        f"{dataset_name(each.dataset)}, {name} {_slope_words(each.slope)}"
-        for name, each in every
-        if each.slope is not None
-    )
-    records = unique(d.records for _, each in every for d in each.gaps.values())
-    above = sum(each.slope is not None and each.slope.low > 0 for _, each in every)
-    return Verdict(
-        title="The more classes there are, the further LR falls behind CE.",
-        where="Evaluation of Table 1, observation (1)",
-        rule=RULE,
-        finding=of_readings(findings) if findings else "not tested",
-        basis="no runs" if not records else f"the reference network ({seeds_text(records)})",
-        evidence=(f"CE minus LR, growth in points per doubling of the number of classes: {said}.",)
-        if said
-        else (NO_RUNS,),
-        records=records,
-        readings=findings if len(findings) > 1 else {},
-        count=(above, len(every)),
-        open=len(found) * len(COUNTS) - len(every),
-    )
-
-
-GROWS = Computed("gap-grows", judge_growth, (CLASSES,))
+    },
+    CarriesOver(OnceWhole(OneWay(Above())), SMALL),
+    (REFERENCE,),
+    basis=lambda records: f"the reference network ({seeds_text(records)})" if records else NOTHING,
+)
 CLAIMS = (GROWS,)
 
 

@@ -1,4 +1,4 @@
-"""Rules for claims of dong2019: against a stated margin."""
+"""Rules for claims of dong2019: against a stated margin, and for differences that point both ways."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lossbook.evidence.contrasts import Difference
-from lossbook.evidence.rules import Finding
+from lossbook.evidence.rules import Finding, Rule
 
 
 @dataclass(frozen=True)
@@ -76,3 +76,27 @@ class Beyond:
     def shows(self, difference: Difference) -> bool:
         """Whether the interval lies wholly beyond the margin."""
         return Within(self.points).beyond(difference)
+
+
+@dataclass(frozen=True)
+class OneWay:
+    """Another rule, for a claim that differences in both directions leave open.
+
+    Attributes:
+        rule: The other rule.
+    """
+
+    rule: Rule
+
+    def text(self, total: int) -> str:
+        """The rule in words."""
+        return f"{self.rule.text(total)} Where one interval lies above zero and one below, it is not settled."
+
+    def judge(self, found: Sequence[Difference], total: int) -> Finding:
+        """The finding."""
+        both = any(d.above for d in found) and any(d.below for d in found)
+        return "not settled" if both else self.rule.judge(found, total)
+
+    def shows(self, difference: Difference) -> bool:
+        """As the other rule."""
+        return self.rule.shows(difference)

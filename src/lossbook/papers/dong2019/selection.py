@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from lossbook import datasets
-from lossbook.evidence.claims import Claim, Computed, Verdict, seeds_text
+from lossbook.evidence.claims import Claim, Measured, Measurement, Verdict, seeds_text
+from lossbook.evidence.conditions import Cases, Is, Some
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
-from lossbook.evidence.rules import AGAINST, Above, CarriesOver, Finding, Gain, OnceWhole
+from lossbook.evidence.rules import AGAINST, Above, CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import DECISIVE, OPTIONS, SELECTION
@@ -240,34 +241,19 @@ R_ROBUST = Claim(
 )
 
 
-def favourable(evidence: Evidence) -> Verdict:
-    """SS-LR as the loss that is easier to set, which follows from what m and r do."""
-    by_name = {SELECTION: evidence}
-    matters, robust = M_MATTERS.judge(by_name), R_ROBUST.judge(by_name)
-    finding: Finding = "not settled"
-    if "not tested" in (matters.finding, robust.finding):
-        finding = "not tested"
-    elif any(each in AGAINST for each in (matters.finding, robust.finding)):
-        finding = (
-            "does not hold" if "does not hold" in (matters.finding, robust.finding) else "does not carry over"
-        )
-    elif matters.finding == robust.finding == "holds in part":
-        finding = "holds in part"
-    worst = [w for w in (_farthest(matters), _farthest(robust)) if w]
-    return Verdict(
-        "As r matters little and m much, soft selection is a favourable choice over hard selection in terms "
-        "of parameter selection.",
-        _WHERE,
-        "It follows from two other claims: it does not hold if one of them does not hold, does not carry "
-        "over if one of them does not carry over, holds in part if both do, and is not settled otherwise. At "
-        "most it holds in part, as they do.",
-        finding,
-        basis((*matters.records, *robust.records)),
+def favourable(evidence: Evidence) -> Measurement:
+    """What is found of the two claims from which it follows that SS-LR is the loss that is easier to set."""
+    matters, robust = (claim.judge({SELECTION: evidence}) for claim in (M_MATTERS, R_ROBUST))
+    findings = [matters.finding, robust.finding]
+    records = (*matters.records, *robust.records)
+    return Measurement(
+        {} if "not tested" in findings else {"premises": findings},
         (
             f"That a good m is important: {matters.finding}. That r matters little: {robust.finding}.",
-            *(f"The largest difference: {each}." for each in worst),
+            *(f"The largest difference: {w}." for w in (_farthest(matters), _farthest(robust)) if w),
         ),
-        (*matters.records, *robust.records),
+        records,
+        basis=basis(records),
     )
 
 
@@ -276,7 +262,22 @@ def _farthest(verdict: Verdict) -> str:
     return "" if found is None else f"{found.what}, {found.in_words()}"
 
 
-FAVOURABLE = Computed("ss-favourable", favourable, (SELECTION,))
+FAVOURABLE = Measured(
+    "ss-favourable",
+    "As r matters little and m much, soft selection is a favourable choice over hard selection in terms of "
+    "parameter selection.",
+    _WHERE,
+    "It follows from two other claims, that a good m is important and that r matters little.",
+    {"": favourable},
+    Cases(
+        (
+            *((against, Some((Is("premises", "=", against, "one of them {}"),))) for against in AGAINST),
+            ("holds in part", Is("premises", "=", "holds in part", "each of them {}")),
+        ),
+        "not settled",
+    ),
+    (SELECTION,),
+)
 
 CLAIMS = (M_MATTERS, M_OBJECTS, M_RETRIEVAL, R_ROBUST, FAVOURABLE)
 

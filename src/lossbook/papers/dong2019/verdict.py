@@ -9,7 +9,7 @@ import pandas as pd
 
 from lossbook import experiments
 from lossbook.evidence import claims
-from lossbook.evidence.claims import Claim, Computed, Verdict
+from lossbook.evidence.claims import AnyClaim, Claim, Verdict
 from lossbook.evidence.contrasts import Contrasts, Difference
 from lossbook.evidence.rules import CarriesOver, NoLoss, OnceWhole
 from lossbook.evidence.select import RECORDED, Evidence, dataset_name
@@ -72,7 +72,7 @@ COMPETITIVE = Claim(
 )
 
 #: The sections of the page and their claims, in order.
-SECTIONS: Mapping[str, Sequence[Claim | Computed]] = {
+SECTIONS: Mapping[str, Sequence[AnyClaim]] = {
     "The argument": theory.CLAIMS,
     "Training": fig2.CLAIMS,
     "Objects": (COMPETITIVE, *table1.CLAIMS, *classes.CLAIMS),
@@ -82,7 +82,7 @@ SECTIONS: Mapping[str, Sequence[Claim | Computed]] = {
     "Further analysis": (*fig5.CLAIMS, *selection.CLAIMS, *hard_mining.CLAIMS),
 }
 #: Every claim; its number is its place.
-CLAIMS: tuple[Claim | Computed, ...] = tuple(claim for each in SECTIONS.values() for claim in each)
+CLAIMS: tuple[AnyClaim, ...] = tuple(claim for each in SECTIONS.values() for claim in each)
 #: Those that the page opens with.
 HEADLINES = ("outweigh", "beyond-ce", "sparse-superior")
 

@@ -12,9 +12,10 @@ import pandas as pd
 
 from lossbook import datasets
 from lossbook.evidence import tables
-from lossbook.evidence.claims import NO_RUNS, Claim, Computed, Verdict
+from lossbook.evidence.claims import NO_RUNS, Claim, Measured, Measurement
+from lossbook.evidence.conditions import Is, share
 from lossbook.evidence.contrasts import Contrast, Contrasts, Select
-from lossbook.evidence.rules import Above, Finding
+from lossbook.evidence.rules import Above
 from lossbook.evidence.select import Evidence, substituted
 from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
@@ -427,59 +428,52 @@ REWEIGHTING = Claim(
 )
 
 
-def trained(evidence: Evidence) -> Verdict:
-    """Whether trained networks satisfy Eq. 9, in the median over runs."""
+def trained(evidence: Evidence) -> Measurement:
+    """How well trained networks satisfy Eq. 9, in the median over runs."""
     profile = next(
         (name for name, found in evidence.by_profile.items() if not any(map(substituted, found))), None
     )
-    records = [
+    records = tuple(
         r
         for r in evidence.by_profile.get(profile or "", ())
         # LGL-INR has weights and a balance of its own, and a mean over the weights of a batch is not Eq. 1.
         if r.labels["weight"] in ("none", "inverse") and r.status == "finished"
-    ]
+    )
+    if not records:
+        return Measurement({}, (NO_RUNS,))
     own = [_derive(record) for record in records]
-    factors = {
-        name: float(np.nanmedian([r.metrics[f"{name}_factor"] or math.nan for r in own]))
-        for name in ("before", "train", "test")
-        if own
-    }
-    finding: Finding = "not tested"
-    close = [factors[part] <= math.exp(ABOUT) for part in PARTS] if factors else []
-    if factors:
-        if profile in LONG_ENOUGH and any(close):
-            finding = "holds" if all(close) else "holds in part"
-        else:
-            # Shorter runs than the paper's may be on their way to it.
-            finding = "does not hold" if profile == PAPER else "not settled"
+    before, *factors = (
+        float(np.nanmedian([r.metrics[f"{name}_factor"] or math.nan for r in own]))
+        for name in ("before", *PARTS)
+    )
     fell = any("schedule" in r.config for r in records)
-    return Verdict(
-        "Networks satisfy the balance once they are trained, on training and on test data.",
-        "below Eq. 8; Eq. 9",
-        "CNN2C on Fashion-MNIST with CE and LR, balanced and imbalanced, without class weights and with "
-        "weights by inverse frequency. The factor by which the sides of Eq. 9 differ (mean over classes of "
-        f"the absolute logarithm), median over runs. It holds if it is at most {math.exp(ABOUT):.2f} on "
-        "training and on test images, and holds in part if on only one of them; runs of the profiles paper "
-        "and subset decide that. It does not hold if it is larger on both in runs of the profile paper, and "
-        "is not settled otherwise.",
-        finding,
-        basis(records),
+    return Measurement(
+        {"factor": factors, "profile": [str(profile)]},
         (
-            f"The sides of Eq. 9 differ by a factor of {factors['train']:.2f} on training images and "
-            f"{factors['test']:.2f} on test images, median over {len(records)} runs.",
-            *(
-                [f"On training images it was {factors['before']:.2f} before the learning rate fell."]
-                if fell
-                else []
-            ),
+            f"The sides of Eq. 9 differ by a factor of {factors[0]:.2f} on training images and "
+            f"{factors[1]:.2f} on test images, median over {len(records)} runs.",
+            *([f"On training images it was {before:.2f} before the learning rate fell."] if fell else []),
             "While the learning rate is constant, each batch moves the biases again, and training does not "
             "come to rest.",
-        )
-        if factors
-        else (NO_RUNS,),
-        tuple(records),
-        count=(sum(close), len(close)) if factors else None,
+        ),
+        records,
+        basis=basis(records),
     )
 
 
-TRAINED = Computed("trained", trained, (IMBALANCE,))
+TRAINED = Measured(
+    "trained",
+    "Networks satisfy the balance once they are trained, on training and on test data.",
+    "below Eq. 8; Eq. 9",
+    "CNN2C on Fashion-MNIST with CE and LR, balanced and imbalanced, without class weights and with "
+    "weights by inverse frequency. The factor by which the sides of Eq. 9 differ (mean over classes of "
+    "the absolute logarithm), median over runs.",
+    {"": trained},
+    share(
+        Is("factor", "<=", math.exp(ABOUT), "it is {} on training and on test images", ".2f"),
+        ("does not hold", Is("profile", "=", PAPER, "the runs are those of the profile {}")),
+        none="not settled",  # Shorter runs than the paper's may be on their way to it.
+    ),
+    (IMBALANCE,),
+    LONG_ENOUGH,
+)

@@ -515,33 +515,33 @@ def table(results: Sequence[Result]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def agreement(results: Sequence[Result]) -> dict[bool, list[bool]]:
-    """Whether each of our means agrees with the paper's, by whether the header is taken as printed.
-
-    Two means agree if the adjusted p-value of Welch's test is at least :data:`ALPHA`.
+def agreement(results: Sequence[Result]) -> dict[str, list[float]]:
+    """How well each of our means agrees with the paper's: the adjusted p-value of Welch's test.
 
     Args:
         results: Of :func:`lossbook.papers.li2020.table1.table_one`.
 
     Returns:
-        Under True for the weights as printed, under False for those whose right side is the printed one.
+        Under ``printed`` for the weights of the header as printed, under ``corrected`` for those whose right
+        side is the printed one.
     """
     means, _ = _p_values(results)
-    pairs = list(zip(means, results, strict=True))
-    return {
-        printed: [p >= ALPHA for p, r in pairs if (r.weighting.reading == "printed") == printed]
-        for printed in (False, True)
-    }
+    found: dict[str, list[float]] = {"corrected": [], "printed": []}
+    for p, r in zip(means, results, strict=True):
+        found["printed" if r.weighting.reading == "printed" else "corrected"].append(p)
+    return found
 
 
 def verdict(results: Sequence[Result]) -> str:
     """Which reading of the header gives the paper's numbers, in a few sentences, from the table's tests."""
-    agree = agreement(results)
+    agree = {
+        header: f"{sum(p >= ALPHA for p in each)} of {{}}{len(each)}"
+        for header, each in agreement(results).items()
+    }
     _, deviations = _p_values(results)
     text = (
-        f"With the corrected header {sum(agree[False])} of our {len(agree[False])} means agree with the "
-        f"paper's (adjusted p at least {ALPHA:g}); with the header as printed {sum(agree[True])} of "
-        f"{len(agree[True])} do."
+        f"With the corrected header {agree['corrected'].format('our ')} means agree with the paper's "
+        f"(adjusted p at least {ALPHA:g}); with the header as printed {agree['printed'].format('')} do."
     )
     apart = [
         r for r, p in zip(results, deviations, strict=True) if r.weighting.reading != "printed" and p < ALPHA

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from lossbook.evidence.claims import Computed, Verdict
+from lossbook.evidence.claims import Computed, Measured, Measurement, Untested, Verdict
+from lossbook.evidence.conditions import All, Cases, Is, share
 from lossbook.evidence.rules import Finding
 from lossbook.evidence.select import dataset_name
 from lossbook.losses import lgl_inr_loss
@@ -71,7 +72,7 @@ def balance() -> Verdict:
     )
 
 
-def generalises() -> Verdict:
+def generalises() -> Measurement:
     """Eq. 9 on test data, for two sizes of the training set."""
     found = table1.ten_classes(range(RUNS))
     apart = {
@@ -80,18 +81,8 @@ def generalises() -> Verdict:
         )
         for each in found
     }
-    close = [distance < ABOUT for distance in apart.values()]
-    finding: Finding = "holds" if all(close) else "holds in part" if any(close) else "does not hold"
-    return Verdict(
-        "If the training data represent the distribution well, the balance carries over to test data.",
-        "below Eq. 8; Eq. 9 and 10",
-        f"Ten classes simulated {RUNS} times, with equal weights and with weights by inverse frequency, and "
-        f"with {sum(TEN_TRAINING):,} and {sum(TEN_FEW)} training samples. The two sides of Eq. 9 on test "
-        f"data count as about equal if they typically lie within {ABOUT:.0%} of each other (root mean square "
-        "of the logarithm of their ratio). It holds if they do in all four cases, and holds in part if in "
-        "some.",
-        finding,
-        f"{RUNS} simulations each",
+    return Measurement(
+        {"apart": list(apart.values())},
         (
             "Typical distance on test data: "
             + "; ".join(f"{n:,} samples, {weights} weights {d:.0%}" for (weights, n), d in apart.items())
@@ -99,36 +90,25 @@ def generalises() -> Verdict:
             "On the training data the distance is zero in all of them. What decides is the size of the "
             "model relative to the number of samples.",
         ),
-        count=(sum(close), len(close)),
+        basis=f"{RUNS} simulations each",
     )
 
 
-def table_one(results: Sequence[table1.Result] | None = None) -> Verdict:
+def table_one(results: Sequence[table1.Result] | None = None) -> Measurement:
     """Table 1 of the paper, with both readings of its header.
 
     Args:
         results: Simulations that the page has already made; a few are made without.
     """
     results = results or table1.table_one(range(RUNS))
-    runs = len(results[0].testing)
-    agree = table1.agreement(results)
-    finding: Finding = "does not hold"
-    if all(agree[False]):
-        finding = "holds" if all(agree[True]) else "holds in part"
-    return Verdict(
-        "In two simulations the left side of Eq. 10 comes to 10, 1 and 0.5, as it should for the weights in "
-        "the table's header.",
-        "Simulations for Eq. (10); Table 1",
-        f"Our means over {runs} runs against the paper's mean and standard deviation over 100, by Welch's "
-        "test adjusted by Holm's method over all rows. It holds if the means agree with the header as "
-        "printed, and holds in part if they agree with the corrected header alone.",
-        finding,
-        f"the paper's simulations ({runs} runs)",
+    return Measurement(
+        table1.agreement(results),
         (
             table1.verdict(results),
             "With the printed weights Eq. 10 gives 100 and 50 in the second and third columns, and so do our "
             "runs.",
         ),
+        basis=f"the paper's simulations ({len(results[0].testing)} runs)",
     )
 
 
@@ -264,22 +244,6 @@ def boundary() -> Verdict:
             f"In simulation 1 the boundary lies at {before:.2f} for classes of equal size, and at "
             f"{after:.2f}, on the side of the minority, for ten times as many samples of class 1. For 100 "
             f"samples of each class, it moves by {abs(moved):.0e} if the farthest of them is left out.",
-        ),
-    )
-
-
-def skewness() -> Verdict:
-    """The remark on skewed distributions, for which the paper has no formula."""
-    return Verdict(
-        "What the majority pays when the minority's weight is raised depends on which way its distribution "
-        "is skewed.",
-        "Learning property of LGL and SML, last sentences",
-        "The paper gives no formula and no experiment, and this project has none.",
-        "not tested",
-        "no runs",
-        (
-            "It is plausible: the weight moves the boundary, and what that costs depends on the share of the "
-            "majority that lies near it.",
         ),
     )
 
@@ -434,19 +398,7 @@ def focus() -> Verdict:
     )
 
 
-def manifold() -> Verdict:
-    """The remark that one-vs-rest losses capture the structure of the data better."""
-    return Verdict(
-        "As it learns each class by itself, LR may capture the structure within classes better than CE.",
-        "Introduction; In-negative Class Reweighted LGL",
-        "The paper takes this from other works and does not test it; nor does this project.",
-        "not tested",
-        "no runs",
-        ("It would take a measure of that structure, which the paper does not name.",),
-    )
-
-
-def capacity() -> Verdict:
+def capacity() -> Measurement:
     """Larger networks, in the paper's own numbers."""
     rows = [
         *published("li2020", "table3").to_dict("records"),
@@ -459,21 +411,14 @@ def capacity() -> Verdict:
         if network in LARGER
     }
     behind = [key for key, gain in gains.items() if gain <= 0]
-    finding: Finding = "holds"
-    if behind:
-        finding = "holds in part" if 2 * len(behind) < len(gains) else "does not hold"
-    return Verdict(
-        "For all three losses the larger network is the more accurate one.",
-        "Predictive Results",
-        "Every pair of networks, data sets and losses in Tables 3 and 4 of the paper itself. It holds if the "
-        "larger network is ahead in all of them, and holds in part if in most.",
-        finding,
-        "the paper's own numbers",
+    ahead = len(gains) - len(behind)
+    return Measurement(
+        {"gain": list(gains.values()), "share": [ahead / len(gains)]},
         (
-            f"The larger network is ahead in {len(gains) - len(behind)} of {len(gains)} comparisons.",
+            f"The larger network is ahead in {ahead} of {len(gains)} comparisons.",
             *_exceptions(behind, gains),
         ),
-        count=(len(gains) - len(behind), len(gains)),
+        basis="the paper's own numbers",
     )
 
 
@@ -488,15 +433,61 @@ def _exceptions(
 
 
 BALANCE = Computed("balance", balance)
-GENERALISES = Computed("generalises", generalises)
-TABLE_ONE = Computed("table1", table_one)
+GENERALISES = Measured(
+    "generalises",
+    "If the training data represent the distribution well, the balance carries over to test data.",
+    "below Eq. 8; Eq. 9 and 10",
+    f"Ten classes simulated {RUNS} times, with equal weights and with weights by inverse frequency, and "
+    f"with {sum(TEN_TRAINING):,} and {sum(TEN_FEW)} training samples. The distance of the two sides of Eq. 9 "
+    "on test data is the root mean square of the logarithm of their ratio.",
+    {"": generalises},
+    share(Is("apart", "<", ABOUT, "it is {} in all four cases", ".0%")),
+)
+_CORRECTED = Is("corrected", ">=", table1.ALPHA, "every p is {} under the corrected header")
+_PRINTED = Is("printed", ">=", table1.ALPHA, "every p is {} under the header as printed")
+TABLE_ONE = Measured(
+    "table1",
+    "In two simulations the left side of Eq. 10 comes to 10, 1 and 0.5, as it should for the weights in "
+    "the table's header.",
+    "Simulations for Eq. (10); Table 1",
+    "Our means against the paper's mean and standard deviation over 100 runs, by Welch's test adjusted by "
+    "Holm's method over all rows.",
+    {"": table_one},
+    Cases((("holds", All((_PRINTED, _CORRECTED))), ("holds in part", _CORRECTED)), "does not hold"),
+)
 EXAMPLES = Computed("examples", examples)
 GUARANTEE = Computed("guarantee", guarantee)
 MULTICLASS = Computed("multiclass", multiclass)
 BOUNDARY = Computed("boundary", boundary)
-SKEWNESS = Computed("skewness", skewness)
-MANIFOLD = Computed("manifold", manifold)
+SKEWNESS = Untested(
+    "skewness",
+    "What the majority pays when the minority's weight is raised depends on which way its distribution is "
+    "skewed.",
+    "Learning property of LGL and SML, last sentences",
+    "The paper gives no formula and no experiment, and this project has none.",
+    "It is plausible: the weight moves the boundary, and what that costs depends on the share of the "
+    "majority that lies near it.",
+)
+MANIFOLD = Untested(
+    "manifold",
+    "As it learns each class by itself, LR may capture the structure within classes better than CE.",
+    "Introduction; In-negative Class Reweighted LGL",
+    "The paper takes this from other works and does not test it; nor does this project.",
+    "It would take a measure of that structure, which the paper does not name.",
+)
 AVERAGING = Computed("averaging", averaging)
 LIMITS = Computed("limits", limits)
 FOCUS = Computed("focus", focus)
-CAPACITY = Computed("capacity", capacity)
+_LARGER = Is("gain", ">", 0, "the larger network is ahead in all of them")
+CAPACITY = Measured(
+    "capacity",
+    "For all three losses the larger network is the more accurate one.",
+    "Predictive Results",
+    "Every pair of networks, data sets and losses in Tables 3 and 4 of the paper itself.",
+    {"": capacity},
+    Cases(
+        (("holds", _LARGER), ("holds in part", Is("share", ">", 0.5, "it is in {} of them", ".0%"))),
+        "does not hold",
+        counted=_LARGER,
+    ),
+)

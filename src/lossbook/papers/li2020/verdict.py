@@ -14,7 +14,7 @@ import pandas as pd
 
 from lossbook import experiments
 from lossbook.evidence import claims
-from lossbook.evidence.claims import Claim, Computed, Verdict
+from lossbook.evidence.claims import AnyClaim, Verdict
 from lossbook.evidence.select import RECORDED, Evidence, dataset_name
 from lossbook.experiments.grid import PAPER
 from lossbook.experiments.progress import duration
@@ -22,7 +22,7 @@ from lossbook.papers.li2020 import fig1, imbalance, modality, scale, table3, tab
 from lossbook.papers.li2020.names import NAMES, NETWORK_NAMES, TABLE3, TABLE4, TABLE5
 
 #: Every claim; its number is its place.
-CLAIMS: tuple[Claim | Computed, ...] = (
+CLAIMS: tuple[AnyClaim, ...] = (
     theory.BALANCE,
     theory.GENERALISES,
     theory.TABLE_ONE,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from lossbook.evidence.claims import Claim, Computed, Verdict
+from lossbook.evidence.claims import AnyClaim, Verdict
 from lossbook.evidence.select import Evidence, recorded
 from lossbook.evidence.tables import Cell
 from lossbook.papers.battash2021 import verdict as battash2021
@@ -55,7 +55,7 @@ def reader(store: Store | None = None) -> Reader:
     return functools.cache(lambda experiment: recorded(experiment, store=store))
 
 
-def _judged(claims: Sequence[Claim | Computed], read: Reader) -> Sequence[Verdict]:
+def _judged(claims: Sequence[AnyClaim], read: Reader) -> Sequence[Verdict]:
     evidence = {name: read(name) for claim in claims for name in claim.experiments}
     return [claim.judge(evidence) for claim in claims]
 

@@ -56,21 +56,6 @@ class LongRuns:
         """Share of the test loss's descent that happened in the last tenth of the epochs, mean over seeds."""
         return self._share_of_descent(lambda windows: abs(windows[-1 - self._width] - windows[-1]))
 
-    @property
-    def accuracy_degraded(self) -> bool:
-        """Whether the test accuracy ends clearly below its best."""
-        return self.accuracy_drop > ACCURACY_DROP
-
-    @property
-    def loss_degraded(self) -> bool:
-        """Whether the test loss has clearly risen again."""
-        return self.loss_rise > LOSS_RISE
-
-    @property
-    def loss_settled(self) -> bool:
-        """Whether the test loss has come to rest."""
-        return self.late_share <= LOSS_RISE
-
     def late_gain(self, metric: str) -> stats.Interval:
         """Mean of the last tenth minus the mean of the ten epochs that end at epoch 100, over seeds."""
         gains = [

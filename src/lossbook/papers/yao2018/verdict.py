@@ -8,12 +8,15 @@ clips them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
-from lossbook.evidence.claims import NO_RUNS, Claim, Computed, Finding, Verdict, basis, of_readings, unique
+from lossbook.evidence import stats
+from lossbook.evidence.claims import NO_RUNS, Claim, Computed, Measured, Measurement, Verdict, basis, unique
+from lossbook.evidence.conditions import All, Cases, Is, Some, share
 from lossbook.evidence.contrasts import POINTS, Difference, interval_in_words
 from lossbook.evidence.preferred import Preferred, first
 from lossbook.evidence.rules import AtMostInPart, Gain, NoGain, Same, WholeData
@@ -23,7 +26,6 @@ from lossbook.experiments.grid import PAPER
 from lossbook.papers.yao2018.long_runs import ACCURACY_DROP, LONG, LOSS_RISE, long_runs
 from lossbook.papers.yao2018.names import BASELINE, DATASETS, READINGS, TABLE1
 from lossbook.papers.yao2018.table1 import compared
-from lossbook.results import Record
 
 #: The profiles whose runs can decide a claim: those on all of the training images.
 DECISIVE = (PAPER, "keras12")
@@ -48,15 +50,6 @@ _AS_PUBLISHED = (
     "numbers of epochs."
 )
 _EQUAL = "after equal numbers of epochs, the comparison the paper lacks."
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the records say about one reading of a claim."""
-
-    finding: Finding
-    sentences: tuple[str, ...]
-    records: tuple[Record, ...] = ()
 
 
 def meaning(evidence: Evidence) -> list[str]:
@@ -115,148 +108,98 @@ def _runaway(d: Difference) -> list[str]:
     ]
 
 
-def _read(
-    title: str, where: str, rule: str, evidence: Evidence, test: Callable[[Evidence, str], Reading]
-) -> Verdict:
-    """Test a claim about NLLR for both readings; where they differ, it holds in part at most."""
-    readings = {name: test(evidence, loss) for loss, name in READINGS.items()}
-    bases = {basis(r.records): name for name, r in readings.items() if r.records}
-    findings = {name: r.finding for name, r in readings.items()}
-    return Verdict(
-        title,
-        where,
-        rule,
-        of_readings(findings),
-        basis="; ".join(bases if len(bases) < 2 else (f"{name}: {on}" for on, name in bases.items()))
-        or basis(()),
-        evidence=tuple(f"**{name}: {r.finding}.** {' '.join(r.sentences)}" for name, r in readings.items()),
-        records=unique(r.records for r in readings.values()),
-        readings=findings,
+def _stable(loss: str, evidence: Evidence) -> Measurement:
+    curves = long_runs(evidence, "mnist", loss, minimum=SHORT)
+    if curves is None:
+        return Measurement({}, (_too_short(evidence, "mnist"),))
+    ways = [c for c in compared("mnist", loss) if c.left.epochs == curves.length]
+    beside = next((d for c in ways if (d := c.at(evidence, curves.profile)) is not None), None)
+    return Measurement(
+        {
+            "broken": [curves.diverged],
+            "drop": [curves.accuracy_drop],
+            "behind": [-100 * beside.interval.mean] if beside else [],
+            "epochs": [curves.length],
+            "late": [curves.late_share],
+            "rise": [curves.loss_rise],
+        },
+        (curves.sentence(), *([beside.sentence()] if beside else [])),
+        curves.records,
     )
 
 
-def _stable(evidence: Evidence) -> Verdict:
-    def test(evidence: Evidence, loss: str) -> Reading:
-        curves = long_runs(evidence, "mnist", loss, minimum=SHORT)
-        if curves is None:
-            return Reading("not tested", (_too_short(evidence, "mnist"),))
-        ways = [c for c in compared("mnist", loss) if c.left.epochs == curves.length]
-        beside = next((d for c in ways if (d := c.at(evidence, curves.profile)) is not None), None)
-        behind = beside is not None and 100 * beside.interval.mean < -BEHIND
-        finding: Finding
-        if curves.accuracy_degraded or curves.diverged or behind:
-            finding = "does not hold"
-        elif curves.length < LONG:
-            finding = "not tested"
-        else:
-            finding = "holds" if curves.loss_settled and not curves.loss_degraded else "holds in part"
-        comparison = [beside.sentence()] if beside else []
-        return Reading(finding, (curves.sentence(), *comparison), curves.records)
-
-    return _read(
-        "On MNIST, training with NLLR converges as that with CE does, and stays stable for 500 epochs.",
-        "Sec. IV, on Fig. 1",
-        f"{_DEGRADED_RULE} The loss has come to rest if at most {LOSS_RISE:.0%} of its descent happens in "
-        "the last tenth. The claim does not hold if a run breaks down, the accuracy degrades, or it ends "
-        f"more than {BEHIND:g} point below CE's; runs of {SHORT} epochs can show that. Otherwise it takes "
-        f"runs of {LONG} epochs: it holds if the loss has come to rest and has not degraded, and holds in "
-        f"part if not.",
-        evidence,
-        test,
-    )
-
-
-def _overfit(evidence: Evidence) -> Verdict:
+def _overfit(evidence: Evidence) -> Measurement:
     found = [long_runs(evidence, "cifar10", loss, minimum=LONG, length=LONG) for loss in ("ce", "bce")]
     made = [c for c in found if c is not None]
-    finding: Finding = "not tested"
-    if made:
-        signs = [sign for c in made for sign in (c.accuracy_degraded, c.loss_degraded)]
-        if all(signs) and len(made) == len(found):
-            finding = "holds"
-        else:
-            finding = "holds in part" if any(signs) else "does not hold"
-    records = unique(c.records for c in made)
-    return Verdict(
-        "On CIFAR-10, CE and BCE overfit within 100 epochs: their test loss and accuracy get worse again.",
-        "Sec. IV, on Fig. 2",
-        f"Over the first 100 epochs. {_DEGRADED_RULE} It holds if both degrade for both losses, holds in "
-        "part if some do, and does not hold if none does.",
-        finding,
-        basis(records),
-        tuple(c.sentence() for c in made) or (_too_short(evidence, "cifar10"),),
-        records,
+    if not made:
+        return Measurement({}, (_too_short(evidence, "cifar10"),))
+    return Measurement(
+        {"drop": [c.accuracy_drop for c in made], "rise": [c.loss_rise for c in made]},
+        [c.sentence() for c in made],
+        unique(c.records for c in made),
+        whole=len(made) == len(found),
     )
 
 
-def _improves(evidence: Evidence) -> Verdict:
-    def test(evidence: Evidence, loss: str) -> Reading:
-        curves = long_runs(evidence, "cifar10", loss, minimum=2 * LONG)
-        if curves is None:
-            return Reading("not tested", (_too_short(evidence, "cifar10"),))
-        gain, fall = curves.late_gain("test_accuracy"), curves.late_gain("test_loss")
-        up, down = gain.low > 0, fall.high < 0
-        finding: Finding
-        if curves.accuracy_degraded or curves.diverged or gain.high < 0:
-            finding = "does not hold"
-        elif not gain.bounded:
-            finding = "not settled"
-        elif up and down and not curves.loss_degraded:
-            finding = "holds"
-        else:
-            finding = "holds in part" if up or down else "does not hold"
-        late = (
-            f"From the ten epochs up to epoch {LONG} to the last tenth, accuracy changes by "
-            f"{interval_in_words(gain, POINTS)}, the test loss by {number(fall.mean, 3)}"
-            + ("." if not fall.bounded else f" ({number(fall.low, 3)} to {number(fall.high, 3)}).")
-        )
-        return Reading(finding, (curves.sentence(), late), curves.records)
-
-    return _read(
-        "On CIFAR-10, NLLR does not overfit: its test loss and accuracy keep improving over 500 epochs.",
-        "Sec. IV, on Fig. 2",
-        "Mean of the last tenth of the epochs against the ten epochs up to epoch 100, seed by seed. "
-        f"{_DEGRADED_RULE} It holds if accuracy rises and loss falls (95% intervals on the right side of "
-        "zero) and neither degrades, holds in part if one of them improves, and does not hold if neither "
-        "does, the accuracy degrades or a run breaks down. With one seed it is not settled.",
-        evidence,
-        test,
+def _improves(loss: str, evidence: Evidence) -> Measurement:
+    curves = long_runs(evidence, "cifar10", loss, minimum=2 * LONG)
+    if curves is None:
+        return Measurement({}, (_too_short(evidence, "cifar10"),))
+    gain, fall = curves.late_gain("test_accuracy"), curves.late_gain("test_loss")
+    late = (
+        f"From the ten epochs up to epoch {LONG} to the last tenth, accuracy changes by "
+        f"{interval_in_words(gain, POINTS)}, the test loss by {number(fall.mean, 3)}"
+        + ("." if not fall.bounded else f" ({number(fall.low, 3)} to {number(fall.high, 3)}).")
+    )
+    return Measurement(
+        {
+            "broken": [curves.diverged],
+            "drop": [curves.accuracy_drop],
+            "rise": [curves.loss_rise],
+            "seeds": [gain.n],
+            "least gain": [gain.low],
+            "largest gain": [gain.high],
+            "largest change of the loss": [fall.high],
+        },
+        (curves.sentence(), late),
+        curves.records,
     )
 
 
-_DEGRADED_RULE = (
-    "Values are means over a sliding tenth of the epochs. Accuracy has degraded if its last value is more "
-    f"than {ACCURACY_DROP} points below its best, averaged over seeds; the loss, if more than "
-    f"{LOSS_RISE:.0%} of its descent from the first epoch is lost again."
+def _lower(loss: str, evidence: Evidence) -> Measurement:
+    chosen = first(compared("mnist", loss), evidence, DECISIVE)
+    if chosen is None:
+        return Measurement({}, (NO_RUNS,))
+    own, base = chosen.runs.values("test_loss"), chosen.base.values("test_loss")
+    shared = sorted(set(own) & set(base))
+    means = [float(np.mean([side[seed] for seed in shared])) for side in (own, base)]
+    said = (
+        f"In the mean over {len(shared)} {'seeds' if len(shared) > 1 else 'seed'}, its test loss ends at "
+        f"{number(means[0], 3)}, that of CE at {number(means[1], 3)}.",
+        *_yardstick(READINGS[loss], chosen),
+    )
+    differences = [own[seed] - base[seed] for seed in shared]
+    return Measurement({"difference": differences}, said, unique([chosen.records]))
+
+
+def _readings(measure: Callable[[str, Evidence], Measurement]) -> dict[str, Callable[..., Measurement]]:
+    """Both readings of a claim about NLLR."""
+    return {name: partial(measure, loss) for loss, name in READINGS.items()}
+
+
+_WINDOWS = (
+    "Curves are read as means over a sliding tenth of the epochs; what they lose is averaged over seeds."
 )
-
-
-def _lower(evidence: Evidence) -> Verdict:
-    def test(evidence: Evidence, loss: str) -> Reading:
-        chosen = first(compared("mnist", loss), evidence, DECISIVE)
-        if chosen is None:
-            return Reading("not tested", (NO_RUNS,))
-        own, base = chosen.runs.values("test_loss"), chosen.base.values("test_loss")
-        shared = sorted(set(own) & set(base))
-        lower = [own[seed] < base[seed] for seed in shared]
-        means = [float(np.mean([side[seed] for seed in shared])) for side in (own, base)]
-        said = (
-            f"In the mean over {len(shared)} {'seeds' if len(shared) > 1 else 'seed'}, its test loss ends at "
-            f"{number(means[0], 3)}, that of CE at {number(means[1], 3)}.",
-            *_yardstick(READINGS[loss], chosen),
-        )
-        finding: Finding = "holds" if all(lower) else "holds in part" if any(lower) else "does not hold"
-        return Reading(finding, said, unique([chosen.records]))
-
-    return _read(
-        "On MNIST the loss values of NLLR are much lower than those of CE, because NLLR is a ratio.",
-        "Sec. IV, on Fig. 1",
-        "The paper makes the same claim for BCE. It holds if in every pair of runs with the same seed NLLR's "
-        "own test loss ends below CE's. That the value is lower says nothing about the network: on the same "
-        "outputs NLLR = CE + log(1 - p), which is always below CE, and has no lower bound.",
-        evidence,
-        test,
-    )
+_BROKEN = Is("broken", ">", 0, "a run breaks down")
+_DROP = Is("drop", ">", ACCURACY_DROP, "the accuracy ends {} points below its best")
+_BEHIND = Is("behind", ">", BEHIND, "{} point below CE's")
+_KEPT = Is("rise", "<=", LOSS_RISE, "{} of the test loss's descent from the first epoch is lost again", ".0%")
+_AT_REST = Is("late", "<=", LOSS_RISE, "{} of it happens in the last tenth of the epochs", ".0%")
+_BETTER = (
+    Is("least gain", ">", 0, "the 95% interval of the change of accuracy lies above zero"),
+    Is("largest change of the loss", "<", 0, "that of the test loss lies below zero"),
+)
+_WORSE = Is("largest gain", "<", 0, "the 95% interval of the change of accuracy lies below zero")
 
 
 def _only_correct() -> Verdict:
@@ -335,10 +278,60 @@ CLAIMS = (
         DECISIVE,
         caveat="What runs show on two data sets can refute 'cannot', and never prove it.",
     ),
-    Computed("stable", _stable, (TABLE1,)),
-    Computed("overfit", _overfit, (TABLE1,)),
-    Computed("improves", _improves, (TABLE1,)),
-    Computed("lower", _lower, (TABLE1,)),
+    Measured(
+        "stable",
+        "On MNIST, training with NLLR converges as that with CE does, and stays stable for 500 epochs.",
+        "Sec. IV, on Fig. 1",
+        f"{_WINDOWS} Runs of {SHORT} epochs or more are read.",
+        _readings(_stable),
+        Cases(
+            (
+                ("does not hold", Some((_BROKEN, _DROP, _BEHIND))),
+                ("not tested", Is("epochs", "<", LONG, "it was trained for {} epochs")),
+                ("holds", All((_KEPT, _AT_REST))),
+            ),
+            "holds in part",
+        ),
+        (TABLE1,),
+    ),
+    Measured(
+        "overfit",
+        "On CIFAR-10, CE and BCE overfit within 100 epochs: their test loss and accuracy get worse again.",
+        "Sec. IV, on Fig. 2",
+        f"Both losses, over the first {LONG} epochs. {_WINDOWS}",
+        {"": _overfit},
+        share(All((_DROP, replace(_KEPT, sign=">")))),
+        (TABLE1,),
+    ),
+    Measured(
+        "improves",
+        "On CIFAR-10, NLLR does not overfit: its test loss and accuracy keep improving over 500 epochs.",
+        "Sec. IV, on Fig. 2",
+        "A change is the mean of the last tenth of the epochs minus that of the ten epochs up to epoch "
+        f"{LONG}, seed by seed. {_WINDOWS}",
+        _readings(_improves),
+        Cases(
+            (
+                ("does not hold", Some((_BROKEN, _DROP, _WORSE))),
+                ("not settled", Is("seeds", "<=", stats.FEWEST - 1, "there are {} seeds")),
+                ("holds", All((*_BETTER, _KEPT))),
+                ("holds in part", Some(_BETTER, "accuracy or loss improves")),
+            ),
+            "does not hold",
+        ),
+        (TABLE1,),
+    ),
+    Measured(
+        "lower",
+        "On MNIST the loss values of NLLR are much lower than those of CE, because NLLR is a ratio.",
+        "Sec. IV, on Fig. 1",
+        "The paper makes the same claim for BCE.",
+        _readings(_lower),
+        share(Is("difference", "<", 0, "NLLR's own test loss ends below CE's in every pair of equal seeds")),
+        (TABLE1,),
+        caveat="That the value is lower says nothing about the network: on the same outputs NLLR = CE + "
+        "log(1 - p), which is always below CE, and has no lower bound.",
+    ),
     Computed("correct", _only_correct),
 )
 
