@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lossbook.evidence.rules import Gain, OnceWhole
-from lossbook.papers.dong2019.rules import Beyond, Within
+from lossbook.evidence.rules import Above, Gain, OnceWhole
+from lossbook.papers.dong2019.rules import Beyond, OneWay, Within
 
 
 def between(low: float, high: float) -> Any:
@@ -48,3 +48,17 @@ def test_a_claim_falls_only_once_all_has_been_run() -> None:
     assert Gain().judge([lost], 2) == "does not hold"
     assert rule.shows(gained)
     assert not rule.shows(lost)
+
+
+def test_differences_in_both_directions_leave_a_claim_open() -> None:
+    ahead, behind, neither = (
+        SimpleNamespace(above=above, below=below)
+        for above, below in ((True, False), (False, True), (False, False))
+    )
+    rule: Any = OneWay(Above())
+    found = ([ahead, ahead], [ahead, neither], [ahead, behind], [behind, behind], [neither, behind])
+    assert [rule.judge(each, 2) for each in found] == [
+        *("holds", "holds in part", "not settled", "does not hold", "not settled"),
+    ]
+    assert Above().judge(found[2], 2) == "holds in part"  # type: ignore[arg-type]
+    assert [rule.shows(each) for each in (ahead, behind)] == [True, False]
