@@ -103,7 +103,7 @@ def test_few_pairs_and_equal_pairs_have_no_interval(make_record: Any) -> None:
     ("values", "scale", "shown"),
     [
         ([1.0, 1.2, 1.4], 1, " ± 0.50"),
-        ([1.0, 1.002, 1.004], 1, " ± < 0.01"),  # 0.00 would claim certainty
+        ([1.0, 1.002, 1.004], 1, " ± <0.01"),  # 0.00 would claim certainty
         ([0.010, 0.012, 0.014], 100, " ± 0.50"),
         ([1.3, 1.3, 1.3], 1, ""),  # no spread, no interval
         ([1.0, 2.0], 1, ""),

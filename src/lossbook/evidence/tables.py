@@ -168,7 +168,7 @@ def band(interval: stats.Interval, digits: int, scale: float = 1.0) -> str:
     if math.isnan(half) or math.isclose(half, 0, abs_tol=1e-12):
         return ""
     least = 10.0**-digits
-    return f" ± {number(half, digits)}" if half >= least / 2 else f" ± < {least:.{digits}f}"
+    return f" ± {number(half, digits)}" if half >= least / 2 else f" ± <{least:.{digits}f}"
 
 
 def difference_cells(

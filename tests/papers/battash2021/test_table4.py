@@ -664,7 +664,7 @@ def test_claims_count_what_shows_them() -> None:
     half = verdict.claims(_shifted((0.0, -0.01, 0.02, 0.03, 0.05, -0.02)))
     assert half["mixtures"].short == "holds in part, 4 of 8"
     assert verdict.claims(None)["gradual"].count is None
-    assert "linear +3.00 ± < 0.01 (p < 0.001)" in claims["gradual"].number
+    assert "linear +3.00 ± <0.01 (p < 0.001)" in claims["gradual"].number
 
 
 def test_all_claims_of_the_paper_are_judged_on_one_set_of_records() -> None:

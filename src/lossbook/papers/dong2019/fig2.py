@@ -336,7 +336,7 @@ def headline(what: Shown) -> str:
     def share(runs: Runs, ratio: Callable[[Record], float | None]) -> str:
         found = [r for each in runs.records if (r := ratio(each)) is not None]
         interval = stats.mean_interval(100 / (1 + r) for r in found)
-        return f"{interval.mean:.1f}{tables.band(interval, 1)}%"
+        return f"{interval.mean:.2f}{tables.band(interval, 2)}%"
 
     text = (
         f"{what.title}: the wrong classes make up {share(usual, first_ratio)} of LR's gradient at the first "
