@@ -1,11 +1,10 @@
 """Table 4: the protocol and the paper's numbers."""
 
 from li2020_runs import CODE, cells, column, evidence, made
+from said import numbers
 
 from lossbook import experiments
-from lossbook.papers.li2020 import (
-    table4,
-)
+from lossbook.papers.li2020 import table4
 from lossbook.papers.li2020.names import TABLE4
 from lossbook.results import published
 
