@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from said import numbers
 
-from lossbook import experiments
+from lossbook import datasets, experiments
+from lossbook.evidence.select import TRIALS
 from lossbook.papers.synthesis import glance, glance_page
 from lossbook.papers.synthesis.glance import Group, Row
 from lossbook.papers.synthesis.ledger import reader
-from lossbook.results import Record, Store
+from lossbook.results import Record, Store, published
+from lossbook.training.measures.tracked import BINS, RIGHT
 
 MakeRecord = Callable[..., Record]
 
@@ -31,7 +34,7 @@ def _declared(
         if any(cell.labels.get(name) != wanted for name, wanted in only.items()):
             continue
         record = replace(
-            make(value(cell.labels, spec.seed)),
+            make(value(cell.labels, spec.seed), train_size=spec.train_size or _size(spec.dataset)),
             key=spec.key,
             experiment=experiment,
             profile=profile,
@@ -41,6 +44,14 @@ def _declared(
         )
         found.append(record)
     return found
+
+
+def _size(dataset: str) -> int:
+    return datasets.info(dataset).train_size if dataset in datasets.names() else 2000
+
+
+#: What the motivating example reads of a run: images that are right, wrong with p above and below 0.2.
+TRACKED = {"test_tracked": [[RIGHT + BINS // 2, BINS // 2, 0]] * 12}
 
 
 def _groups(store: Store, paper: str) -> dict[str, Group]:
@@ -57,16 +68,136 @@ def _rows(group: Group) -> dict[str, Row]:
 
 def test_the_papers_differences_follow_from_their_tables(store: Store) -> None:
     rows = _rows(_groups(store, "yao2018")["Table I. Minus CE, points"])
-    assert {what: round(row.paper, 2) for what, row in rows.items()} == {
-        "NLLR, MNIST": 0.0,
-        "NLLR clipped, MNIST": 0.0,
-        "BCE, MNIST": -0.01,
-        "NLLR, CIFAR-10": 6.09,
-        "NLLR clipped, CIFAR-10": 6.09,
-        "BCE, CIFAR-10": 0.09,
+    assert {what: [round(paper, 2) for paper in row.papers] for what, row in rows.items()} == {
+        "NLLR, MNIST": [0.0],
+        "NLLR clipped, MNIST": [0.0],
+        "BCE, MNIST": [-0.01],
+        "NLLR, CIFAR-10": [6.09],
+        "NLLR clipped, CIFAR-10": [6.09],
+        "BCE, CIFAR-10": [0.09],
     }
     assert all(row.ours is None for row in rows.values())
-    assert "Table I 6 of 6" in glance.not_run(list(_groups(store, "yao2018").values()))
+    # The second reading of NLLR is none of the paper's numbers.
+    assert "Table I 4 of 4" in glance.not_run(list(_groups(store, "yao2018").values()))
+
+
+#: Published numbers that compare nothing: sizes of data sets and networks.
+FACTS = {"dong2019/datasets", "dong2019/networks", "li2020/table2"}
+
+
+def _published() -> list[str]:
+    folder = Path(__file__).parents[3] / "data" / "published"
+    found = (f"{path.parent.name}/{path.stem}" for path in folder.glob("*/*.csv"))
+    return sorted(name for name in found if not name.endswith("/items") and name not in FACTS)
+
+
+@pytest.fixture(scope="module")
+def unrun(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], list[Group]]:
+    """The groups of a paper where nothing has been run."""
+    folder = tmp_path_factory.mktemp("records")
+    read = reader(Store(working=folder / "working", published=folder / "published"))
+    return cache(lambda paper: glance.groups(paper, read, simulated=range(3)))
+
+
+@pytest.mark.parametrize("name", _published())
+def test_every_published_number_is_in_a_row(unrun: Callable[[str], list[Group]], name: str) -> None:
+    """A number that a line of ``data/published`` brings is shown or counted as not run."""
+    paper, item = name.split("/")
+    rows = [row for group in unrun(paper) if group.source == item for row in group.rows]
+    found = {round(number, 2) for row in rows for pair in row.printed.values() for number in pair}
+    columns = {
+        "li2020/table1": [],  # shown in percent of the right side
+        "li2020/fig1": ["images"],
+        "battash2021/motivation": ["percent"],
+        "battash2021/table4": ["accuracy_gain_points", "mean_rank"],
+    }
+    frame = published(paper, item)
+    for column in columns.get(
+        name, [c for c in frame.columns if c.endswith("_percent") and c != "std_percent"]
+    ):
+        # Shares of images that come back: the paper compares the last two.
+        wanted = frame[column][1:] if item == "motivation" else frame[column]
+        assert {round(float(number), 2) for number in wanted} <= found
+    assert sum(len(row.printed) for row in rows if not row.again) == DIFFERENCES[name]
+
+
+#: How many differences each has: numbers without the baselines', or pairs of losses.
+DIFFERENCES = {
+    "battash2021/motivation": 1,
+    "battash2021/table1": 48,
+    "battash2021/table2": 21,
+    "battash2021/table3": 15,
+    "battash2021/table4": 20,
+    "battash2021/table5": 12,
+    "battash2021/table6": 5,
+    "dong2019/hard_mining": 3,
+    "dong2019/table1": 15,
+    "dong2019/table2": 20,
+    "li2020/fig1": 2,
+    "li2020/table1": 6,
+    "li2020/table3": 18,
+    "li2020/table4": 6,
+    "li2020/table5": 2,
+    "yao2018/table1": 4,
+}
+
+
+@pytest.mark.parametrize("name", sorted({*experiments.names()} & {*_published(), "dong2019/table3"}))
+def test_every_profile_that_compares_losses_has_rows(
+    tmp_path: Path, make_record: MakeRecord, name: str
+) -> None:
+    """Runs of whatever network, data and length, declared today or later, are shown somewhere."""
+    paper, item = name.split("/")
+    measured = ("rank_1", "map", "map_example", "map_class", "balanced_example", "balanced_class")
+    measured += ("selected_validation_accuracy", "selected_test_accuracy")
+    only = {"dataset": "iris"} if item == "table4" and paper == "battash2021" else {}
+    for profile in {*experiments.get(name).profiles} - {*TRIALS, "rates", "lengths"}:
+        store = Store(working=tmp_path / profile, published=tmp_path / "published")
+        # Some take the runs of CE over from Table 1.
+        shared = (
+            {name, "battash2021/table1"} if name in (*OTHER_NETWORKS, "battash2021/motivation") else {name}
+        )
+        for each in shared:
+            if profile not in experiments.get(each).profiles:
+                continue
+            for record in _declared(make_record, each, profile, lambda *_: 0.5, **only):
+                curves = {c: [0.5] * record.labels.get("epochs", 1) for c in record.curves}
+                values = record.metrics | dict.fromkeys(measured, 0.5)
+                store.append(replace(record, metrics=values, curves=curves | TRACKED))
+        found = glance.groups(paper, reader(store), simulated=range(3))
+        mine = [g for g in found if g.source == item or (not g.source and g.item == f"Table {item[-1]}")]
+        shown = [row for group in mine for row in group.shown]
+        assert shown, profile
+        assert any(row.whole for row in shown) == (profile in WHOLE and name not in OTHER_NETWORKS), profile
+
+
+#: Profiles of the paper's own protocol, and parts of it.
+WHOLE = ("paper", "cnn2c", "published")
+#: Experiments whose profile ``paper`` has networks that are none of the paper's table.
+OTHER_NETWORKS = ("battash2021/table5", "battash2021/table6")
+
+
+def test_reduced_runs_stand_once_beside_all_that_the_paper_has(store: Store, make_record: MakeRecord) -> None:
+    level = {"ce": 0.6, "hs_lr": 0.62}
+    for record in _declared(
+        make_record,
+        "dong2019/table2",
+        "reference",
+        lambda labels, seed: level.get(labels["loss"], 0.5) + 0.001 * seed * (labels["loss"] == "ce"),
+        dataset="omniglot",
+    ):
+        store.append(replace(record, metrics=record.metrics | {"rank_1": record.metrics["test_accuracy"]}))
+    group = _groups(store, "dong2019")["Table 2. Rank-1 minus CE's, points"]
+    row = _rows(group)["HS-LR, Omniglot (paper: persons)"]
+    assert {place: round(left - right, 1) for place, (left, right) in row.printed.items()} == {
+        "ResNet-50, Market-1501": 3.8,
+        "ResNet-50, DukeMTMC": 4.2,
+        "MobileNet, Market-1501": 4.7,
+        "MobileNet, DukeMTMC": 6.7,
+    }
+    assert (row.text, row.whole, row.terms) == ("+1.80 ± 0.20", False, "reference network, 5 epochs")
+    assert group.terms == row.terms
+    assert len(group.shown) == 3
 
 
 def test_losses_have_the_books_names_and_each_reading_a_group(store: Store, make_record: MakeRecord) -> None:
@@ -96,9 +227,11 @@ def test_losses_have_the_books_names_and_each_reading_a_group(store: Store, make
     # The profile cnn2c trains a part of the table at the paper's own protocol.
     assert row.whole
     assert row.text == "+2.20 ± 0.20"
-    assert row.sides == ("91.15, 91.15", "92.20, 90.00")
+    assert (row.printed, row.two) == ({"CNN2C": (91.15, 91.15)}, "92.20, 90.00")
     assert len(found["Table 3. LGL-INR minus CE, points"].shown) == 1
-    assert "Table 3 25 of 30; Table 4 6 of 6; Table 5 2 of 2" in glance.not_run(list(found.values()))
+    # The second reading of LR is counted with the first.
+    said = "Fig. 1 2 of 2; Table 3 15 of 18; Table 4 6 of 6; Table 5 2 of 2"
+    assert said in glance.not_run(list(found.values()))
 
 
 def test_runs_of_another_protocol_are_marked(store: Store, make_record: MakeRecord) -> None:
@@ -108,22 +241,14 @@ def test_runs_of_another_protocol_are_marked(store: Store, make_record: MakeReco
         store.append(record)
     rows = _groups(store, "li2020")["Table 5. LGL-INR minus that at β = 1, points"].rows
     assert [row.what for row in rows] == [
-        "β = 2, Fashion-MNIST, not KMNIST",
-        "β = 4, Fashion-MNIST, not KMNIST",
+        "β = 2, Fashion-MNIST (paper: KMNIST)",
+        "β = 4, Fashion-MNIST (paper: KMNIST)",
     ]
     assert [row.ours.mean for row in rows if row.ours] == [pytest.approx(1.0), pytest.approx(3.0)]
     assert not any(row.whole for row in rows)
 
 
 def test_the_differences_of_dong2019_are_those_of_its_networks(store: Store, make_record: MakeRecord) -> None:
-    found = _groups(store, "dong2019")
-    assert {title: len(group.rows) for title, group in found.items()} == {
-        "Table 1. Accuracy minus CE's, points": 15,
-        "Table 2. Rank-1 minus CE's, points": 10,
-        "Table 2. mAP minus CE's, points": 10,
-    }
-    rank = _rows(found["Table 2. Rank-1 minus CE's, points"])
-    assert round(rank["HS-LR, MobileNet, DukeMTMC"].paper, 2) == 6.7
     level = {"ce": 0.6, "hs_lr": 0.62}
     for profile in ("resnet32", "reference"):
         records = _declared(
@@ -134,13 +259,20 @@ def test_the_differences_of_dong2019_are_those_of_its_networks(store: Store, mak
         )
         for record in records:
             store.append(record)
-    (group, *_) = _groups(store, "dong2019").values()
-    assert {row.what for row in group.shown} == {
-        f"{loss}, ResNet-32, CIFAR-100" for loss in ("LR", "HS-LR", "SS-LR")
+    shown = _rows(_groups(store, "dong2019")["Table 1. Accuracy minus CE's, points"])
+    row, other = shown["HS-LR, ResNet-32, CIFAR-100"], shown["HS-LR, CIFAR-100"]
+    assert (round(*row.papers, 2), row.text, row.terms) == (0.8, "+1.90 ± 0.25", "ResNet-32, 10 epochs")
+    # The reference network answers for the paper's other network alone.
+    assert {place: round(left - right, 2) for place, (left, right) in other.printed.items()} == {
+        "WideResNet-28-10": -2.0
     }
-    row = _rows(group)["HS-LR, ResNet-32, CIFAR-100"]
-    assert (round(row.paper, 2), row.text) == (0.8, "+1.90 ± 0.25")
+    assert (other.text, other.terms) == ("+1.90 ± 0.25", "reference network, 9 epochs")
     assert not row.whole
+    assert not other.whole
+    # On CIFAR-10 the own rate of HS-LR is another than the one rate, that of SS-LR is not.
+    again = {what for what, row in shown.items() if row.ours and row.again}
+    assert "HS-LR, CIFAR-10, own rates" in again
+    assert "SS-LR, CIFAR-10, own rates" not in again
 
 
 def test_the_differences_of_battash2021_are_those_of_its_networks(
@@ -164,13 +296,25 @@ def test_the_differences_of_battash2021_are_those_of_its_networks(
             profile,
             lambda labels, seed: level[labels["schedule"]] + 0.001 * seed * (labels["loss"] == "ce"),
         ):
-            store.append(record)
+            store.append(replace(record, curves=record.curves | TRACKED))
     found = _groups(store, "battash2021")
     images = {r.what: r for g in found.values() if g.item == "Table 1" for r in g.shown}
-    assert set(images) == {f"F = {f}, ResNet-20, CIFAR-100" for f in ("0", "0,0.5", "0-0.5")}
-    gradual = images["F = 0-0.5, ResNet-20, CIFAR-100"]
-    assert (round(gradual.paper, 2), gradual.text) == (0.23, "+0.40 ± 0.25")
-    assert not gradual.whole
+    gradual, others = images["CE+EL 0-0.5, ResNet-20, CIFAR-100"], images["CE+EL 0-0.5, CIFAR-100"]
+    assert (round(*gradual.papers, 2), gradual.text, gradual.terms) == (
+        0.23,
+        "+0.40 ± 0.25",
+        "ResNet-20, 12 epochs",
+    )
+    assert len(others.printed) == 7
+    assert others.terms == "reference network, 12 epochs"
+    assert not any(row.whole for row in images.values())
+    assert {
+        round(paper, 2)
+        for g in found.values()
+        if g.item == "Motivating example"
+        for r in g.shown
+        for paper in r.papers
+    } == {35.11}
     reviews = [r for g in found.values() if g.item == "Table 3" for r in g.shown]
     assert reviews
     assert all(r.ours is not None and not r.whole for r in reviews)
@@ -187,9 +331,9 @@ def test_imagenet_counts_at_the_papers_protocol(store: Store, make_record: MakeR
         store.append(record)
     (group,) = (g for g in _groups(store, "battash2021").values() if g.item == "Table 2")
     shown = {row.what: row for row in group.shown}
-    assert set(shown) == {f"F = {f}, ResNet-50, ImageNet (ILSVRC 2012)" for f in ("0", "0,0.5", "0-0.5")}
-    gradual = shown["F = 0-0.5, ResNet-50, ImageNet (ILSVRC 2012)"]
-    assert (round(gradual.paper, 2), gradual.text, gradual.whole) == (0.61, "+0.60 ± 0.25", True)
+    assert set(shown) == {f"CE+EL {f}, ResNet-50, ImageNet (ILSVRC 2012)" for f in ("0", "0,0.5", "0-0.5")}
+    gradual = shown["CE+EL 0-0.5, ResNet-50, ImageNet (ILSVRC 2012)"]
+    assert (round(*gradual.papers, 2), gradual.text, gradual.whole) == (0.61, "+0.60 ± 0.25", True)
 
 
 def test_published_epochs_come_before_equal_ones(store: Store, make_record: MakeRecord) -> None:
@@ -202,7 +346,7 @@ def test_published_epochs_come_before_equal_ones(store: Store, make_record: Make
     assert rows["NLLR, MNIST"].ours is not None
     assert rows["NLLR, MNIST"].ours.mean == pytest.approx(-20)
     assert not rows["NLLR, MNIST"].whole
-    assert ", 12 epochs" in rows["NLLR, MNIST"].made
+    assert rows["NLLR, MNIST"].terms == "12 epochs"
     for record in _declared(
         make_record, "yao2018/table1", "paper", lambda labels, seed: 0.99, dataset="mnist"
     ):
@@ -242,7 +386,7 @@ def test_the_simulations_are_made(store: Store) -> None:
         for simulation in (1, 2)
         for right in ("10", "1", "0.5")
     ]
-    assert [round(row.paper, 1) for row in group.rows] == [0.5, 0.0, 0.0, 1.2, 1.0, 0.0]
+    assert [round(*row.papers, 1) for row in group.rows] == [0.5, 0.0, 0.0, 1.2, 1.0, 0.0]
     assert all(row.ours and abs(row.ours.mean) < 60 for row in group.rows)
 
 
@@ -262,9 +406,9 @@ def test_the_tables_of_the_uci_repository(store: Store, make_record: MakeRecord,
             accuracy,
         )
         store.append(replace(record, metrics=record.metrics | extra))
-    gains, places, *_ = glance.groups("battash2021", reader(store))
-    assert [round(row.paper, 2) for row in gains.rows[:5]] == [0.09, 0.20, 0.30, -2.71, -0.56]
-    assert [round(row.paper, 2) for row in places.rows[:5]] == [-0.20, -0.29, -0.47, 0.66, 0.54]
+    gains, places = (g for g in glance.groups("battash2021", reader(store)) if g.source == "table4")
+    assert [round(*row.papers, 2) for row in gains.rows[:5]] == [0.09, 0.20, 0.30, -2.71, -0.56]
+    assert [round(*row.papers, 2) for row in places.rows[:5]] == [-0.20, -0.29, -0.47, 0.66, 0.54]
     if profile == "quick":
         assert not gains.shown
         return
@@ -272,7 +416,7 @@ def test_the_tables_of_the_uci_repository(store: Store, make_record: MakeRecord,
     assert [row.text for row in gains.shown] == [*["+2.00 ± 0.00"] * 3, "-5.00 ± 0.00", "-1.00 ± 0.00"]
     # Three mixtures tie for the first place, rank 2; CE is fourth.
     assert [row.ours.mean for row in places.shown if row.ours] == [-2, -2, -2, 2, 1]
-    assert numbers(gains.rows[0].made) == ["121", "50", "2"]
+    assert numbers(gains.rows[0].made) == ["121", "2"]
 
 
 # --- the figure and its words ---
@@ -282,7 +426,7 @@ def _row(paper: float, mean: float, half: float, **changes: Any) -> Row:
     from lossbook.evidence.stats import Interval
 
     interval = Interval(mean, mean - half, mean + half, 5)
-    return Row("somewhere", "ce", paper, **{"ours": interval, "whole": True} | changes)
+    return Row("somewhere", "ce", {"": (paper, 0.0)}, **{"ours": interval, "whole": True} | changes)
 
 
 def test_the_summary_counts() -> None:
@@ -294,8 +438,11 @@ def test_the_summary_counts() -> None:
     ]
     text = glance.summary(rows)
     # Differences; of them inside our 95% interval; intervals without zero, and of these of the same sign.
-    assert numbers(text) == ["3", "95", "2", "2", "1"]
-    assert numbers(glance.summary(rows[3:])) == []
+    # Then the comparisons on other terms; of them intervals without zero, and of these of the same sign.
+    assert numbers(text) == ["3", "95", "2", "2", "1", "1", "1", "1"]
+    assert numbers(glance.summary([replace(rows[3], printed={"a": (9.0, 0.0), "b": (0.0, 9.0)})])) == [
+        *("1", "1", "0"),
+    ]
 
 
 def test_a_value_far_from_the_others_does_not_hide_them() -> None:
@@ -310,7 +457,7 @@ def test_a_value_far_from_the_others_does_not_hide_them() -> None:
 
 
 def test_the_table_has_what_the_figure_shows() -> None:
-    not_run = Row("elsewhere", "ce", 1.0)
+    not_run = Row("elsewhere", "ce", {"": (1.0, 0.0)})
     frame, notes = glance.table([Group("Table 1", "One", (_row(0.1, 0.2, 0.1), not_run))])
     assert frame["Of"].tolist() == ["somewhere"]
     assert str(frame["Ours"][0]) == "+0.20 ± 0.10 (n = 5)"

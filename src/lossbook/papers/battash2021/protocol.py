@@ -33,9 +33,10 @@ LOSS_NAMES = {
 NETWORK_NAMES = {
     "resnet110": "ResNet-110",
     "preact_resnet18": "PreAct ResNet-18",
-    "resnext29": "ResNeXt-29",
-    "resnet50": "ResNet-50",
-    "resnet101": "ResNet-101",
+    **{f"resnet{depth}": f"ResNet-{depth}" for depth in (18, 20, 32, 34, 44, 50, 101)},
+    **{f"resnext{depth}": f"ResNeXt-{depth}" for depth in (29, 50, 101)},
+    "shufflenet": "ShuffleNet",
+    "shufflenetv2": "ShuffleNetV2",
     "reference_small": "reference network",
     "cifar_resnet20": "ResNet-20",
     "cifar_resnet32": "ResNet-32",

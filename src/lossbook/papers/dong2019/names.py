@@ -43,6 +43,8 @@ RATES = {ONE: "one rate for all", OWN: "each at its own rate"}
 #: The profile whose runs choose them. They are measured on validation images, and decide nothing else.
 CHOSEN_AT = "rates"
 
+#: Data sets whose name in the paper's tables is another.
+PRINTED_DATASETS = {"tiny_imagenet": "tiny200"}
 #: Networks by their name in records.
 NETWORK_NAMES = {
     "reference_small": "reference network",

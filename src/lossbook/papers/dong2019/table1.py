@@ -30,6 +30,7 @@ from lossbook.papers.dong2019.names import (
     ONE,
     OPTIONS,
     OWN,
+    PRINTED_DATASETS,
     RATES,
     REFERENCE,
     STARTS,
@@ -266,7 +267,7 @@ def paper_lead(dataset: str, loss: str, other: str, network: str = "resnet32") -
 
 
 def _printed_dataset(dataset: str) -> str:
-    return {"tiny_imagenet": "tiny200"}.get(dataset, dataset)
+    return PRINTED_DATASETS.get(dataset, dataset)
 
 
 def only(evidence: Evidence, dataset: str) -> Evidence:

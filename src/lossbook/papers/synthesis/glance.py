@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,21 +15,27 @@ import pandas as pd
 from lossbook import datasets, experiments
 from lossbook.evidence import claims, ranking, stats, tables
 from lossbook.evidence import select as choice
-from lossbook.evidence.contrasts import Contrast, Difference, Select
+from lossbook.evidence.contrasts import PLAIN, POINTS, Contrast, Difference, Select, Unit
 from lossbook.evidence.tables import UNATTESTED, Cell, signed
 from lossbook.experiments.grid import PAPER
-from lossbook.pages.style import loss_style
-from lossbook.papers.battash2021 import names
+from lossbook.papers.battash2021 import escaping, motivation, names, protocol
 from lossbook.papers.battash2021 import table1 as battash2021_images
 from lossbook.papers.battash2021 import table2 as battash2021_imagenet
 from lossbook.papers.battash2021 import table3 as battash2021_reviews
 from lossbook.papers.battash2021 import table4_scores as uci
+from lossbook.papers.battash2021 import table5 as battash2021_complement
+from lossbook.papers.battash2021 import table6 as battash2021_regularised
+from lossbook.papers.dong2019 import hard_mining
+from lossbook.papers.dong2019 import names as dong2019
 from lossbook.papers.dong2019 import table1 as dong2019_objects
 from lossbook.papers.dong2019 import table2 as dong2019_persons
-from lossbook.papers.dong2019.names import NETWORK_NAMES as DONG2019_NETWORKS
+from lossbook.papers.dong2019 import table3 as dong2019_attributes
+from lossbook.papers.li2020 import names as li2020
 from lossbook.papers.li2020 import simulations
 from lossbook.papers.li2020 import table1 as balance
+from lossbook.papers.synthesis import head_to_head
 from lossbook.papers.synthesis.ledger import PAPERS, Reader
+from lossbook.papers.yao2018 import names as yao2018
 from lossbook.progress import duration
 from lossbook.results import Record, Store, published
 
@@ -35,39 +43,51 @@ from lossbook.results import Record, Store, published
 SEEDS = 3
 #: The runs of li2020's simulations that this page makes; the page of Table 1 has the paper's 100.
 SIMULATED = range(20)
-#: The losses of li2020 by the book's names.
-LI2020 = {"sml": "ce", "lgl": "lr", "lgl_mean": "lr_mean", "lgl_inr": "lgl_inr"}
-_NETWORKS = {
-    "cnn2c": "CNN2C",
-    "cnn5c": "CNN5C",
-    "mobilenet_v2": "MobileNetV2",
-    "resnet18": "ResNet-18",
+#: Networks by their name in records.
+NETWORKS = {
+    **protocol.NETWORK_NAMES,
+    **li2020.NETWORK_NAMES,
+    **dong2019.NETWORK_NAMES,
+    **{name: f"LSTM {size}" for name, size in battash2021_reviews.NAMES.items()},
 }
+
+#: A number of a paper, and what is subtracted from it.
+Printed = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One difference that a paper prints, and ours where it has been run.
+    """A question that a paper's numbers answer, and our answer where it has been run.
 
     Attributes:
         what: What it was measured on.
         loss: The loss whose colour it has, by its name in the book's styles.
-        paper: The paper's difference.
+        printed: Where the paper has it, such as a network, and what it has there. Our answer on other terms
+            stands once beside all that the paper has; without a number at hand it stands alone.
         ours: Our mean with its interval; None where nothing has been run.
         made: What ours was made with.
+        terms: The same in short, where these are not the paper's terms.
         whole: Whether that is the paper's protocol, on its data.
         records: The runs behind ours.
-        sides: The two numbers of the paper and ours, as text.
+        two: The two numbers of ours, as text.
+        again: Whether it is another reading of numbers that a row before it has.
     """
 
     what: str
     loss: str
-    paper: float
+    printed: Mapping[str, Printed]
     ours: stats.Interval | None = None
     made: str = ""
+    terms: str = ""
     whole: bool = False
     records: tuple[Record, ...] = ()
-    sides: tuple[str, str] = ("", "")
+    two: str = ""
+    again: bool = False
+
+    @property
+    def papers(self) -> tuple[float, ...]:
+        """The paper's differences."""
+        return tuple(left - right for left, right in self.printed.values())
 
     @property
     def text(self) -> str:
@@ -79,6 +99,10 @@ class Row:
             return f"{signed(self.ours.mean)}{mark}"
         return f"{signed(self.ours.mean)} ± {self.ours.half:.2f}{mark}"
 
+    def said(self, written: Callable[[float, float], str]) -> str:
+        """What the paper has, place by place."""
+        return "; ".join(f"{place} {written(*pair)}".lstrip() for place, pair in self.printed.items())
+
 
 @dataclass(frozen=True)
 class Group:
@@ -88,51 +112,201 @@ class Group:
         item: The table, for example ``"Table 3"``.
         title: What is compared, and in which unit.
         rows: Every difference that the paper prints, run or not.
+        source: The file of the published numbers; empty where none are at hand.
+        note: What must be known of the paper's side.
+        drawn: Whether the figure shows it; the table has all.
     """
 
     item: str
     title: str
     rows: tuple[Row, ...]
+    source: str = ""
+    note: str = ""
+    drawn: bool = True
 
     @property
     def shown(self) -> tuple[Row, ...]:
         """The rows that have been run."""
         return tuple(row for row in self.rows if row.ours is not None)
 
+    @property
+    def terms(self) -> str:
+        """What its answers on other terms than the paper's were made with; by data set where that differs."""
+        sets: dict[str, dict[str, None]] = {}
+        for row in self.shown:
+            if row.terms:
+                sets.setdefault(row.terms, {})[_title(str(row.records[0].labels["dataset"]))] = None
+        if len(sets) < 2:
+            return "".join(sets)
+        return "; ".join(f"{', '.join(each)}: {terms}" for terms, each in sets.items())
+
 
 def groups(paper: str, read: Reader, *, simulated: Sequence[int] = SIMULATED) -> list[Group]:
     """Every difference of the numbers that a paper prints, beside ours.
 
     Args:
-        paper: Key of the paper. Of battash2021 only tables with an experiment are there.
+        paper: Key of the paper.
         read: Reads the records of an experiment.
         simulated: Which runs of the simulations of li2020's Table 1 are made.
     """
     makers: Mapping[str, Callable[[], list[Group]]] = {
-        "yao2018": lambda: _yao2018(read),
-        "li2020": lambda: [*_li2020(read), _balance(simulated)],
-        "battash2021": lambda: [*_battash2021(read), *_mixtures(read)],
-        "dong2019": lambda: _dong2019(read),
+        "yao2018": lambda: [_yao2018(read)],
+        "li2020": lambda: [_balance(simulated), *_li2020(read), _betas(read), _confusion(read)],
+        "battash2021": lambda: [*_battash2021(read), *_uci(read), _motivation(read), _escaping(read)],
+        "dong2019": lambda: [_objects(read), *_persons(read), *_attributes(read), _hard_mining(read)],
     }
-    return makers[paper]()
+    return sorted(makers[paper](), key=lambda group: group.item)
+
+
+#: Where a paper has a number: network, data set, loss.
+Place = tuple[str, str, Any]
+#: What a difference was measured on, as a label, and the difference.
+Answer = tuple[str, Difference | None]
+
+
+def _rows_of(
+    printed: Mapping[Place, Printed],
+    own: Callable[[str, str, Any], Difference | None] = lambda *_: None,
+    others: Callable[[str, Any], Sequence[Answer]] = lambda *_: (),
+    *,
+    head: Callable[[Any], str] = lambda _: "",
+    look: Callable[[Any], str] = str,
+    pool: Mapping[str, str] | None = None,
+    again: Callable[[Any], bool] = lambda _: False,
+) -> tuple[Row, ...]:
+    """A row for each number that the paper's own network has been run for; then the others.
+
+    What the paper has with networks that have not been run is one question, to each data set and loss, and
+    runs on other terms answer it once.
+
+    Args:
+        printed: What the paper has.
+        own: Our difference with the paper's network and data.
+        others: Ours on other terms.
+        head: Name of a loss in a label.
+        look: Name of a loss in the book's styles.
+        pool: Data sets that are asked about together, with what they are called then.
+        again: Whether a loss is another reading of one of the paper's.
+    """
+    rows: list[Row] = []
+    left: dict[tuple[str, Any], dict[str, Printed]] = {}
+    for (network, dataset, loss), pair in printed.items():
+        asked, name = (pool or {}).get(dataset, dataset), NETWORKS.get(network, "")
+        place = name if asked == dataset else f"{name}, {_title(dataset)}"
+        if (made := own(network, dataset, loss)) is None:
+            left.setdefault((asked, loss), {})[place] = pair
+            continue
+        what = _joined(head(loss), name, _title(dataset))
+        whole = made.profile == PAPER
+        rows.append(_row(what, look(loss), {place: pair}, made, whole=whole, again=again(loss)))
+    for (asked, loss), pairs in left.items():
+        answers = [(where, made) for where, made in others(asked, loss) if made is not None]
+        for number, (where, made) in enumerate(answers or [(_title(asked), None)]):
+            what = _joined(head(loss), where)
+            rows.append(_row(what, look(loss), pairs, made, again=again(loss) or number > 0))
+    return tuple(rows)
+
+
+def _joined(*parts: str) -> str:
+    return ", ".join(filter(None, parts))
+
+
+def _row(
+    what: str,
+    loss: str,
+    printed: Mapping[str, Printed],
+    difference: Difference | None,
+    *,
+    whole: bool = False,
+    again: bool = False,
+) -> Row:
+    """A row with what was measured; an interval takes three seeds at least."""
+    row = Row(what, loss, printed, again=again)
+    if difference is None:
+        return row
+    found, scale, runs = difference.interval, difference.contrast.unit.scale, difference.records
+    low, high = (scale * bound if found.n >= SEEDS else math.nan for bound in (found.low, found.high))
+    sides = ((difference.contrast.left, difference.runs), (difference.contrast.right, difference.base))
+    means = [scale * float(np.mean(list(side.values(made).values()))) for side, made in sides]
+    networks = dict.fromkeys(NETWORKS.get(str(r.labels.get("network")), "") for r in runs)
+    epochs = " or ".join(str(n) for n in sorted({int(r.labels["epochs"]) for r in runs}))
+    how = _joined(*networks, f"{epochs} epochs")
+    sizes = {int(r.provenance["train_size"]) for r in runs}
+    of_them = f", {' or '.join(f'{n:,}' for n in sorted(sizes))} training examples"
+    part = min(sizes) < datasets.info(str(runs[0].config["dataset"])).train_size
+    return replace(
+        row,
+        ours=stats.Interval(scale * found.mean, low, high, found.n),
+        made=f"{how}{of_them}, {claims.seeds_text(runs)}",
+        terms="" if whole else f"{how}{of_them * part}",
+        whole=whole,
+        records=runs,
+        two=_pair(*means),
+    )
+
+
+def _minus(printed: Mapping[Place, float], base: Any) -> dict[Place, Printed]:
+    """Every number but the baseline's with the baseline's at the same place."""
+    return {
+        (network, dataset, loss): (value, printed[network, dataset, base])
+        for (network, dataset, loss), value in printed.items()
+        if loss != base
+    }
+
+
+def _difference(
+    found: choice.Evidence,
+    left: Mapping[str, Any],
+    right: Mapping[str, Any],
+    only: Sequence[str] = (),
+    metric: str = "test_accuracy",
+    unit: Unit = POINTS,
+) -> Difference | None:
+    sides = Select(left, metric), Select(right, metric)
+    return Contrast("", *sides, unit=unit, resolved=False).measure(found, (PAPER,), only)
+
+
+def _head_to_head(read: Reader, dataset: str, *sides: tuple[str, Mapping[str, Any]]) -> Answer:
+    """The synthesis's comparison of two losses, each at its own rate, where it has both."""
+    known = head_to_head.LOSSES.items()
+    losses = [name for side in sides for name, made in known if made == side]
+    where = f"{_title(dataset)}, own rates"
+    if len(losses) < len(sides) or dataset not in head_to_head.DATASETS:
+        return where, None
+    left, right = ({"dataset": dataset, "loss": loss} for loss in losses)
+    return where, _difference(read(head_to_head.EXPERIMENT.name), left, right, ("reference",))
+
+
+def _rates(where: str, one: Difference | None, own: Difference | None) -> list[Answer]:
+    """At one rate for all, as in the papers, and at each loss's own rate where those are other runs."""
+    keys = [each and {r.key for r in each.records} for each in (one, own)]
+    return [(where, one), *([(f"{where}, own rates", own)] if keys[0] != keys[1] else [])]
 
 
 # --- yao2018 ------------------------------------------------------------------------------------------------
 
 
-def _yao2018(read: Reader) -> list[Group]:
-    found = read("yao2018/table1")
-    printed = {(r["dataset"], r["loss"]): r for r in _rows("yao2018", "table1")}
-    rows = []
-    for dataset in ("mnist", "cifar10"):
-        for loss in ("nllr", "nllr_clipped", "bce"):
-            sides = [printed[dataset, each] for each in (loss.removesuffix("_clipped"), "ce")]
-            epochs = [int(side["epochs"]) for side in sides]
-            accuracies = [float(side["accuracy_percent"]) for side in sides]
-            row = Row(f"{loss_style(loss).name}, {_title(dataset)}", loss, accuracies[0] - accuracies[1])
-            row = replace(row, sides=(_pair(*accuracies), ""))
-            rows.append(_with(row, _published(found, dataset, loss, epochs)))
-    return [Group("Table I", "Minus CE, points", tuple(rows))]
+def _yao2018(read: Reader) -> Group:
+    lines = {(r["dataset"], r["loss"]): r for r in _rows("yao2018", "table1")}
+    lines |= {(dataset, yao2018.CLIPPED): lines[dataset, "nllr"] for dataset in yao2018.DATASETS}
+    printed = {("", *which): float(line["accuracy_percent"]) for which, line in lines.items()}
+
+    def own(_: str, dataset: str, loss: str) -> Difference | None:
+        epochs = [int(lines[dataset, each]["epochs"]) for each in (loss, yao2018.BASELINE)]
+        return _published(read(yao2018.TABLE1), dataset, loss, epochs)
+
+    def others(dataset: str, loss: str) -> list[Answer]:
+        sides = (yao2018.CODE.get(each, (each, {})) for each in (loss, yao2018.BASELINE))
+        return [_head_to_head(read, dataset, *sides)]
+
+    rows = _rows_of(
+        _minus(printed, yao2018.BASELINE),
+        own,
+        others,
+        head=yao2018.NAMES.__getitem__,
+        again=yao2018.CLIPPED.__eq__,
+    )
+    return Group("Table I", "Minus CE, points", rows, "table1")
 
 
 def _published(found: choice.Evidence, dataset: str, loss: str, epochs: Sequence[int]) -> Difference | None:
@@ -155,6 +329,7 @@ def _published(found: choice.Evidence, dataset: str, loss: str, epochs: Sequence
 
 
 def _li2020(read: Reader) -> list[Group]:
+    """Tables 3 and 4. The paper has one LR; ours has two readings of it."""
     pairs = (
         ("lgl_inr", "sml"),
         ("lgl_inr", "lgl"),
@@ -162,55 +337,81 @@ def _li2020(read: Reader) -> list[Group]:
         ("lgl", "sml"),
         ("lgl_mean", "sml"),
     )
+
+    def own(experiment: str, network: str, dataset: str, pair: tuple[str, str]) -> Difference | None:
+        left, right = ({"network": network, "dataset": dataset, "loss": each} for each in pair)
+        return _difference(read(experiment), left, right)
+
+    def others(dataset: str, pair: tuple[str, str]) -> list[Answer]:
+        left, right = (li2020.CODE[each] for each in pair)
+        return [] if "lgl_mean" in pair else [_head_to_head(read, dataset, (left, {}), (right, {}))]
+
     made = []
-    for item, title in (("table3", "Table 3"), ("table4", "Table 4")):
-        found = read(f"li2020/{item}")
-        declared = {c.labels["loss"] for c in experiments.get(found.experiment).profile(PAPER).cells}
-        printed = {(r["network"], r["dataset"], r["loss"]): r for r in _rows("li2020", item)}
-        places = list(dict.fromkeys((network, dataset) for network, dataset, _ in printed))
-        for loss, base in pairs:
-            if {loss, base} <= declared:
-                rows = tuple(
-                    _row(found, printed, network, dataset, loss, base) for network, dataset in places
-                )
-                names = (loss_style(LI2020[each]).name for each in (loss, base))
-                made.append(Group(title, f"{' minus '.join(names)}, points", rows))
-    return [*made, _betas(read)]
-
-
-def _row(
-    found: choice.Evidence,
-    printed: Mapping[tuple[str, str, str], Mapping[str, str]],
-    network: str,
-    dataset: str,
-    loss: str,
-    base: str,
-) -> Row:
-    # The paper has one LR; ours has two readings of it.
-    sides = [
-        float(printed[network, dataset, each.removesuffix("_mean")]["accuracy_percent"])
-        for each in (loss, base)
-    ]
-    row = Row(f"{_NETWORKS[network]}, {_title(dataset)}", LI2020[loss], sides[0] - sides[1])
-    where = {"network": network, "dataset": dataset}
-    contrast = Contrast("", Select({**where, "loss": loss}), Select({**where, "loss": base}))
-    return _with(replace(row, sides=(_pair(*sides), "")), contrast.measure(found, (PAPER,)))
+    for experiment in (li2020.TABLE3, li2020.TABLE4):
+        item = experiment.rpartition("/")[2]
+        accuracy = {
+            (r["network"], r["dataset"], r["loss"]): float(r["accuracy_percent"])
+            for r in _rows("li2020", item)
+        }
+        declared = {cell.labels["loss"] for cell in experiments.get(experiment).profile(PAPER).cells}
+        for pair in (pair for pair in pairs if {*pair} <= declared):
+            left, right = (each.removesuffix("_mean") for each in pair)
+            rows = _rows_of(
+                {
+                    (network, dataset, pair): (value, accuracy[network, dataset, right])
+                    for (network, dataset, loss), value in accuracy.items()
+                    if loss == left
+                },
+                partial(own, experiment),
+                others,
+                look=lambda pair: li2020.DRAWN[pair[0]],
+                again=lambda pair: "lgl_mean" in pair,
+            )
+            title = f"{' minus '.join(li2020.NAMES[each] for each in pair)}, points"
+            made.append(Group(f"Table {item[-1]}", title, rows, item))
+    return made
 
 
 def _betas(read: Reader) -> Group:
-    found = read("li2020/table5")
-    printed = {int(r["beta"]): float(r["accuracy_percent"]) for r in _rows("li2020", "table5")}
-    first, *others = printed
-    rows = []
-    for beta in others:
-        row = Row(f"β = {beta}, KMNIST", "lgl_inr", printed[beta] - printed[first])
-        left, right = (Select({"beta": each, "detach": False}) for each in (beta, first))
-        difference = Contrast("", left, right).measure(found, (PAPER,))
-        if difference is not None and difference.profile != PAPER:
-            used = difference.records[0].labels["dataset"]
-            row = replace(row, what=f"β = {beta}, {_title(used)}, not KMNIST")
-        rows.append(_with(replace(row, sides=(_pair(printed[beta], printed[first]), "")), difference))
-    return Group("Table 5", f"LGL-INR minus that at β = {first}, points", tuple(rows))
+    numbers = {
+        ("", r["dataset"], int(r["beta"])): float(r["accuracy_percent"]) for r in _rows("li2020", "table5")
+    }
+    first = min(beta for *_, beta in numbers)
+
+    def own(_: str, dataset: str, beta: int) -> Difference | None:
+        left, right = ({"dataset": dataset, "beta": each, "detach": False} for each in (beta, first))
+        return _difference(read(li2020.TABLE5), left, right)
+
+    def others(dataset: str, beta: int) -> list[Answer]:
+        return [(_other("fashion_mnist", dataset), own("", "fashion_mnist", beta))]
+
+    rows = _rows_of(_minus(numbers, first), own, others, head="β = {}".format, look=lambda _: "lgl_inr")
+    return Group("Table 5", f"LGL-INR minus that at β = {first}, points", rows, "table5")
+
+
+def _other(used: str, asked: str) -> str:
+    """The label of runs on other data than the paper's."""
+    return f"{_title(used)} (paper: {_title(asked)})"
+
+
+def _confusion(read: Reader) -> Group:
+    """Fig. 1: images of some classes of KMNIST. Other data have other classes and give no answer."""
+    printed: dict[Place, dict[str, float]] = {}
+    for r in _rows("li2020", "fig1"):
+        place = (r["network"], r["dataset"], f"{r['true_class']}/{r['predicted_class']}")
+        printed.setdefault(place, {})[r["loss"]] = float(r["images"])
+
+    def own(network: str, dataset: str, classes: str) -> Difference | None:
+        left, right = ({"network": network, "dataset": dataset, "loss": loss} for loss in ("lgl_inr", "sml"))
+        return _difference(read(li2020.TABLE3), left, right, (PAPER,), f"count/{classes}", PLAIN)
+
+    rows = _rows_of(
+        {place: (images["lgl_inr"], images["sml"]) for place, images in printed.items()},
+        own,
+        head="class {}".format,
+        look=lambda _: "lgl_inr",
+    )
+    return Group("Fig. 1", "Images, LGL-INR minus CE, by class and prediction", rows, "fig1")
 
 
 def _balance(runs: Sequence[int]) -> Group:
@@ -220,226 +421,275 @@ def _balance(runs: Sequence[int]) -> Group:
     rows = []
     for result in sorted(results, key=lambda r: (r.simulation, -r.weighting.right_side)):
         right = result.weighting.right_side
-        paper = printed[result.simulation, f"{right:g}"]
-        ours = stats.mean_interval((100 * (result.testing / right - 1)).tolist())
+        left = 100 * result.testing / right
         rows.append(
             Row(
                 f"simulation {result.simulation[-1]}, right side {right:g}",
                 "ce",
-                100 * (paper / right - 1),
-                ours,
+                {"": (100 * printed[result.simulation, f"{right:g}"] / right, 100.0)},
+                stats.mean_interval((left - 100).tolist()),
                 f"{len(runs)} runs of the simulation, weights of the corrected header",
                 whole=True,
-                sides=(f"{paper:g} for {right:g}", f"{float(result.testing.mean()):.3g} for {right:g}"),
+                two=_pair(float(left.mean()), 100.0),
             )
         )
-    return Group("Table 1", "Left over right side of Eq. 10, minus 1, %", tuple(rows))
+    return Group("Table 1", "Left over right side of Eq. 10, minus 1, %", tuple(rows), "table1")
 
 
 # --- battash2021 --------------------------------------------------------------------------------------------
 
+Regime = tuple[str, str]
+
 
 def _battash2021(read: Reader) -> list[Group]:
-    found = read("battash2021/table4")
+    """Each mixture, and complement training, minus CE on images and on reviews."""
+    images = read(battash2021_images.TABLE1)
+    complement = battash2021_complement.together(read(battash2021_complement.TABLE5), images)
+    regularised = battash2021_regularised.together(read(battash2021_regularised.TABLE6), images)
+
+    def minus_ce(
+        found: choice.Evidence, regime: Regime, only: Sequence[str] = (), **where: Any
+    ) -> Difference | None:
+        left, right = (
+            {"loss": loss, "schedule": schedule, **where} for loss, schedule in (regime, protocol.CE)
+        )
+        return _difference(found, left, right, only)
+
+    def with_network(table: Any, network: str, dataset: str, regime: Regime) -> Difference | None:
+        name = next((own for own, printed in table.PAPER_NETWORKS.items() if printed == network), None)
+        found = read(table.EXPERIMENT.name)
+        return None if name is None else minus_ce(found, regime, dataset=dataset, network=name)
+
+    def other_images(dataset: str, regime: Regime) -> list[Answer]:
+        used = {"cinic10": "cifar10"}.get(dataset, dataset)
+        where = _title(used) if used == dataset else _other(used, dataset)
+        own = _head_to_head(read, used, (regime[0], {"schedule": regime[1]}), ("ce", {}))[1]
+        one = minus_ce(images, regime, dataset=used, network="reference_small")
+        return [(where, one), (f"own rates, {where}", own)]
+
+    def same_length(dataset: str, regime: Regime) -> list[Answer]:
+        where = {"dataset": dataset, "length": battash2021_complement.EPOCHS}
+        networks = dict.fromkeys(r.labels["network"] for r in complement.records)
+        return [(_title(dataset), minus_ce(complement, regime, network=each, **where)) for each in networks]
+
+    def nearest(row: str, regime: Regime) -> list[Answer]:
+        """With another network at the paper's own, or on other data at those that are nearest to it."""
+        names_of, shared = battash2021_regularised.NAMES, battash2021_regularised.SHARED
+        near = [name for name, printed in battash2021_regularised.PRINTED.items() if printed == row]
+        return [(row.replace("_", " "), minus_ce(regularised, regime, (PAPER,), regularisation=row))] + [
+            (
+                f"{names_of[n]}, {_other('cifar10', 'cinic10')}",
+                minus_ce(regularised, regime, shared, regularisation=n),
+            )
+            for n in near
+        ]
+
+    def reviews(architecture: str, _: str, regime: Regime) -> Difference | None:
+        found = read(battash2021_reviews.TABLE3)
+        sides = (
+            minus_ce(found, regime, battash2021_reviews.DECISIVE, architecture=architecture, protocol=each)
+            for each in ("published", "clean")
+        )
+        return next(filter(None, sides), None)
+
+    made = []
+    for item, own, others in (
+        ("table1", partial(with_network, battash2021_images), other_images),
+        ("table2", partial(with_network, battash2021_imagenet), None),
+        ("table3", reviews, None),
+        ("table5", None, same_length),
+        ("table6", None, nearest),
+    ):
+        printed = {
+            (
+                r.get("model") or r.get("architecture", ""),
+                r.get("dataset") or r.get("regularization", ""),
+                (r["loss"], r["schedule"]),
+            ): float(r["accuracy_percent"])
+            for r in _rows("battash2021", item)
+        }
+        rows = _rows_of(
+            _minus(printed, protocol.CE),
+            own or (lambda *_: None),
+            others or (lambda *_: ()),
+            head=protocol.title,
+            look=lambda regime: {"cot": "complement_entropy"}.get(regime[0], regime[0]),
+        )
+        made.append(Group(f"Table {item[-1]}", "Accuracy minus CE's, points", rows, item))
+    return made
+
+
+def _motivation(read: Reader) -> Group:
+    claim = motivation.LEFT_BEHIND
+    found = claim.readings[""].measure({name: read(name) for name in claim.experiments}, (PAPER,))
+    share = {name: 100 * fate.share for name, fate in motivation.printed().items()}
+    rows = _rows_of(
+        {("cifar_resnet32", "cifar100", "ce"): (share["wrong_above_0.2"], share["wrong_below_0.2"])},
+        lambda *_: next((made for made in found if made.profile == PAPER), None),
+        lambda dataset, _: [(_title(dataset), made) for made in found],
+        head=protocol.LOSS_NAMES.__getitem__,
+    )
+    title = "Wrong images that come back: share at p ≥ 0.2 minus share at p < 0.2, points"
+    return Group("Motivating example", title, rows, "motivation")
+
+
+def _escaping(read: Reader) -> Group:
+    rows = []
+    for regime in protocol.MIXTURES:
+        made = escaping.against(regime, "own").measure(read(escaping.ESCAPING), (PAPER,))
+        where = "" if made is None else _title(str(made.records[0].labels["dataset"]))
+        rows.append(_row(_joined(protocol.title(regime), where), "ceel", {}, made))
+    note = "The paper claims more than 0 and prints no number."
+    return Group("Eq. 18", "Escaping efficiency: log tr(HΣ) minus CE's", tuple(rows), note=note)
+
+
+def _uci(read: Reader) -> list[Group]:
+    found = read(names.TABLE4)
     real = [s for s in (uci.Study(records) for records in found.by_profile.values()) if not s.embedded]
     # As on the table's own page: the profile with the most complete data sets.
     study = max(real, key=lambda s: min((len(each.datasets) for each in s.read()), default=0), default=None)
     printed = {(r["classifier"], r["loss"], r["schedule"]): r for r in _rows("battash2021", "table4")}
-    gains, places = [], []
+    made: dict[str, list[Row]] = {"accuracy_gain_points": [], "mean_rank": []}
     for classifier, name in names.CLASSIFIERS.items():
         scores = study.scores(classifier) if study is not None else None
-        base = printed[classifier, "ce", ""]
         for j, method in enumerate(names.METHODS):
             if j == names.CE:
                 continue
-            paper = printed[classifier, method.loss, method.schedule]
-            row = Row(
-                f"{method.name}, {_SHORT.get(name, name)}", method.loss, float(paper["accuracy_gain_points"])
-            )
-            rank, other = float(paper["mean_rank"]), float(base["mean_rank"])
-            place = replace(row, paper=rank - other, sides=(_pair(rank, other), ""))
-            if study is not None and scores is not None:
-                row, place = _scored(study, scores, j, row, place)
-            gains.append(row)
-            places.append(place)
+            sides = [
+                printed[classifier, loss, f] for loss, f in ((method.loss, method.schedule), protocol.CE)
+            ]
+            for column, rows in made.items():
+                pair = (float(sides[0][column]), float(sides[1][column]))
+                row = Row(f"{method.name}, {name.lower()}", method.loss, {"": pair})
+                if study is not None and scores is not None:
+                    ranked = column == "mean_rank"
+                    values = ranking.ranks(scores.mean) if ranked else 100 * scores.mean
+                    row = replace(
+                        row,
+                        ours=stats.mean_interval((values[:, j] - values[:, names.CE]).tolist()),
+                        made=f"{len(values)} tables, {len(scores.seeds)} seeds; interval over tables",
+                        whole=study.profile == PAPER,
+                        records=study.records,
+                        two=_pair(*(float(values[:, each].mean()) for each in (j, names.CE))),
+                    )
+                rows.append(row)
     return [
-        Group("Table 4", "Accuracy minus CE's, mean over tables, points", tuple(gains)),
-        Group("Table 4, Fig. 3", "Mean rank minus CE's; below 0 is better", tuple(places)),
-    ]
-
-
-_SHORT = {"Linear": "linear", "One hidden layer": "hidden layer"}
-
-
-def _scored(study: uci.Study, scores: uci.Scores, method: int, *rows: Row) -> tuple[Row, Row]:
-    gain, place = rows
-    ranks = ranking.ranks(scores.mean)
-    filled: dict[str, Any] = {
-        "made": f"{len(scores.datasets)} tables, 50 epochs, {len(scores.seeds)} seeds; interval over tables",
-        "whole": study.profile == PAPER,
-        "records": study.records,
-    }
-    means = ranks.mean(axis=0)
-    return (
-        replace(gain, ours=ranking.mean_gains(100 * scores.mean, names.CE)[method], **filled),
-        replace(
-            place,
-            ours=stats.mean_interval((ranks[:, method] - ranks[:, names.CE]).tolist()),
-            sides=(place.sides[0], _pair(float(means[method]), float(means[names.CE]))),
-            **filled,
+        Group(
+            "Table 4",
+            "Accuracy minus CE's, mean over tables, points",
+            tuple(made["accuracy_gain_points"]),
+            "table4",
         ),
-    )
+        Group("Table 4, Fig. 3", "Mean rank minus CE's; less is better", tuple(made["mean_rank"]), "table4"),
+    ]
 
 
 # --- dong2019 -----------------------------------------------------------------------------------------------
 
 
-def _dong2019(read: Reader) -> list[Group]:
-    """Each loss minus CE. Runs of the reference network take no row: it is none of the paper's networks."""
-    objects, persons = read("dong2019/table1"), read("dong2019/table2")
-    accuracy = {
-        (r["network"], r["dataset"], r["loss"]): float(r["accuracy_percent"])
-        for r in _rows("dong2019", "table1")
-    }
-    made = {
-        which: dong2019_objects.minus(*which[1:], "ce").measure(objects, (PAPER,), (PAPER, "resnet32"))
-        for which in accuracy
-        if which[0] == "resnet32"
-    }
-    groups = [Group("Table 1", "Accuracy minus CE's, points", _minus_ce(accuracy, made))]
-    for measure, name in dong2019_persons.MEASURES.items():
-        printed = {
-            which[:3]: value for which, value in dong2019_persons.printed().items() if which[3] == measure
-        }
-        found = {
-            which: dong2019_persons.on_persons(which[0], which[2], "ce", measure).measure(persons, (PAPER,))
-            for which in printed
-            if which[1] == dong2019_persons.MARKET
-        }
-        title = f"{name[0].upper()}{name[1:]}" if name != "mAP" else name
-        groups.append(Group("Table 2", f"{title} minus CE's, points", _minus_ce(printed, found)))
-    return groups
-
-
-def _minus_ce(
-    printed: Mapping[tuple[str, str, str], float], made: Mapping[tuple[str, str, str], Difference | None]
-) -> tuple[Row, ...]:
-    """Every printed number but CE's, minus CE's, by network, data set and loss."""
-    rows = []
-    for which, value in printed.items():
-        network, dataset, loss = which
-        if loss == "ce":
-            continue
-        base = printed[network, dataset, "ce"]
-        title = dong2019_persons.PERSONS.get(dataset) or _title(_DONG2019.get(dataset, dataset))
-        row = Row(f"{loss_style(loss).name}, {DONG2019_NETWORKS[network]}, {title}", loss, value - base)
-        rows.append(_with(replace(row, sides=(_pair(value, base), "")), made.get(which)))
-    return tuple(rows)
-
-
-_DONG2019 = {"tiny200": "tiny_imagenet"}
-
-
-# --- battash2021, the tables of mixtures beside CE ----------------------------------------------------------
-
-
-def _mixtures(read: Reader) -> list[Group]:
-    """Each mixture minus CE. The reference network takes no row: it is none of the paper's networks."""
-    images, reviews = read("battash2021/table1"), read("battash2021/table3")
-    imagenet = read("battash2021/table2")
-    own = {paper: name for name, paper in battash2021_images.PAPER_NETWORKS.items()}
-    large = {paper: name for name, paper in battash2021_imagenet.PAPER_NETWORKS.items()}
-
-    def on_images(row: Mapping[str, str]) -> Difference | None:
-        if row["model"] not in own:
-            return None
-        sides = battash2021_images.gain((row["loss"], row["schedule"]), row["dataset"], own[row["model"]])
-        return sides.measure(images, (PAPER,))
-
-    def on_imagenet(row: Mapping[str, str]) -> Difference | None:
-        sides = battash2021_imagenet.gain((row["loss"], row["schedule"]), large[row["model"]])
-        return sides.measure(imagenet, (PAPER,))
-
-    def on_reviews(row: Mapping[str, str]) -> Difference | None:
-        method = next(m for m in names.METHODS if (m.loss, m.schedule) == (row["loss"], row["schedule"]))
-        for protocol in ("published", "clean"):
-            sides = battash2021_reviews.gain(row["architecture"], method, protocol)
-            if found := sides.measure(reviews, (PAPER,), (PAPER, "published", "clean")):
-                return found
-        return None
-
-    def places(row: Mapping[str, str]) -> str:
-        return f"{_BATTASH2021[row['model']]}, {_title(row['dataset'])}"
-
-    def nothing(row: Mapping[str, str]) -> None:
-        """Networks that there are not here, or other data."""
-
-    tables_of = (
-        ("table1", places, on_images),
-        ("table2", places, on_imagenet),
-        ("table3", lambda row: f"LSTM {battash2021_reviews.NAMES[row['architecture']]}", on_reviews),
-        ("table5", places, nothing),
-        ("table6", lambda row: row["regularization"].replace("_", " "), nothing),
-    )
-    return [
-        Group(f"Table {item[-1]}", "Accuracy minus CE's, points", _beside_ce(item, place, made))
-        for item, place, made in tables_of
-    ]
-
-
 def _beside_ce(
-    item: str,
-    place: Callable[[Mapping[str, str]], str],
-    made: Callable[[Mapping[str, str]], Difference | None],
+    printed: Mapping[Place, float],
+    own: Callable[[str, str, str], Difference | None],
+    others: Callable[[str, str], list[Answer]],
+    pool: Mapping[str, str] | None = None,
 ) -> tuple[Row, ...]:
-    """Every number of a table of battash2021 but CE's, minus CE's at the same place."""
-    printed = _rows("battash2021", item)
-    base = {place(row): float(row["accuracy_percent"]) for row in printed if row["loss"] == "ce"}
-    rows = []
-    for line in printed:
-        if line["loss"] == "ce":
-            continue
-        value, other = float(line["accuracy_percent"]), base[place(line)]
-        name = f"F = {line['schedule']}" if line["loss"] == "ceel" else "COT"
-        loss = "ceel" if line["loss"] == "ceel" else "complement_entropy"
-        row = Row(f"{name}, {place(line)}", loss, value - other, sides=(_pair(value, other), ""))
-        rows.append(_with(row, made(line)))
-    return tuple(rows)
+    differences = _minus(printed, dong2019.BASELINE)
+    return _rows_of(differences, own, others, head=dong2019.NAMES.__getitem__, pool=pool)
 
 
-_BATTASH2021 = {
-    "preact_resnet18": "PreAct ResNet-18",
-    **{f"resnet{depth}": f"ResNet-{depth}" for depth in (18, 20, 32, 34, 44, 50, 101, 110)},
-    **{f"resnext{depth}": f"ResNeXt-{depth}" for depth in (29, 50, 101)},
-    "shufflenet": "ShuffleNet",
-    "shufflenetv2": "ShuffleNetV2",
-}
+def _objects(read: Reader) -> Group:
+    found = read(dong2019.TABLE1)
+    sets = {printed: name for name, printed in dong2019.PRINTED_DATASETS.items()}
+    printed = {(n, sets.get(d, d), loss): value for (n, d, loss), value in dong2019_objects.printed().items()}
+
+    def minus_ce(dataset: str, loss: str, rates: str, *only: str) -> Difference | None:
+        sides = dong2019_objects.minus(dataset, loss, dong2019.BASELINE, rates=rates)
+        return sides.measure(found, (PAPER,), only)
+
+    def own(network: str, dataset: str, loss: str) -> Difference | None:
+        return minus_ce(dataset, loss, dong2019.ONE, PAPER, "resnet32") if network == "resnet32" else None
+
+    def others(dataset: str, loss: str) -> list[Answer]:
+        made = [minus_ce(dataset, loss, rates, dong2019.REFERENCE) for rates in dong2019.RATES]
+        return _rates(_title(dataset), *made)
+
+    return Group("Table 1", "Accuracy minus CE's, points", _beside_ce(printed, own, others), "table1")
+
+
+def _persons(read: Reader) -> list[Group]:
+    found = read(dong2019.TABLE2)
+
+    def own(measure: str, network: str, dataset: str, loss: str) -> Difference | None:
+        sides = dong2019_persons.on_persons(network, loss, dong2019.BASELINE, measure)
+        return sides.measure(found, (PAPER,), (PAPER,)) if dataset == dong2019_persons.MARKET else None
+
+    def others(measure: str, asked: str, loss: str) -> list[Answer]:
+        answers = []
+        for dataset in dong2019_persons.SETS:
+            sides = (
+                dong2019_persons.contrast(dataset, loss, dong2019.BASELINE, measure, own=each)
+                for each in (False, True)
+            )
+            made = [each.measure(found, (), (dong2019.REFERENCE,)) for each in sides]
+            answers += _rates(_other(dataset, asked), *made)
+        return answers
+
+    made = []
+    for measure, name in dong2019_persons.MEASURES.items():
+        printed = {which[:3]: v for which, v in dong2019_persons.printed().items() if which[3] == measure}
+        pool = dict.fromkeys(dong2019_persons.PERSONS, "persons")
+        rows = _beside_ce(printed, partial(own, measure), partial(others, measure), pool)
+        made.append(Group("Table 2", f"{name.replace('rank', 'Rank')} minus CE's, points", rows, "table2"))
+    return made
+
+
+def _attributes(read: Reader) -> list[Group]:
+    """Table 3: by the measure that chose the rates, and folded by the others."""
+    found, table = read(dong2019.TABLE3), dong2019_attributes
+    note = "The paper's numbers, on DeepFashion, are not in the text at hand."
+    made: list[Group] = []
+    for measure, name in table.MEASURES.items():
+        rows = []
+        for dataset, loss in product(table.DATASETS, table.SELECTED):
+            sides = (table.contrast(dataset, loss, table.BASELINE, each, measure) for each in dong2019.RATES)
+            differences = [each.measure(found, (), (dong2019.REFERENCE,)) for each in sides]
+            answers = _rates(f"{dong2019.NAMES[loss]}, {_title(dataset)}", *differences)
+            rows += [_row(where, loss, {}, difference) for where, difference in answers]
+        for network, loss in product(table.PAPER_NETWORKS, table.SELECTED):
+            where = {"dataset": "deepfashion", "network": network}
+            left, right = ({**where, "loss": each} for each in (loss, table.BASELINE))
+            difference = _difference(found, left, right, (PAPER,), measure)
+            what = _joined(dong2019.NAMES[loss], NETWORKS[network], _title("deepfashion"))
+            rows.append(_row(what, loss, {}, difference, whole=True))
+        title = f"{name} minus LR's, points"
+        made.append(Group("Table 3", title, tuple(rows), note=note, drawn=not made))
+    return made
+
+
+def _hard_mining(read: Reader) -> Group:
+    printed = {
+        (r["network"], r["dataset"], r["metric"]): (
+            float(r["hard_selection_percent"]),
+            float(r["ce_percent"]),
+        )
+        for r in _rows("dong2019", "hard_mining")
+    }
+
+    def others(dataset: str, _: str) -> list[Answer]:
+        return [
+            (f"{reading}, {_title(dataset)}", made)
+            for loss, reading in hard_mining.READINGS.items()
+            if dataset == hard_mining.DATASET
+            and (
+                made := hard_mining.minus_ce(loss).measure(read(dong2019.TABLE1), only=(dong2019.REFERENCE,))
+            )
+        ]
+
+    rows = _rows_of(printed, others=others, look=lambda _: "hs_lr")
+    return Group("Hard mining", "Hard selection on CE minus CE, points", rows, "hard_mining")
 
 
 # --- what the page shows ------------------------------------------------------------------------------------
-
-
-def _with(row: Row, difference: Difference | None) -> Row:
-    """A row with what was measured; an interval takes three seeds at least."""
-    if difference is None:
-        return row
-    found = difference.interval
-    low, high = (100 * bound if found.n >= SEEDS else math.nan for bound in (found.low, found.high))
-    values = (side.values(runs) for side, runs in _sides(difference))
-    means = [100 * float(np.mean(list(each.values()))) for each in values]
-    return replace(
-        row,
-        ours=stats.Interval(100 * found.mean, low, high, found.n),
-        made=claims.protocol(difference.records),
-        whole=difference.profile == PAPER,
-        records=difference.records,
-        sides=(row.sides[0], _pair(*means)),
-    )
-
-
-def _sides(difference: Difference) -> Iterable[tuple[Select, tables.Runs]]:
-    yield difference.contrast.left, difference.runs
-    yield difference.contrast.right, difference.base
 
 
 def summary(shown: Sequence[Row]) -> str:
@@ -448,34 +698,47 @@ def summary(shown: Sequence[Row]) -> str:
     Args:
         shown: Rows that have been run.
     """
-    whole = [row for row in shown if row.whole and row.ours is not None and row.ours.bounded]
-    if not whole:
-        return "No difference has been measured at the paper's protocol yet."
-    inside = sum(row.ours.low <= row.paper <= row.ours.high for row in whole if row.ours)
-    clear = [row for row in whole if row.ours and (row.ours.low > 0 or row.ours.high < 0)]
-    same = sum(row.ours.mean * row.paper > 0 for row in clear if row.ours)
-    return (
-        f"{len(whole)} differences have been measured at the paper's protocol. The paper's value lies inside "
-        f"our 95% interval in {inside} of them. In {len(clear)} our interval excludes zero; the sign is the "
-        f"paper's in {same} of these."
-    )
+    bounded = [row for row in shown if row.ours is not None and row.ours.bounded]
+    clear = [row for row in bounded if row.ours and (row.ours.low > 0 or row.ours.high < 0)]
+    same = [r for r in clear if r.ours and r.papers and all(r.ours.mean * paper > 0 for paper in r.papers)]
+    whole = [row for row in bounded if row.whole]
+    inside = sum(row.ours.low <= paper <= row.ours.high for row in whole if row.ours for paper in row.papers)
+    other = [row for row in bounded if not row.whole and row.papers]
+    text = "No difference has been measured at the paper's protocol yet."
+    if whole:
+        text = (
+            f"{len(whole)} differences have been measured at the paper's protocol. The paper's value lies "
+            f"inside our 95% interval in {inside} of them. In {sum(r.whole for r in clear)} our interval "
+            f"excludes zero; the sign is the paper's in {sum(r.whole for r in same)} of these."
+        )
+    if other:
+        text += (
+            f" {len(other)} more comparisons put the paper's question on other terms. In "
+            f"{sum(r in clear for r in other)} of them our interval excludes zero; the sign is the one that "
+            f"the paper has in {sum(r in same for r in other)} of these."
+        )
+    return text
 
 
 def table(found: Sequence[Group]) -> tuple[pd.DataFrame, list[str]]:
-    """What the figure shows as a table, and the notes it needs; what has not been run takes no row."""
+    """Every row that has been run, also where the figure leaves it out, and the notes that it needs."""
     rows = [
         {
             "Table": group.item,
             "Difference": group.title,
             "Of": row.what,
-            "Paper": Cell(signed(row.paper), {"paper": row.paper}),
+            "Paper": Cell(
+                row.said(lambda left, right: signed(left - right)) or "no number at hand",
+                dict(zip(_keys(row), row.papers, strict=True)),
+            ),
             "Ours": Cell(
                 f"{row.text} (n = {row.ours.n})",
                 {"mean": row.ours.mean, "low": row.ours.low, "high": row.ours.high, "n": row.ours.n},
                 tuple(r.key for r in row.records),
             ),
-            "Paper's two": row.sides[0],
-            "Our two": row.sides[1],
+            "Protocol": "the paper's" if row.whole else "other terms",
+            "Paper's two": row.said(_pair),
+            "Our two": row.two,
             "Ours is made with": row.made,
         }
         for group in found
@@ -485,6 +748,10 @@ def table(found: Sequence[Group]) -> tuple[pd.DataFrame, list[str]]:
     return pd.DataFrame(rows), notes(found)
 
 
+def _keys(row: Row) -> list[str]:
+    return [place or "paper" for place in row.printed]
+
+
 def notes(found: Sequence[Group]) -> list[str]:
     """What the marks beside the numbers of a figure and its table mean."""
     marked = any(UNATTESTED in row.text for group in found for row in group.shown)
@@ -492,14 +759,16 @@ def notes(found: Sequence[Group]) -> list[str]:
 
 
 def not_run(found: Sequence[Group]) -> str:
-    """How many differences of each table have not been run, in one line; empty where all have."""
+    """How many differences of each table no run answers, in one line; empty where all are answered."""
     total: dict[str, list[int]] = {}
     for group in found:
         counts = total.setdefault(group.item, [0, 0])
-        counts[0] += len(group.rows) - len(group.shown)
-        counts[1] += len(group.rows)
+        for row in group.rows:
+            if not row.again:
+                counts[0] += len(row.printed) * (row.ours is None)
+                counts[1] += len(row.printed)
     parts = [f"{item} {missing} of {count}" for item, (missing, count) in total.items() if missing]
-    return f"Differences not run: {'; '.join(parts)}." if parts else ""
+    return f"Printed differences that no run of ours answers: {'; '.join(parts)}." if parts else ""
 
 
 def records(found: Iterable[Group]) -> list[Record]:
@@ -636,7 +905,7 @@ def open_runs(*, store: Store | None = None) -> pd.DataFrame:
     for name in chosen:
         parts: dict[str, list[experiments.PendingRuns]] = {}
         for pending in experiments.pending(PAPER, name, store=store, estimate=estimate):
-            network = _NETWORKS.get(str(pending.labels.get("network")), "")
+            network = NETWORKS.get(str(pending.labels.get("network")), "")
             where = f"{network} on {_dataset(str(pending.labels['dataset']))}" if network else ""
             parts.setdefault(where or _dataset(str(pending.labels["dataset"])), []).append(pending)
         for what, each in parts.items():
@@ -658,7 +927,8 @@ def _dataset(name: str) -> str:
 
 
 def _title(dataset: str) -> str:
-    return datasets.info(dataset).title if dataset in datasets.names() else dataset
+    known = dong2019_persons.PERSONS.get(dataset, dataset)
+    return datasets.info(dataset).title if dataset in datasets.names() else known
 
 
 def _pair(left: float, right: float) -> str:
