@@ -151,13 +151,11 @@ def test_every_profile_that_compares_losses_has_rows(
     measured = ("rank_1", "map", "map_example", "map_class", "balanced_example", "balanced_class")
     measured += ("selected_validation_accuracy", "selected_test_accuracy")
     only = {"dataset": "iris"} if item == "table4" and paper == "battash2021" else {}
-    for profile in {*experiments.get(name).profiles} - {*TRIALS, "rates", "lengths"}:
-        store = Store(working=tmp_path / profile, published=tmp_path / "published")
+    for profile in sorted({*experiments.get(name).profiles} - {*TRIALS, "rates", "lengths"}):
+        store = Store(working=tmp_path / "working" / profile, published=tmp_path / "committed")
         # Some take the runs of CE over from Table 1.
-        shared = (
-            {name, "battash2021/table1"} if name in (*OTHER_NETWORKS, "battash2021/motivation") else {name}
-        )
-        for each in shared:
+        taken = name in (*OTHER_NETWORKS, "battash2021/motivation")
+        for each in {name, "battash2021/table1"} if taken else {name}:
             if profile not in experiments.get(each).profiles:
                 continue
             for record in _declared(make_record, each, profile, lambda *_: 0.5, **only):
@@ -230,7 +228,7 @@ def test_losses_have_the_books_names_and_each_reading_a_group(store: Store, make
     assert (row.printed, row.two) == ({"CNN2C": (91.15, 91.15)}, "92.20, 90.00")
     assert len(found["Table 3. LGL-INR minus CE, points"].shown) == 1
     # The second reading of LR is counted with the first.
-    said = "Fig. 1 2 of 2; Table 3 15 of 18; Table 4 6 of 6; Table 5 2 of 2"
+    said = "Table 3 15 of 18; Table 4 6 of 6; Table 5 2 of 2; Fig. 1 2 of 2"
     assert said in glance.not_run(list(found.values()))
 
 
@@ -382,9 +380,7 @@ def test_trials_do_not_count(store: Store, make_record: MakeRecord) -> None:
 def test_the_simulations_are_made(store: Store) -> None:
     (group,) = (g for title, g in _groups(store, "li2020").items() if title.startswith("Table 1."))
     assert [row.what for row in group.rows] == [
-        f"simulation {simulation}, right side {right}"
-        for simulation in (1, 2)
-        for right in ("10", "1", "0.5")
+        f"simulation {simulation}, right {right}" for simulation in (1, 2) for right in ("10", "1", "0.5")
     ]
     assert [round(*row.papers, 1) for row in group.rows] == [0.5, 0.0, 0.0, 1.2, 1.0, 0.0]
     assert all(row.ours and abs(row.ours.mean) < 60 for row in group.rows)

@@ -51,6 +51,9 @@ NETWORKS = {
     **{name: f"LSTM {size}" for name, size in battash2021_reviews.NAMES.items()},
 }
 
+#: In the label of runs where each loss has its own learning rate.
+OWN_RATES = "own rates"
+
 #: A number of a paper, and what is subtracted from it.
 Printed = tuple[float, float]
 
@@ -132,10 +135,12 @@ class Group:
     @property
     def terms(self) -> str:
         """What its answers on other terms than the paper's were made with; by data set where that differs."""
+        rows = [(row, _title(str(row.records[0].labels["dataset"]))) for row in self.shown if row.terms]
         sets: dict[str, dict[str, None]] = {}
-        for row in self.shown:
-            if row.terms:
-                sets.setdefault(row.terms, {})[_title(str(row.records[0].labels["dataset"]))] = None
+        for row, dataset in rows:
+            several = len({other.terms for other, name in rows if name == dataset}) > 1
+            place = f"{dataset} at own rates" if several and OWN_RATES in row.what else dataset
+            sets.setdefault(row.terms, {})[place] = None
         if len(sets) < 2:
             return "".join(sets)
         return "; ".join(f"{', '.join(each)}: {terms}" for terms, each in sets.items())
@@ -155,7 +160,7 @@ def groups(paper: str, read: Reader, *, simulated: Sequence[int] = SIMULATED) ->
         "battash2021": lambda: [*_battash2021(read), *_uci(read), _motivation(read), _escaping(read)],
         "dong2019": lambda: [_objects(read), *_persons(read), *_attributes(read), _hard_mining(read)],
     }
-    return sorted(makers[paper](), key=lambda group: group.item)
+    return sorted(makers[paper](), key=lambda group: (not group.item.startswith("Table"), group.item))
 
 
 #: Where a paper has a number: network, data set, loss.
@@ -270,7 +275,7 @@ def _head_to_head(read: Reader, dataset: str, *sides: tuple[str, Mapping[str, An
     """The synthesis's comparison of two losses, each at its own rate, where it has both."""
     known = head_to_head.LOSSES.items()
     losses = [name for side in sides for name, made in known if made == side]
-    where = f"{_title(dataset)}, own rates"
+    where = f"{_title(dataset)}, {OWN_RATES}"
     if len(losses) < len(sides) or dataset not in head_to_head.DATASETS:
         return where, None
     left, right = ({"dataset": dataset, "loss": loss} for loss in losses)
@@ -280,7 +285,7 @@ def _head_to_head(read: Reader, dataset: str, *sides: tuple[str, Mapping[str, An
 def _rates(where: str, one: Difference | None, own: Difference | None) -> list[Answer]:
     """At one rate for all, as in the papers, and at each loss's own rate where those are other runs."""
     keys = [each and {r.key for r in each.records} for each in (one, own)]
-    return [(where, one), *([(f"{where}, own rates", own)] if keys[0] != keys[1] else [])]
+    return [(where, one), *([(f"{where}, {OWN_RATES}", own)] if keys[0] != keys[1] else [])]
 
 
 # --- yao2018 ------------------------------------------------------------------------------------------------
@@ -424,7 +429,7 @@ def _balance(runs: Sequence[int]) -> Group:
         left = 100 * result.testing / right
         rows.append(
             Row(
-                f"simulation {result.simulation[-1]}, right side {right:g}",
+                f"simulation {result.simulation[-1]}, right {right:g}",
                 "ce",
                 {"": (100 * printed[result.simulation, f"{right:g}"] / right, 100.0)},
                 stats.mean_interval((left - 100).tolist()),
@@ -465,7 +470,7 @@ def _battash2021(read: Reader) -> list[Group]:
         where = _title(used) if used == dataset else _other(used, dataset)
         own = _head_to_head(read, used, (regime[0], {"schedule": regime[1]}), ("ce", {}))[1]
         one = minus_ce(images, regime, dataset=used, network="reference_small")
-        return [(where, one), (f"own rates, {where}", own)]
+        return [(where, one), (f"{OWN_RATES}, {where}", own)]
 
     def same_length(dataset: str, regime: Regime) -> list[Answer]:
         where = {"dataset": dataset, "length": battash2021_complement.EPOCHS}
@@ -729,7 +734,7 @@ def table(found: Sequence[Group]) -> tuple[pd.DataFrame, list[str]]:
             "Of": row.what,
             "Paper": Cell(
                 row.said(lambda left, right: signed(left - right)) or "no number at hand",
-                dict(zip(_keys(row), row.papers, strict=True)),
+                {place or "paper": left - right for place, (left, right) in row.printed.items()},
             ),
             "Ours": Cell(
                 f"{row.text} (n = {row.ours.n})",
@@ -746,10 +751,6 @@ def table(found: Sequence[Group]) -> tuple[pd.DataFrame, list[str]]:
         if row.ours is not None
     ]
     return pd.DataFrame(rows), notes(found)
-
-
-def _keys(row: Row) -> list[str]:
-    return [place or "paper" for place in row.printed]
 
 
 def notes(found: Sequence[Group]) -> list[str]:
