@@ -9,7 +9,7 @@ document.addEventListener("DOMContentLoaded", () => {
   const made = (name, text = "", properties = {}) =>
     Object.assign(document.createElement(name), { textContent: text }, properties);
 
-  const box = made("div", "", { id: "lossbook-runs", popover: "auto", tabIndex: -1, autofocus: true });
+  const box = made("div", "", { id: "lossbook-runs", popover: "auto" });
   box.setAttribute("role", "dialog");
   box.setAttribute("aria-label", "Runs behind this number");
   document.body.append(box);
@@ -37,7 +37,8 @@ document.addEventListener("DOMContentLoaded", () => {
 
   const fill = (place) => {
     const found = (place.dataset.runs ?? "").split(" ").filter(Boolean).map((number) => runs[number]);
-    const close = made("button", "Close", { type: "button" });
+    // It has the focus: elsewhere Escape is taken by Sphinx, which then closes nothing.
+    const close = made("button", "Close", { type: "button", autofocus: true });
     close.addEventListener("click", () => box.hidePopover());
     box.replaceChildren(close, made("p", place.matches("td, th") ? named(place) : "What this rests on"));
     if (place.dataset.title) box.append(made("p", place.dataset.title));

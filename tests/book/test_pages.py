@@ -292,7 +292,6 @@ def test_the_list_of_runs_is_reached_by_keyboard(tab, book):
     tab.keyboard.press("Enter")
     box = tab.locator("#lossbook-runs")
     assert numbers.nth(1).inner_text() in box.locator("p").first.inner_text()
-    tab.keyboard.press("Tab")
     assert box.get_by_role("button", name="Close").evaluate("e => e === document.activeElement")
     tab.keyboard.press("Enter")
     assert not box.is_visible()
