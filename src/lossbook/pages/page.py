@@ -56,8 +56,8 @@ body[data-jp-theme-light="false"] img.only-light {display: none !important}
 _PROSE = 36
 # Headings longer than this are not squeezed to one word per line.
 _WORDS = 16
-# A number of more runs than these names so many of them; the list of the page's runs has all.
-_RUNS = 60
+# A number names all of its runs, or some where it has more than these; the list of the page's runs has all.
+_RUNS, _SOME = 60, 10
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -290,8 +290,10 @@ class Page:
         every = list(dict.fromkeys(keys))
         if not every:
             return ""
-        named = " ".join(str(self._runs.setdefault(key, len(self._runs))) for key in every[:_RUNS])
-        return f' data-runs="{named}"' + (f' data-of="{len(every)}"' if len(every) > _RUNS else "")
+        many = len(every) > _RUNS
+        shown = every[:_SOME] if many else every
+        named = " ".join(str(self._runs.setdefault(key, len(self._runs))) for key in shown)
+        return f' data-runs="{named}"' + f' data-of="{len(every)}"' * many
 
     def _what_runs(self, source: Provenance) -> str:
         """What the script ``book/_static/runs.js`` lists: each run's key, cell, seed and state of trust."""
