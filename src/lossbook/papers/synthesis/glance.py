@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from typing import Any
 
@@ -146,7 +146,7 @@ class Group:
         return "; ".join(f"{', '.join(each)}: {terms}" for terms, each in sets.items())
 
 
-def groups(paper: str, read: Reader, *, simulated: Sequence[int] = SIMULATED) -> list[Group]:
+def groups(paper: str, read: Reader, *, simulated: range = SIMULATED) -> list[Group]:
     """Every difference of the numbers that a paper prints, beside ours.
 
     Args:
@@ -419,7 +419,8 @@ def _confusion(read: Reader) -> Group:
     return Group("Fig. 1", "Images, LGL-INR minus CE, by class and prediction", rows, "fig1")
 
 
-def _balance(runs: Sequence[int]) -> Group:
+@cache
+def _balance(runs: range) -> Group:
     """Table 1: the left side of Eq. 10 on test data, relative to the right side."""
     printed = {(r["simulation"], r["rhs"]): float(r["lhs"]) for r in _rows("li2020", "table1")}
     results = balance.table_one(runs, seed=0, weightings=simulations.CORRECTED)
