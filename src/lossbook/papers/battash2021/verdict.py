@@ -52,7 +52,7 @@ from lossbook.papers.battash2021.table6 import REGULARISATION
 
 _LAST = "UCI Datasets, last paragraph"
 _WHERE = f"{_LAST}; Table 4"
-_FIRST = Is("place", "<=", 1, "the gradual mixture is first in every column of our Table 4, with mid-ranks")
+_FIRST = Is("place", "<=", 1, f"{NAMES[GRADUAL]} is first in every column of our Table 4, with mid-ranks")
 _AHEAD = Is("p", "<", LEVEL, "every p is {}, with more data sets better than worse")
 _BETTER = All((Is("low", ">", 0, "every 95% interval of a mean difference lies above zero"), _AHEAD))
 _VERY_LOW = Is("p", "<", VERY_LOW, "every p is {}")
@@ -91,7 +91,7 @@ def meaning(study: Study) -> list[str]:
         pair = pair_of(ranking.wilcoxon(each.mean), GRADUAL, CE)
         size = int(gain.low > 0) - int(gain.high < 0)
         sign = int(_ahead(each, GRADUAL, CE)) - int(_ahead(each, CE, GRADUAL))
-        says = f"the gradual mixture {_SIZE[size]} and {_SIGN[sign]}"
+        says = f"{NAMES[GRADUAL]} {_SIZE[size]} and {_SIGN[sign]}"
         by_seed = ""
         if len(each.seeds) > 1:
             gains = 100 * (each.values[:, :, GRADUAL] - each.values[:, :, CE]).mean(axis=1)
@@ -275,8 +275,8 @@ def _uci(
 _UCI = (
     _uci(
         "best",
-        f"Of the six methods the gradual mixture ({NAMES[GRADUAL]}) has the most wins, the largest mean "
-        "gain and the best mean rank, for both classifiers.",
+        f"Of the six methods {NAMES[GRADUAL]} has the most wins, the largest mean gain and the best mean "
+        "rank, for both classifiers.",
         _best,
         measured="",
         rule=share(_FIRST),
@@ -284,7 +284,7 @@ _UCI = (
     ),
     _uci(
         "gradual",
-        f"The gradual mixture ({NAMES[GRADUAL]}) is more accurate than CE, for both classifiers.",
+        f"{NAMES[GRADUAL]} is more accurate than CE, for both classifiers.",
         partial(_compared, pairs=[(GRADUAL, CE)]),
         where=f"Abstract; Introduction; {_WHERE}",
     ),
