@@ -147,7 +147,7 @@ def share(condition: Condition, *more: tuple[Finding, Condition], none: Finding 
         *more: What else can be found where no number meets it.
         none: The finding otherwise.
     """
-    some = Some((condition,), "some of that is so")
+    some = Some((condition,), "only some of this is true")
     return Cases((("holds", condition), ("holds in part", some), *more), none, condition)
 
 
