@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from sklearn.metrics import brier_score_loss, roc_auc_score
 
 from lossbook import losses
 from lossbook.analysis import distraction, mean_hessian, noise_covariance
@@ -140,6 +141,14 @@ def test_reliability_by_hand():
     assert found["brier"] == pytest.approx(sum(squares) / 4)
 
 
+def test_brier_is_that_of_scikit_learn():
+    generator = torch.Generator().manual_seed(0)
+    p = torch.randn(50, 4, generator=generator, dtype=torch.float64).softmax(1)
+    labels = torch.randint(0, 4, (50,), generator=generator)
+    expected = brier_score_loss(labels, p, labels=range(4), scale_by_half=False)
+    assert flat_reliability(p, labels)["brier"] == pytest.approx(expected)
+
+
 def test_bins_of_equal_numbers_keep_ties_in_order_and_cancel_within():
     # 30 images, two a bin: one right and one wrong at 0.5 cancel; none would with bins of one.
     p = torch.tensor([[0.5 + 1e-9, 0.5]], dtype=torch.float64).repeat(30, 1)
@@ -256,8 +265,8 @@ def test_the_area_counts_pairs():
     assert auc(torch.tensor([1.0]), torch.tensor([1.0, 1.0])) == pytest.approx(1 / 2)
     generator = torch.Generator().manual_seed(0)
     a, b = (torch.randint(0, 9, (n,), generator=generator).double() for n in (40, 30))
-    pairs = (a[:, None] > b).double() + 0.5 * (a[:, None] == b).double()
-    assert auc(a, b) == pytest.approx(float(pairs.mean()))
+    which = torch.cat([torch.ones(40), torch.zeros(30)])
+    assert auc(a, b) == pytest.approx(roc_auc_score(which, torch.cat([a, b])))
     assert math.isnan(auc(torch.tensor([]), b))
 
 
