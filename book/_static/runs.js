@@ -28,8 +28,9 @@ document.addEventListener("DOMContentLoaded", () => {
     copy.setAttribute("aria-label", `Copy ${command}`);
     copy.addEventListener("click", async () => {
       getSelection().selectAllChildren(item.querySelector("code"));
-      await navigator.clipboard?.writeText(command);
-      copy.textContent = "Copied";
+      const copied = await (navigator.clipboard?.writeText(command) ?? Promise.reject()).then(() => true, () => false);
+      copy.textContent = copied ? "Copied" : "Selected";
+      copy.setAttribute("aria-label", `${copy.textContent} ${command}`);
     });
     item.append(made("code", command), " ", copy);
     return item;
@@ -57,6 +58,8 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const place of places) {
     const button = made("button", "", { type: "button", className: "lossbook-number" });
     button.popoverTargetElement = box;
+    button.popoverTargetAction = "show";
+    button.setAttribute("aria-haspopup", "dialog");
     if (place.matches("td, th") && !place.querySelector("a")) {
       button.append(...place.childNodes);
       place.append(button);
@@ -64,6 +67,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const count = place.dataset.of ?? place.dataset.runs.split(" ").length;
       button.classList.add("lossbook-behind");
       button.textContent = count == 1 ? "1 run" : `${count} runs`;
+      button.setAttribute("aria-label", `${button.textContent} behind this finding`);
       place.append(" ", button);
     }
     if (place.title) {

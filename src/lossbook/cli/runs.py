@@ -179,7 +179,7 @@ def status(
     """Show for each experiment what is recorded, how far it is trusted, and what the missing runs would cost.
 
     The cost is from the time that runs of the same network took when they were recorded. Where there are none
-    it is rough: from the network's operations. What a build of the book would run, and why, `make plan` says.
+    it is rough: from the network's operations. `make plan` says what a build of the book would run, and why.
     """
     from lossbook import experiments
 

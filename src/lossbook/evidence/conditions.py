@@ -96,6 +96,15 @@ class Some(All):
         return any(self.marks(numbers))
 
 
+@dataclass(frozen=True)
+class Each(All):
+    """Conditions on the same comparisons, with one number each in every condition."""
+
+    def marks(self, numbers: Numbers) -> list[bool]:
+        """Whether each comparison meets them all."""
+        return [all(marks) for marks in zip(*(part.marks(numbers) for part in self.parts), strict=True)]
+
+
 #: Something that measured numbers meet or not, and that says so in words.
 Condition = Is | All
 
@@ -147,7 +156,7 @@ def share(condition: Condition, *more: tuple[Finding, Condition], none: Finding 
         *more: What else can be found where no number meets it.
         none: The finding otherwise.
     """
-    some = Some((condition,), "only some of this is true")
+    some = Some((condition,), "only some of this is so")
     return Cases((("holds", condition), ("holds in part", some), *more), none, condition)
 
 

@@ -63,7 +63,7 @@ class Table:
     ) -> tuple[pd.DataFrame, list[str | Cell]]:
         """The table at one profile, with a row for every cell that has been run, and the notes it needs.
 
-        A column without a single value, such as the paper's of a network that the paper has not, is left out.
+        A column without a single value, such as the paper's for a network that it does not use, is left out.
 
         Args:
             evidence: The records.

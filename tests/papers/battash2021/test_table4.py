@@ -631,13 +631,7 @@ def test_neither_a_mean_nor_an_unadjusted_p_is_enough() -> None:
 
 def test_differences_within_the_noise_settle_nothing() -> None:
     study = _shifted([0, 0.0005, 0.0005, 0.0005, -0.0005, -0.0005], noise=0.02)
-    read = study.read()[0].mean
-    means = (read - read[:, [CE]]).mean(axis=0)
-    for claim, better, worse in zip(
-        list(verdict.claims(study).values())[3:5], (CE, CE), (EL, FOCAL), strict=True
-    ):
-        expected = "not settled" if means[better] > means[worse] else "does not hold"
-        assert claim.finding == expected
+    assert _findings(study)[3:5] == ["not settled", "not settled"]
     assert _findings(study)[5] in ("not settled", "holds in part")
 
 
@@ -658,12 +652,12 @@ def test_what_a_claim_was_tested_on_is_said() -> None:
 
 def test_claims_count_what_shows_them() -> None:
     claims = verdict.claims(_shifted(AS_CLAIMED))
-    # Three columns or four tests for each of two classifiers; per mixture by the mean and by the test.
+    # Three columns or four tests for each of two classifiers; each mixture by mean and test at once.
     assert [claims[key].count for key in ("best", "gradual", "mixtures", "differ")] == [
-        *((6, 6), (4, 4), (8, 8), (4, 4))
+        *((6, 6), (2, 2), (4, 4), (4, 4))
     ]
     half = verdict.claims(_shifted((0.0, -0.01, 0.02, 0.03, 0.05, -0.02)))
-    assert half["mixtures"].short == "holds in part, 4 of 8"
+    assert half["mixtures"].short == "holds in part, 2 of 4"
     assert verdict.claims(None)["gradual"].count is None
     assert "linear +3.00 ± <0.01 (p < 0.001)" in claims["gradual"].number
 

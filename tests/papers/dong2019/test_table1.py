@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from dong2019_runs import CLASSES, TABLE1, Value, accuracy, evidence
+from said import numbers
 
 from lossbook import experiments, losses
 from lossbook.evidence import claims
@@ -68,7 +69,8 @@ def test_lr_falls_behind_on_many_classes_and_its_biases_mend_it(made: Callable[.
     assert over_ce.interval.mean == pytest.approx(0, abs=0.001)
     said = table1.headline(judged["beyond-ce"], found)
     assert "+0.8" in said
-    assert "4 of the 8" in said
+    # Where a loss is at its best at the common rate, both readings are the same runs.
+    assert numbers(said)[-2:] == ["3", "6"]
 
 
 def test_what_follows_for_someone_who_chooses_a_loss(made: Callable[..., list[Record]]) -> None:

@@ -243,7 +243,7 @@ def test_five_pairs_cannot_reach_five_percent(store: Store, made: Callable[..., 
     assert set(frame["p, Wilcoxon"]) == {"0.062"}
     verdict = judged(found, "retrieval-significant")
     assert verdict.finding == "not tested"
-    assert "0.0625" in verdict.evidence[0]
+    assert numbers(verdict.evidence[0]) == ["0.002", "5"]
 
 
 def test_equal_pairs_have_no_p_value(store: Store, made: Callable[..., list[Record]]) -> None:

@@ -27,7 +27,7 @@ from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES, ONE, OWN, USUA
 from lossbook.papers.li2020 import calibration, imbalance, scale, table3
 from lossbook.papers.li2020 import pixels as li2020_pixels
 from lossbook.papers.li2020.verdict import CLAIMS
-from lossbook.papers.synthesis import head_to_head_page
+from lossbook.papers.synthesis import head_to_head, head_to_head_page
 from lossbook.results import Record, Store, attestation
 
 INTRO = (Path(__file__).parents[3] / "book" / "intro.md").read_text(encoding="utf-8")
@@ -222,6 +222,7 @@ def _yao2018() -> list[str]:
         signed_band(_difference(_mnist("nllr_clipped"), _mnist("ce"))),
         f"{_mean(_mnist('nllr_clipped'), 'test_ce'):.3f}",
         f"{_mean(_mnist('ce'), 'test_ce'):.3f}",
+        str(head_to_head.EXPERIMENT.profile("reference").cells[0].spec.epochs),
         _band(_together()["cifar10", "NLLR (clipped)"]),
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from lossbook.evidence import claims as judging
 from lossbook.evidence import ranking, stats, tables
 from lossbook.evidence.claims import AnyClaim, Claim, Measured, Measurement, Verdict
-from lossbook.evidence.conditions import All, Cases, Is, Some, share
+from lossbook.evidence.conditions import All, Cases, Each, Is, Some, share
 from lossbook.evidence.select import RECORDED, Evidence
 from lossbook.experiments.grid import PAPER
 from lossbook.papers.battash2021 import fig2, table3
@@ -57,7 +58,7 @@ _AHEAD = Is("p", "<", LEVEL, "every p is {}, with more data sets better than wor
 _BETTER = All((Is("low", ">", 0, "every 95% interval of a mean difference lies above zero"), _AHEAD))
 _VERY_LOW = Is("p", "<", VERY_LOW, "every p is {}")
 _LOW = Some((Is("p", "<", LEVEL, "some p is {}"),))
-_NOWHERE = Is("mean", "<=", 0, "no mean difference has the sign claimed")
+_NOWHERE = Is("high", "<", 0, "every such interval lies below zero")
 
 #: Numbers by name, and what they say.
 _Found = tuple[Mapping[str, Sequence[float]], Sequence[str]]
@@ -182,7 +183,7 @@ def _compared(
             difference = stats.mean_interval(100 * (found.mean[:, better] - found.mean[:, worse]))
             pair = pair_of(ranking.wilcoxon(found.mean), better, worse)
             numbers["low"].append(difference.low)
-            numbers["mean"].append(difference.mean)
+            numbers["high"].append(difference.high)
             numbers["p"].append(_p_ahead(pair))
             what, p = f"{NAMES[better]} minus {NAMES[worse]}", f"p {equals_text(pair.adjusted)}"
             sentences.append(
@@ -256,7 +257,9 @@ _PAIRED = (
     "Each comparison is made for each classifier, over the data sets; p is that of Wilcoxon's test, adjusted "
     "by Holm's method over the 15 pairs."
 )
-_PAIRED_RULE = share(_BETTER, ("does not hold", _NOWHERE), none="not settled")
+_PAIRED_RULE = replace(
+    share(_BETTER, ("does not hold", _NOWHERE), none="not settled"), counted=Each(_BETTER.parts)
+)
 
 
 def _uci(

@@ -124,7 +124,7 @@ def _gap(ax: Axes, trend: classes.Trend, shift: float) -> None:
 
 
 def differences(rows: Mapping[str, Sequence[tuple[Variant, Difference]]], baseline: str) -> Figure:
-    """Differences with their intervals, a panel per data set; where the paper has one, a hollow circle.
+    """Differences with their intervals, a panel per data set; where the paper has one, a hollow diamond.
 
     Args:
         rows: Panel title -> loss and start, and the difference.
@@ -151,7 +151,7 @@ def differences(rows: Mapping[str, Sequence[tuple[Variant, Difference]]], baseli
                 linestyle="",
             )
             if each.contrast.paper is not None:
-                ax.plot(each.contrast.paper, at, "o", markersize=7, markerfacecolor="none", color=style.INK)
+                ax.plot(each.contrast.paper, at, "D", markersize=6.5, markerfacecolor="none", color=style.INK)
         ax.set_ylim(min(places.values()) - 0.6, 0.6)
         ax.set_title(title)
         ax.set_xlabel(f"minus {baseline}, points")

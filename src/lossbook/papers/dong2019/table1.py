@@ -599,10 +599,13 @@ def headline(verdict: Verdict, evidence: Evidence) -> str:
             )
     if not parts or verdict.count is None:
         return ""
-    gains, made = verdict.count
+    # Some losses are at their best at the common rate: the same runs then count once.
+    counted = verdict.differences[: verdict.count[1]]
+    apart = {frozenset(record.key for record in each.records): each for each in counted}
+    gains = sum(each.above for each in apart.values())
     return (
         f"On the 100 classes of CIFAR-100, {RATES[ONE]}: {', '.join(parts)}. A gain shows in "
-        f"{gains or 'none'} of the {made} comparisons."
+        f"{gains or 'none'} of the {len(apart)} comparisons."
     )
 
 

@@ -220,7 +220,7 @@ def classes(evidence: Evidence) -> Measurement:
             **{loss: [ahead] for loss, ahead in better.items()},
             "low": [gain.interval.low],
             "high": [gain.interval.high],
-            "interval": ["there" if gain.interval.bounded else "lacking"],
+            "interval": ["an interval" if gain.interval.bounded else "no interval"],
             "dataset": [datasets.info(shown.dataset).title],
         },
         (
@@ -260,7 +260,7 @@ CLASSES_APART = Measured(
     {"": classes},
     Cases(
         (
-            ("not settled", Is("interval", "=", "lacking", "the interval of that gain is {}")),
+            ("not settled", Is("interval", "=", "no interval", "that gain has {}")),
             *share(_AHEAD, ("does not hold", _BEHIND)).cases,
         ),
         "not settled",

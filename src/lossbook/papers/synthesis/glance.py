@@ -42,7 +42,7 @@ from lossbook.results import Record, Store, published
 #: An interval of a mean takes as many seeds.
 SEEDS = 3
 #: The runs of li2020's simulations that this page makes; the page of Table 1 has the paper's 100.
-SIMULATED = range(20)
+SIMULATED, PAPERS_RUNS = range(20), 100
 #: Networks by their name in records.
 NETWORKS = {
     **protocol.NETWORK_NAMES,
@@ -98,9 +98,7 @@ class Row:
         if self.ours is None:
             return ""
         mark = f" {UNATTESTED}" if any(r.trust.state == "unattested" for r in self.records) else ""
-        if not self.ours.bounded:
-            return f"{signed(self.ours.mean)}{mark}"
-        return f"{signed(self.ours.mean)} ± {self.ours.half:.2f}{mark}"
+        return f"{signed(self.ours.mean)}{tables.band(self.ours, 2)}{mark}"
 
     def said(self, written: Callable[[float, float], str]) -> str:
         """What the paper has, place by place."""
@@ -135,7 +133,11 @@ class Group:
     @property
     def terms(self) -> str:
         """What its answers on other terms than the paper's were made with; by data set where that differs."""
-        rows = [(row, _title(str(row.records[0].labels["dataset"]))) for row in self.shown if row.terms]
+        rows = [
+            (row, _title(str(row.records[0].labels["dataset"])) if row.records else "")
+            for row in self.shown
+            if row.terms
+        ]
         sets: dict[str, dict[str, None]] = {}
         for row, dataset in rows:
             several = len({other.terms for other, name in rows if name == dataset}) > 1
@@ -147,7 +149,7 @@ class Group:
 
 
 def groups(paper: str, read: Reader, *, simulated: range = SIMULATED) -> list[Group]:
-    """Every difference of the numbers that a paper prints, beside ours.
+    """Every difference of the numbers that a paper prints, beside ours where it has been run.
 
     Args:
         paper: Key of the paper.
@@ -311,7 +313,7 @@ def _yao2018(read: Reader) -> Group:
         head=yao2018.NAMES.__getitem__,
         again=yao2018.CLIPPED.__eq__,
     )
-    return Group("Table I", "Minus CE, points", rows, "table1")
+    return Group("Table I", "Accuracy minus CE's, points", rows, "table1")
 
 
 def _published(found: choice.Evidence, dataset: str, loss: str, epochs: Sequence[int]) -> Difference | None:
@@ -372,7 +374,7 @@ def _li2020(read: Reader) -> list[Group]:
                 look=lambda pair: li2020.DRAWN[pair[0]],
                 again=lambda pair: "lgl_mean" in pair,
             )
-            title = f"{' minus '.join(li2020.NAMES[each] for each in pair)}, points"
+            title = f"Accuracy, {' minus '.join(li2020.NAMES[each] for each in pair)}, points"
             made.append(Group(f"Table {item[-1]}", title, rows, item))
     return made
 
@@ -391,7 +393,7 @@ def _betas(read: Reader) -> Group:
         return [(_other("fashion_mnist", dataset), own("", "fashion_mnist", beta))]
 
     rows = _rows_of(_minus(numbers, first), own, others, head="β = {}".format, look=lambda _: "lgl_inr")
-    return Group("Table 5", f"LGL-INR minus that at β = {first}, points", rows, "table5")
+    return Group("Table 5", f"Accuracy of LGL-INR minus that at β = {first}, points", rows, "table5")
 
 
 def _other(used: str, asked: str) -> str:
@@ -424,6 +426,7 @@ def _balance(runs: range) -> Group:
     """Table 1: the left side of Eq. 10 on test data, relative to the right side."""
     printed = {(r["simulation"], r["rhs"]): float(r["lhs"]) for r in _rows("li2020", "table1")}
     results = balance.table_one(runs, seed=0, weightings=simulations.CORRECTED)
+    whole = len(runs) >= PAPERS_RUNS
     rows = []
     for result in sorted(results, key=lambda r: (r.simulation, -r.weighting.right_side)):
         right = result.weighting.right_side
@@ -435,7 +438,10 @@ def _balance(runs: range) -> Group:
                 {"": (100 * printed[result.simulation, f"{right:g}"] / right, 100.0)},
                 stats.mean_interval((left - 100).tolist()),
                 f"{len(runs)} runs of the simulation, weights of the corrected header",
-                whole=True,
+                terms=""
+                if whole
+                else f"{len(runs)} runs (paper: {PAPERS_RUNS}), weights of the corrected header",
+                whole=whole,
                 two=_pair(float(left.mean()), 100.0),
             )
         )
@@ -474,6 +480,8 @@ def _battash2021(read: Reader) -> list[Group]:
         return [(where, one), (f"{OWN_RATES}, {where}", own)]
 
     def same_length(dataset: str, regime: Regime) -> list[Answer]:
+        if regime == protocol.GRADUAL:
+            return []  # Table 1 has the same runs
         where = {"dataset": dataset, "length": battash2021_complement.EPOCHS}
         networks = dict.fromkeys(r.labels["network"] for r in complement.records)
         return [(_title(dataset), minus_ce(complement, regime, network=each, **where)) for each in networks]
@@ -519,10 +527,15 @@ def _battash2021(read: Reader) -> list[Group]:
             own or (lambda *_: None),
             others or (lambda *_: ()),
             head=protocol.title,
+            again=partial(_is_table_1s, item),
             look=lambda regime: {"cot": "complement_entropy"}.get(regime[0], regime[0]),
         )
         made.append(Group(f"Table {item[-1]}", "Accuracy minus CE's, points", rows, item))
     return made
+
+
+def _is_table_1s(item: str, regime: Regime) -> bool:
+    return item == "table5" and regime == protocol.GRADUAL
 
 
 def _motivation(read: Reader) -> Group:
@@ -541,11 +554,11 @@ def _motivation(read: Reader) -> Group:
 
 def _escaping(read: Reader) -> Group:
     rows = []
-    for regime in protocol.MIXTURES:
-        made = escaping.against(regime, "own").measure(read(escaping.ESCAPING), (PAPER,))
-        where = "" if made is None else _title(str(made.records[0].labels["dataset"]))
-        rows.append(_row(_joined(protocol.title(regime), where), "ceel", {}, made))
-    note = "The paper claims more than 0 and prints no number."
+    for reading, regime in product(escaping.READINGS, protocol.MIXTURES):
+        made = escaping.against(regime, reading).measure(read(escaping.ESCAPING), (PAPER,))
+        what = _joined(protocol.title(regime), escaping.READINGS[reading])
+        rows.append(_row(what, "ceel", {}, made, again=reading != "own"))
+    note = "The paper claims more than 0 and prints no number. Natural logarithms, on Fashion-MNIST."
     return Group("Eq. 18", "Escaping efficiency: log tr(HΣ) minus CE's", tuple(rows), note=note)
 
 
@@ -704,26 +717,32 @@ def summary(shown: Sequence[Row]) -> str:
     Args:
         shown: Rows that have been run.
     """
-    bounded = [row for row in shown if row.ours is not None and row.ours.bounded]
-    clear = [row for row in bounded if row.ours and (row.ours.low > 0 or row.ours.high < 0)]
-    same = [r for r in clear if r.ours and r.papers and all(r.ours.mean * paper > 0 for paper in r.papers)]
+    bounded = [row for row in shown if row.ours is not None and row.ours.bounded and not row.again]
     whole = [row for row in bounded if row.whole]
-    inside = sum(row.ours.low <= paper <= row.ours.high for row in whole if row.ours for paper in row.papers)
     other = [row for row in bounded if not row.whole and row.papers]
+    inside = sum(row.ours.low <= paper <= row.ours.high for row in whole if row.ours for paper in row.papers)
     text = "No difference has been measured at the paper's protocol yet."
     if whole:
         text = (
             f"{len(whole)} differences have been measured at the paper's protocol. The paper's value lies "
-            f"inside our 95% interval in {inside} of them. In {sum(r.whole for r in clear)} our interval "
-            f"excludes zero; the sign is the paper's in {sum(r.whole for r in same)} of these."
+            f"inside our 95% interval in {inside} of them. {_signs(whole)}"
         )
     if other:
         text += (
-            f" {len(other)} more comparisons put the paper's question on other terms. In "
-            f"{sum(r in clear for r in other)} of them our interval excludes zero; the sign is the one that "
-            f"the paper has in {sum(r in same for r in other)} of these."
+            f" {len(other)} more questions have been asked on other terms than the paper's. {_signs(other)}"
         )
     return text
+
+
+def _signs(rows: Sequence[Row]) -> str:
+    """In how many our interval excludes zero, and how often the sign is then the paper's, if it has one."""
+    clear = [row for row in rows if row.ours and (row.ours.low > 0 or row.ours.high < 0)]
+    sided = [r for r in clear if all(p > 0 for p in r.papers) or all(p < 0 for p in r.papers)]
+    same = [row for row in sided if row.ours and row.ours.mean * row.papers[0] > 0]
+    return (
+        f"Our interval excludes zero in {len(clear)}. In {len(sided)} of these the paper's numbers have one "
+        f"sign, and ours has the same in {len(same)}."
+    )
 
 
 def table(found: Sequence[Group]) -> tuple[pd.DataFrame, list[str]]:
@@ -765,12 +784,15 @@ def not_run(found: Sequence[Group]) -> str:
     total: dict[str, list[int]] = {}
     for group in found:
         counts = total.setdefault(group.item, [0, 0])
+        read = [row for row in group.rows if row.again and row.ours is not None]  # in another way
         for row in group.rows:
             if not row.again:
-                counts[0] += len(row.printed) * (row.ours is None)
+                counts[0] += len(row.printed) * (
+                    row.ours is None and row.printed not in [r.printed for r in read]
+                )
                 counts[1] += len(row.printed)
     parts = [f"{item} {missing} of {count}" for item, (missing, count) in total.items() if missing]
-    return f"Printed differences that no run of ours answers: {'; '.join(parts)}." if parts else ""
+    return f"Differences in print that have not been run here: {'; '.join(parts)}." if parts else ""
 
 
 def records(found: Iterable[Group]) -> list[Record]:
