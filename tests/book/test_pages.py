@@ -276,6 +276,12 @@ def test_a_number_of_a_table_opens_the_list_of_its_runs(tab, book):
     assert re.match(r"seed \d+, (fresh|attested|unattested)", box.locator("li").first.inner_text())
     wide = box.evaluate("e => e.scrollWidth - e.clientWidth")
     assert wide == 0
+    # Another number takes the list over.
+    other = tab.locator("td .lossbook-number").last
+    other.evaluate("e => e.click()")
+    assert box.is_visible()
+    assert other.text_content() in box.locator("p").first.inner_text()
+    assert box.locator("code").all_inner_texts() != commands
     tab.keyboard.press("Escape")
     assert not box.is_visible()
 

@@ -120,7 +120,7 @@ def test_what_differs_from_cross_entropy(store: Store, made: Callable[..., list[
     verdict = head_to_head_page.verdict(found)
     assert (verdict.short, verdict.open) == ("holds in part, 1 of 5 tested", 5)
     frame, notes = head_to_head_page.accuracy_table(found)
-    assert frame["Loss"].tolist() == ["CE", "NLLR clipped", "CE+EL", "LR", "SS-LR", "LGL-INR"]
+    assert frame["Loss"].tolist() == ["CE", "NLLR clipped", "CE+EL 0-0.5", "LR", "SS-LR", "LGL-INR"]
     assert str(frame["Minus CE"][5]) == "+2.00 ± 0.03 (n = 3)"
     assert [numbers(note) for note in notes] == [["6", "12"]]
     assert "LGL-INR 92.30" in head_to_head_page.accuracy_alt(found)
@@ -166,7 +166,7 @@ def test_an_effect_that_three_seeds_can_show() -> None:
 
 def test_the_experiment_names_no_loss_that_the_book_does_not() -> None:
     assert [head_to_head_page.look(loss).name for loss in LOSSES] == [
-        *("CE", "NLLR clipped", "CE+EL", "LR", "SS-LR", "LGL-INR")
+        *("CE", "NLLR clipped", "CE+EL 0-0.5", "LR", "SS-LR", "LGL-INR")
     ]
     assert head_to_head.EXPERIMENT.name == NAME
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -43,7 +44,8 @@ LEVEL = 0.05
 def look(loss: str) -> LossStyle:
     """The book's name, colour and marker of a loss."""
     code, options = LOSSES[loss]
-    return loss_style("nllr_clipped" if "clip" in options else code)
+    style = loss_style("nllr_clipped" if "clip" in options else code)
+    return replace(style, name=f"{style.name} {options['schedule']}") if "schedule" in options else style
 
 
 def title(dataset: str) -> str:
