@@ -115,7 +115,7 @@ def test_what_differs_from_cross_entropy(store: Store, made: Callable[..., list[
     ahead, behind, open_ = sentence.split(";")
     assert ahead.endswith(": LGL-INR (+2.00 ± 0.03)")
     assert behind.endswith(": LR (-4.00 ± 0.03)")
-    assert ": NLLR clipped (+0.13 ± 1.15), CE+EL (+0.13 ± 1.15), SS-LR (+0.13 ± 1.15)" in open_
+    assert ": NLLR clipped (+0.13 ± 1.15), CE+EL 0-0.5 (+0.13 ± 1.15), SS-LR (+0.13 ± 1.15)" in open_
     assert head_to_head_page.follows(found) == "", "half of the comparisons are made"
     verdict = head_to_head_page.verdict(found)
     assert (verdict.short, verdict.open) == ("holds in part, 1 of 5 tested", 5)
@@ -154,7 +154,7 @@ def test_rates_are_shown_as_far_as_they_have_been_run(
     chosen, last, open_ = text.split(". ")
     assert chosen.endswith(": LR 1")
     assert " LR " in last
-    assert " CE, NLLR clipped, CE+EL, SS-LR, LGL-INR," in open_
+    assert " CE, NLLR clipped, CE+EL 0-0.5, SS-LR, LGL-INR," in open_
     assert "diverged at 0.01" in head_to_head_page.rates_alt(found)
     head_to_head_page.rates_figure(found)
 
