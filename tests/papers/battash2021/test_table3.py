@@ -157,8 +157,26 @@ def test_what_is_said_of_a_profile():
     assert "-0.010" in errors[0]
 
 
+def test_the_mean_over_the_networks():
+    found = evidence(clean=records("clean", gains(AS_CLAIMED)))
+    mean = table3.over_networks(found)
+    # By seed 1.05 and 0.95 in turn, whatever the network.
+    assert (mean.mean, mean.n) == (pytest.approx(1.0), 8)
+    assert mean.half == pytest.approx(2.3646 * 0.05 * (8 / 7) ** 0.5 / 8**0.5, rel=1e-3)
+    # The paper's five differences are 0.49, 0.90, 1.20, 0.20 and 0.63.
+    assert numbers(table3.headline(found))[2:] == ["+1.00", "0.04", "+0.68", "+0.50", "0.02"]
+    assert table3.follows(found) == ""
+    behind = evidence(clean=records("clean", gains({**AS_CLAIMED, "0-0.5": -1.0})))
+    assert table3.follows(behind)
+    # Seeds that a network lacks do not count; before all networks have been run there is no mean.
+    part = [r for r in found.records if r.seed < 3 or r.labels["architecture"] != "arch4"]
+    assert table3.over_networks(evidence(clean=part)).n == 3
+    assert table3.headline(evidence(clean=records("clean", gains(AS_CLAIMED), architecture="arch2"))) == ""
+
+
 def test_nothing_is_said_without_runs():
     empty = evidence()
+    assert table3.headline(empty) == table3.follows(empty) == ""
     assert table3.summary(empty, "clean", "clean") == ""
     assert table3.baseline([]) == ""
     assert table3.best_epoch(empty, "clean", "clean") == ""
