@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lossbook.evidence.claims import NO_RUNS, Measured, Measurement
-from lossbook.evidence.conditions import All, Cases, Is, Some, share
+from lossbook.evidence.conditions import All, Cases, Each, Is, Some, share
 
 P = Is("p", "<", 0.05, "every p is {}")
 GAIN = Is("gain", ">", 2.5, "every gain is {} points")
@@ -61,6 +61,14 @@ def test_a_claim_holds_in_part_where_some_numbers_show_it(
     assert rule.judge({"p": p, "gain": gain}, whole) == finding
     assert rule.count({"p": p, "gain": gain}) == count
     assert rule.count({}) is None
+
+
+def test_a_comparison_counts_where_it_meets_every_condition() -> None:
+    numbers = {"p": [0.01, 0.2, 0.01], "gain": [3.0, 3.0, 1.0]}
+    assert Each((P, GAIN)).marks(numbers) == [True, False, False]
+    assert Each((P, GAIN)).met({"p": [0.01], "gain": [3.0]})
+    with pytest.raises(ValueError, match="shorter"):
+        Each((P, GAIN)).marks({"p": [0.01], "gain": []})
 
 
 def test_the_first_finding_that_applies_counts() -> None:
