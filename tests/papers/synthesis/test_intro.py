@@ -14,9 +14,10 @@ import torch
 from lossbook.analysis import distraction
 from lossbook.evidence import Evidence, Runs, gather, ranking, recorded, stats
 from lossbook.evidence.contrasts import Difference
-from lossbook.evidence.tables import difference, signed_band
+from lossbook.evidence.tables import difference, signed, signed_band
 from lossbook.losses import hs_lr_loss, lr_loss
 from lossbook.papers.battash2021 import table1 as images
+from lossbook.papers.battash2021 import table3 as reviews
 from lossbook.papers.battash2021 import table4_tables as battash2021
 from lossbook.papers.battash2021.names import CE, CONSTANT, EL, GRADUAL, TWO_PHASE
 from lossbook.papers.battash2021.protocol import MIXTURES
@@ -139,6 +140,7 @@ def _battash2021() -> list[str]:
         str(len(first)),
         _band(_gain("hidden", TWO_PHASE)),
         *_mixtures_on_images(),
+        *_mixtures_on_reviews(),
     ]
 
 
@@ -225,6 +227,13 @@ def _yao2018() -> list[str]:
         str(head_to_head.EXPERIMENT.profile("reference").cells[0].spec.epochs),
         _band(_together()["cifar10", "NLLR (clipped)"]),
     ]
+
+
+def _mixtures_on_reviews() -> list[str]:
+    """Epochs, and the gradual mixture minus CE in accuracy and in balanced accuracy."""
+    evidence = _evidence("battash2021/table3")
+    found = [reviews.over_networks(evidence, metric=m) for m in ("test_accuracy", "balanced_accuracy")]
+    return [str(reviews.CLEAN_EPOCHS), *(f"{signed(d.mean)} ± {d.half:.2f}" for d in found if d is not None)]
 
 
 @cache
