@@ -74,7 +74,10 @@ document.addEventListener("DOMContentLoaded", () => {
       place.dataset.title = place.title;
       place.removeAttribute("title");
     }
-    button.addEventListener("click", () => fill(place));
+    button.addEventListener("click", () => {
+      fill(place);
+      box.querySelector("button").focus();
+    });
   }
 
   /* Tab goes to the first number of a table and past the others; arrow keys go from number to number. */
