@@ -162,6 +162,7 @@ def conover(scores: np.ndarray) -> list[Pair]:
     adjusted by Benjamini and Hochberg's method over the pairs, as battash2021, Fig. 3, has it.
 
     Raises:
+        ImportError: Without scikit-posthocs, which the extra ``book`` brings.
         ValueError: As :func:`friedman`.
     """
     from scikit_posthocs import posthoc_conover_friedman  # slow to import
