@@ -94,9 +94,11 @@ def test_run_show_export_and_run_again(lossbook, tmp_path):
     records = [Record.from_json(line, "working") for line in target.read_text().splitlines()]
     assert "toy/table1" in {record.experiment for record in records}
 
-    status, out, _ = lossbook("pending", "--experiment", "toy/table1")
-    assert status == 0
-    assert "in all: 1 runs" in out
+    for words in ((), ("--device", "cpu")):
+        status, out, _ = lossbook("pending", "--experiment", "toy/table1", *words)
+        assert status == 0
+        assert "in all: 1 runs" in out
+        assert ("cost here" in out) == bool(words)
 
 
 def test_one_run_is_trained_again_and_what_differs_is_said(lossbook, tmp_path):

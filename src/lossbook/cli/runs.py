@@ -4,6 +4,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -137,20 +138,26 @@ def _say_what_differs(then: Record, now: Record, counting: Sequence[Record]) -> 
 def pending(
     profile: Annotated[str | None, typer.Option(help="Only this profile.")] = None,
     experiment: Annotated[str | None, typer.Option(help="Only this experiment.")] = None,
-    device: Annotated[str, typer.Option(help="Where it would run: auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[
+        str | None, typer.Option(help="Time a few steps of each network there: auto, cpu, cuda or cuda:N.")
+    ] = None,
 ) -> None:
-    """List what has not been run, and what it would cost here (a few steps are timed for that)."""
+    """List what has not been run, and what it would cost.
+
+    The cost is from the time that runs of the same network took when they were recorded, as in `status`. With
+    --device a few steps of each network are timed instead, which takes minutes for the whole list.
+    """
     from lossbook import experiments
     from lossbook.experiments.progress import estimate_seconds
     from lossbook.experiments.runner import device_named
 
     with plain_warnings():
-        here = device_named(device)
-        found = experiments.pending(profile, experiment, estimate=lambda spec: estimate_seconds(spec, here))
+        estimate = None if device is None else partial(estimate_seconds, device=device_named(device))
+        found = experiments.pending(profile, experiment, estimate=estimate)
     if not found:
         print("nothing is pending")
         return
-    table = Table("experiment", "profile", "cell", "runs", "cost here", "data")
+    table = Table("experiment", "profile", "cell", "runs", "cost" if device is None else "cost here", "data")
     groups: dict[tuple[str, str], list[PendingRuns]] = defaultdict(list)
     for cell in found:
         groups[cell.experiment, cell.profile].append(cell)
