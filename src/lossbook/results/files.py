@@ -1,5 +1,6 @@
 """Files of records: read as at one moment whatever others do to them, added to whole or not at all."""
 
+import functools
 import json
 import os
 import warnings
@@ -123,12 +124,15 @@ def records(path: Path, content: bytes, origin: str) -> Iterator[Record]:
             )
 
 
-def lines(content: bytes, origin: str) -> Iterator[tuple[int, Record | None, str]]:
+@functools.lru_cache(maxsize=16)  # Each profile of an experiment reads all of its files.
+def lines(content: bytes, origin: str) -> tuple[tuple[int, Record | None, str], ...]:
     """Of each line of a file its number, from 1, and its record; None where it is none, and why."""
+    found: list[tuple[int, Record | None, str]] = []
     text = content.decode("utf-8", errors="replace")
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
-                yield number, Record.from_json(line, origin), ""
+                found.append((number, Record.from_json(line, origin), ""))
             except ValueError as error:
-                yield number, None, str(error)
+                found.append((number, None, str(error)))
+    return tuple(found)

@@ -76,7 +76,8 @@ class Store:
         """All records, the newest of each run of a profile; a trusted one is preferred to one that is not.
 
         A run that profiles share may have a record in each. A damaged line, or a file that cannot be read,
-        is reported with a warning and left where it is. Shards may be merged meanwhile.
+        is reported with a warning and left where it is. Shards may be merged meanwhile. The same records may
+        be handed out again, so change a copy.
 
         Args:
             experiment: Only this ``<paper>/<item>``.
