@@ -130,6 +130,14 @@ def test_csv_keeps_numbers_of_cells_that_only_some_rows_have() -> None:
     assert pd.isna(saved["a: n"][0])
 
 
+def test_csv_names_the_first_of_very_many_runs() -> None:
+    keys = [f"k{i}" for i in range(1001)]
+    frame = pd.DataFrame({"a": [Cell("1", {}, tuple(keys[:1000])), Cell("2", {}, tuple(keys))]})
+    all_of_them, some = pd.read_csv(io.StringIO(page.table_csv(frame)))["runs"]
+    assert all_of_them.split() == keys[:1000]
+    assert some == " ".join(keys[:10]) + " and 991 others"
+
+
 @pytest.mark.parametrize("name", ["table1", "yao2018/", "Yao/table1", "../x", "a/b/c"])
 def test_a_page_is_named_paper_and_item(name: str) -> None:
     with pytest.raises(ValueError, match="<paper>/<item>"):
@@ -263,6 +271,17 @@ def test_runs_of_several_experiments_are_listed_without_their_metrics(
         saved = pd.read_csv(tmp_path / "synthesis" / name / "runs.csv")
         assert ("test_accuracy" in saved) == (name == "one")
         assert saved["experiment"].tolist() == [r.experiment for r in records]
+
+
+def test_the_list_of_runs_has_a_matrix_of_ten_classes_and_none_of_a_hundred(
+    shown: list[str], tmp_path: Path, make_record: Any
+) -> None:
+    mine = make_record(0.9)
+    mine.metrics.update(ten=[[0.5] * 10] * 10, hundred=[[0.5] * 100] * 100)
+    Page("yao2018/table1").provenance([mine])
+    saved = pd.read_csv(tmp_path / "yao2018" / "table1" / "runs.csv")
+    assert {name.partition("/")[0] for name in saved} >= {"ten", "test_accuracy"}
+    assert not [name for name in saved if name.startswith("hundred")]
 
 
 def _named(html: str) -> list[str | None]:

@@ -58,6 +58,7 @@ _PROSE = 36
 _WORDS = 16
 # A number names all of its runs, or some where it has more than these; the list of the page's runs has all.
 _RUNS, _SOME = 60, 10
+_LISTED = 1000  # the same for the keys in a file
 _CODE = re.compile(r"`([^`]+)`")
 _STRONG = re.compile(r"\*\*([^*]+)\*\*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
@@ -367,7 +368,10 @@ def data_script(content: object, name: str) -> str:
 
 
 def table_csv(frame: pd.DataFrame) -> str:
-    """Return a table as CSV: cells as read, their numbers at full precision, and the keys of the runs."""
+    """Return a table as CSV: cells as read, their numbers at full precision, and the keys of the runs.
+
+    Of more than :data:`_LISTED` runs behind a row the first are named.
+    """
     rows: list[dict[str, Any]] = []
     for record in frame.to_dict("records"):
         row: dict[str, Any] = {}
@@ -378,7 +382,9 @@ def table_csv(frame: pd.DataFrame) -> str:
                 row.update({f"{column}: {key}": number for key, number in value.values.items()})
                 runs.update(dict.fromkeys(value.runs))
         if runs:
-            row["runs"] = " ".join(runs)
+            every = list(runs)
+            more = f" and {len(every) - _SOME} others" if len(every) > _LISTED else ""
+            row["runs"] = " ".join(every[:_SOME] if more else every) + more
         rows.append(row)
     columns: list[str] = []
     for column in map(str, frame.columns):

@@ -13,6 +13,8 @@ from lossbook.progress import duration
 from lossbook.results import Record
 
 _MOST_SETS = 6  # named in the one line; the details name all
+#: In a file of runs a column per number of a metric is of use up to a matrix of ten classes.
+MOST_NUMBERS = 100
 _LIBRARIES = ("python", "torch", "numpy", "torchvision")
 
 
@@ -97,7 +99,8 @@ class Provenance:
         """Return one row per run: its key, what it is, its metrics and where it comes from.
 
         Runs of several experiments come without their metrics: experiments measure different things, so most
-        of the table would be empty, and the pages of the experiments have them.
+        of the table would be empty, and the pages of the experiments have them. A metric of more than
+        :data:`MOST_NUMBERS` numbers is left to ``lossbook results show KEY --format json``.
         """
         several = len({record.experiment for record in self.records}) > 1
         frame = pd.DataFrame(
@@ -109,7 +112,7 @@ class Provenance:
                 "trained_on": r.config.get("dataset"),
                 "seed": r.seed,
                 "status": r.status,
-                **({} if several else r.numbers()),
+                **({} if several else _columns(r)),
                 **{name: r.provenance.get(name) for name in ("code", "git", "data", "device", "seconds")},
                 "trust": str(r.trust),
                 "origin": r.origin,
@@ -119,6 +122,12 @@ class Provenance:
         # Elements of an array that no run has.
         empty = [name for name in frame if "/" in str(name) and frame[name].isna().all()]
         return frame.drop(columns=empty)
+
+
+def _columns(record: Record) -> dict[str, float | None]:
+    numbers = record.numbers()
+    many = Counter(name.partition("/")[0] for name in numbers)
+    return {name: value for name, value in numbers.items() if many[name.partition("/")[0]] <= MOST_NUMBERS}
 
 
 def _count(n: int, thing: str) -> str:

@@ -117,3 +117,20 @@ def test_the_focus_is_raised_at_first_and_not_later(made: Callable[..., list[Rec
     ended = claims.judge(fig2.CLAIMS, "distracted-throughout", found, Evidence(CLASSES, "", {}))
     assert "gains +4.0" in fig2.follows("distracted-throughout", ended, found)
     assert fig2.follows("distracted-throughout", replace(ended, finding="holds in part"), found) == ""
+
+
+def test_late_steps_are_drawn_as_one_point_and_none_is_left_out() -> None:
+    level = np.arange(1.0, 5001)
+    low = level.copy()
+    low[4000] = -1
+    steps, mean, least, most = objects_figures.thinned(level, low, level)
+    assert len(steps) < 300
+    assert steps[:4] == pytest.approx([1, 2, 3, 4])
+    assert mean[:4] == pytest.approx([1, 2, 3, 4])
+    # A group lies where its steps do, and its band takes in all of them.
+    assert mean == pytest.approx(steps, rel=0.02)
+    assert least.min() == -1
+    assert most[-1] == 5000
+    assert mean[-1] < 5000
+    few = objects_figures.thinned(level[:5], level[:5], level[:5])
+    assert all(each == pytest.approx(level[:5]) for each in few)

@@ -17,6 +17,8 @@ from lossbook.papers.dong2019 import classes, fig1, fig2, fig5
 from lossbook.papers.dong2019.names import ONE, RATES, USUAL, named
 
 Variant = tuple[str, str]
+#: Of a curve by step; more would only make the drawing heavy.
+POINTS = 300
 
 
 def look(loss: str, start: str = USUAL) -> style.LossStyle:
@@ -48,7 +50,8 @@ def legend(figure: Figure, variants: Sequence[Variant], columns: int = 4) -> Non
 def distraction(shown: fig2.Shown) -> Figure:
     """Whole loss, positive part, negative part and gradient ratio by step; bands from lowest to highest seed.
 
-    Both axes are logarithmic: what is asked for happens in the first steps.
+    Both axes are logarithmic: what is asked for happens in the first steps. Steps that would fall on one
+    pixel are drawn as one.
 
     Args:
         shown: The runs.
@@ -60,8 +63,7 @@ def distraction(shown: fig2.Shown) -> Figure:
         if part == "ratio":
             ax.axhline(1, color=style.MUTED, linewidth=0.9)
         for variant in variants:
-            mean, low, high = fig2.means(shown.runs[variant], part)
-            steps = np.arange(1, len(mean) + 1)
+            steps, mean, low, high = thinned(*fig2.means(shown.runs[variant], part))
             each = look(*variant)
             ax.plot(steps, mean, **{**each.line(), "linewidth": 1.3})
             if len(shown.runs[variant].records) > 1:
@@ -79,6 +81,28 @@ def distraction(shown: fig2.Shown) -> Figure:
         ax.set_xlabel("step")
     legend(figure, variants, 2)
     return figure
+
+
+def thinned(mean: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Put steps together that a logarithmic axis shows at one place.
+
+    Args:
+        mean: By step.
+        low: The lower end of the band.
+        high: The upper end.
+
+    Returns:
+        The steps to draw at, from 1, and the mean, lowest and highest there; at most :data:`POINTS`.
+    """
+    first = np.unique(np.geomspace(1, len(mean) + 1, POINTS + 1)[:-1].astype(int)) - 1
+    last = np.append(first[1:], len(mean))
+    means = np.add.reduceat(mean, first) / (last - first)
+    return (
+        np.sqrt((first + 1.0) * last),
+        means,
+        np.minimum.reduceat(low, first),
+        np.maximum.reduceat(high, first),
+    )
 
 
 # --- gap by number of classes -------------------------------------------------------------------------------
