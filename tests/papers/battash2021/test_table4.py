@@ -10,7 +10,7 @@ import pytest
 from said import numbers
 
 from lossbook import datasets, experiments
-from lossbook.evidence import Evidence, ranking
+from lossbook.evidence import Evidence, ranking, recorded
 from lossbook.pages import style
 from lossbook.pages.page import table_csv, table_html
 from lossbook.papers.battash2021 import table4_figures as figures
@@ -669,6 +669,24 @@ def test_all_claims_of_the_paper_are_judged_on_one_set_of_records() -> None:
     assert list(found.values()) == ["holds"] * 6 + ["not tested"] * (len(verdict.CLAIMS) - 6)
     nothing = others | {TABLE4: _evidence()}
     assert {claim.judge(nothing).finding for claim in verdict.CLAIMS} == {"not tested"}
+
+
+def test_the_advice_follows_from_the_runs() -> None:
+    others = {name: Evidence(name, "", {}) for name in verdict.EXPERIMENTS}
+    assert verdict.advice(others) == []
+    (said,) = verdict.advice(others | {TABLE4: _evidence(_shifted(AS_CLAIMED))})
+    assert "20 of the 121 sets, 2 seeds" in said
+    assert "CE+EL 0-0.5 linear +3.00 ± <0.01" in said
+    assert "above zero for CE+EL 0 with a linear classifier and CE+EL 0 with one hidden layer" in said
+    assert "Do not train with EL alone" in said
+    (said,) = verdict.advice(others | {TABLE4: _evidence(_shifted([0.0] * 6, noise=0.02))})
+    assert "No mixture's gain can be told from zero." in said
+    assert "Do not train" not in said
+
+
+def test_the_advice_has_every_experiment_that_was_run() -> None:
+    found = {name: recorded(name) for name in verdict.EXPERIMENTS}
+    assert [each[2:].partition(":")[0] for each in verdict.advice(found)] == ["Tables", "Images", "Texts"]
 
 
 def test_the_names_and_looks_are_those_of_the_book() -> None:

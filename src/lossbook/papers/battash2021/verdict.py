@@ -16,7 +16,7 @@ from lossbook.evidence.claims import AnyClaim, Claim, Measured, Measurement, Ver
 from lossbook.evidence.conditions import All, Cases, Each, Is, Some, share
 from lossbook.evidence.select import RECORDED, Evidence
 from lossbook.experiments.grid import PAPER
-from lossbook.papers.battash2021 import fig2, table3
+from lossbook.papers.battash2021 import fig2, table1, table3, texts
 from lossbook.papers.battash2021.escaping import ESCAPES, ESCAPES_AT_SCALE
 from lossbook.papers.battash2021.gradient_norm import SIZE
 from lossbook.papers.battash2021.motivation import LEFT_BEHIND
@@ -106,6 +106,52 @@ def meaning(study: Study) -> list[str]:
             f"{_under_choices(study, each.classifier)}"
         )
     return found
+
+
+def advice(evidence: Mapping[str, Evidence]) -> list[str]:
+    """What the recorded runs say to someone who trains a classifier; nothing on what has not been run.
+
+    Args:
+        evidence: The records by experiment.
+
+    Returns:
+        A paragraph each on tables, images and texts, in Markdown.
+    """
+    found = [_on_tables(study) for study in complete(evidence[TABLE4])[:1] if not study.embedded]
+    images, reviews = evidence[table1.TABLE1], evidence[table3.TABLE3]
+    if said := table1.follows(images):
+        found.append(f"**Images: {IMAGES.judge({table1.TABLE1: images}).basis}.** {said}")
+    if said := table3.headline(reviews):
+        basis = texts.basis(reviews.by_profile["clean"], table3.HOW)
+        found.append(f"**Texts: {basis}.** {said} {table3.follows(reviews)}".rstrip())
+    return found
+
+
+def _on_tables(study: Study) -> str:
+    """The gains of a mixture and of EL over CE on small tables, and what follows."""
+    gains = {
+        method: {
+            CLASSIFIERS[each.classifier].lower(): ranking.mean_gains(100 * each.mean, CE)[method]
+            for each in study.read()
+        }
+        for method in (CONSTANT, TWO_PHASE, GRADUAL, EL)
+    }
+    numbers = "; ".join(
+        f"{NAMES[method]} {', '.join(f'{name} {interval_text(gain)}' for name, gain in made.items())}"
+        for method, made in gains.items()
+    )
+    ahead = [
+        f"{NAMES[method]} with {'a linear classifier' if name == 'linear' else name}"
+        for method in (CONSTANT, TWO_PHASE, GRADUAL)
+        for name, gain in gains[method].items()
+        if gain.low > 0
+    ]
+    follows = "No mixture's gain can be told from zero."
+    if ahead:
+        follows = f"The interval lies above zero for {' and '.join(ahead)}."
+    if all(gain.high < 0 for gain in gains[EL].values()):
+        follows += " Do not train with EL alone from the start."
+    return f"**Tables: {_basis(study)}.** Accuracy minus that of CE, in points: {numbers}. {follows}"
 
 
 def _median(found: Scores, method: int) -> str:
