@@ -14,10 +14,16 @@ BASE = {"optimizer": "sgd", "batch_size": 64, "epochs": 2, "optimizer_options": 
 SPEC = RunSpec(dataset="mnist", model="li2020_cnn2c", loss="ce", **BASE)
 
 
-def record_of(make_record, spec, seconds, experiment="li2020/table3", key="", **provenance):
+def record_of(make_record, spec, seconds, experiment="li2020/table3", key="", profile="paper", **provenance):
     train, test = run_sizes(spec)
     made = make_record(
-        0.9, config=spec.config, train_size=train, test_size=test, seconds=seconds, **provenance
+        0.9,
+        config=spec.config,
+        profile=profile,
+        train_size=train,
+        test_size=test,
+        seconds=seconds,
+        **provenance,
     )
     return replace(made, key=key or spec.key, experiment=experiment, labels={"epochs": spec.epochs})
 
@@ -70,6 +76,14 @@ def test_another_network_is_scaled_by_its_operations(estimator, store, make_reco
     ratio = operations("li2020_cnn5c", "mnist") / operations("li2020_cnn2c", "mnist")
     assert found.basis == "operations"
     assert found.seconds == pytest.approx(100 * ratio)
+
+
+def test_a_trial_tells_nothing_of_another_network(estimator, store, make_record):
+    store.append(record_of(make_record, SPEC, 100.0))
+    tiny = replace(SPEC, dataset="digits", train_size=128, test_size=50)
+    store.append(record_of(make_record, tiny, 60.0, profile="smoke"))
+    ratio = operations("li2020_cnn5c", "mnist") / operations("li2020_cnn2c", "mnist")
+    assert estimator(replace(SPEC, model="li2020_cnn5c")).seconds == pytest.approx(100 * ratio)
 
 
 def test_without_any_record_a_stated_rate_serves(estimator):

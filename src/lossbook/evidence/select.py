@@ -12,14 +12,12 @@ from lossbook import datasets, experiments
 from lossbook.datasets.tables import COLLECTION
 from lossbook.errors import UnknownNameError
 from lossbook.evidence.tables import Runs
+from lossbook.experiments.grid import TRIALS
 from lossbook.experiments.runner import EMBEDDED, data_notes, run_experiment, stored
 from lossbook.results import Record, Store, canonical
 
 #: What a page is made at by default: it shows recorded runs and trains nothing.
 RECORDED = "recorded"
-#: Profiles that try whether everything works. They tell nothing about a paper, so a page shows such runs only
-#: where it is made at that profile, and folded.
-TRIALS = ("smoke", "quick")
 
 
 @dataclass(frozen=True)
@@ -224,12 +222,18 @@ def joined(
         ]
         for name in experiments.get(evidence.experiment).profiles
     }
-    notes = tuple(dict.fromkeys((*evidence.notes, *other.notes)))
+    taken = [record for name in profiles for record in other.by_profile.get(name, ())]
+    # How data depart from the published ones matters for the runs that are shown.
+    beside = set(data_notes(other.records)) - set(data_notes(taken))
+    notes = tuple(dict.fromkeys((*evidence.notes, *(note for note in other.notes if note not in beside))))
     return replace(evidence, by_profile={k: v for k, v in by_profile.items() if v}, notes=notes)
 
 
 def is_trial(profile: str) -> bool:
-    """Whether runs at a profile only try whether everything works."""
+    """Whether runs at a profile only try whether everything works.
+
+    A page shows such runs only where it is made at that profile, and folded.
+    """
     return profile in TRIALS
 
 

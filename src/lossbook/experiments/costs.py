@@ -16,7 +16,7 @@ from typing import Any, Literal
 import torch
 
 from lossbook import datasets, models
-from lossbook.experiments.grid import Experiment
+from lossbook.experiments.grid import TRIALS, Experiment
 from lossbook.progress import duration
 from lossbook.results import Record, Store
 from lossbook.training import RunSpec
@@ -148,7 +148,10 @@ class Estimator:
 
     @functools.cached_property
     def _rates(self) -> list[float]:
-        """Operations per second of every network on images that has records."""
+        """Operations per second of every network on images that has records.
+
+        Trials do not count: what they take is mostly overhead.
+        """
         by_network: dict[tuple[str, tuple[int, ...]], list[float]] = defaultdict(list)
         for declared in self._declared:
             cells = [cell for profile in declared.profiles.values() for cell in profile.cells]
@@ -156,7 +159,7 @@ class Estimator:
                 continue
             for record in self._records(declared.name):
                 dataset, worked = record.config["dataset"], _worked(record)
-                if worked and _on_images(dataset):
+                if worked and _on_images(dataset) and record.profile not in TRIALS:
                     made = 3 * operations(record.config["model"], dataset) * worked
                     by_network[record.config["model"], _shape(dataset)].append(made / _seconds(record))
         return [median(each) for each in by_network.values()]

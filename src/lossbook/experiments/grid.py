@@ -9,6 +9,8 @@ from lossbook.training import RunSpec
 
 #: The profile of a paper's own protocol.
 PAPER = "paper"
+#: Profiles that try whether everything works. They tell nothing about a paper, nor about what its runs cost.
+TRIALS = ("smoke", "quick")
 
 
 @dataclass(frozen=True)

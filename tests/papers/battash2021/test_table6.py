@@ -1,5 +1,6 @@
 """Table 6: what the mixture gains under further regularisation."""
 
+from dataclasses import replace
 from typing import Any
 
 from battash2021_runs import evidence, made
@@ -31,3 +32,15 @@ def test_gains_under_regularisation():
     assert rows["colour jitter"]["Paper (CINIC-10, ResNet-34)"] == "+1.13"
     # Table 1's runs are the baseline, which the claim does not rest on.
     assert verdict.judge("regularisation", own, evidence("table1")).count == (4, 4)
+
+
+def test_departures_of_data_that_are_not_shown_are_not_said():
+    def noted(profile: str, note: str):
+        records = made("table1", profile, lambda **_: 0.9)
+        return [replace(r, provenance=r.provenance | {"data_notes": [note]}) for r in records]
+
+    table1 = evidence("table1", noted("reference", "not shown"), noted("cifar10", "shown"))
+    notes = ("CIFAR-100: not shown", "CIFAR-10: shown", "another note")
+    own = replace(evidence("table6"), notes=("its own",))
+    found = table6.together(own, replace(table1, notes=notes))
+    assert found.notes == ("its own", "CIFAR-10: shown", "another note")
