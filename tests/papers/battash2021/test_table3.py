@@ -1,5 +1,7 @@
 """Table 3 of battash2021: what is declared, and tables and findings whose answer is known."""
 
+from dataclasses import replace
+
 import pytest
 from said import numbers
 
@@ -164,7 +166,14 @@ def test_the_mean_over_the_networks():
     assert (mean.mean, mean.n) == (pytest.approx(1.0), 8)
     assert mean.half == pytest.approx(2.3646 * 0.05 * (8 / 7) ** 0.5 / 8**0.5, rel=1e-3)
     # The paper's five differences are 0.49, 0.90, 1.20, 0.20 and 0.63.
-    assert numbers(table3.headline(found))[2:] == ["+1.00", "0.04", "+0.68", "+0.50", "0.02"]
+    both = ["+1.00", "0.04", "+1.00", "0.04"]
+    assert numbers(table3.headline(found))[2:] == [*both, "+0.68", "+0.50", "0.02"]
+    # The accuracy at the best epoch is read apart from that of the last.
+    early = [
+        replace(r, curves=r.curves | {"test_accuracy": [0.7, r.metrics["test_accuracy"]]})
+        for r in found.records
+    ]
+    assert numbers(table3.headline(evidence(clean=early)))[4] == "+0.00"
     assert table3.follows(found) == ""
     behind = evidence(clean=records("clean", gains({**AS_CLAIMED, "0-0.5": -1.0})))
     assert table3.follows(behind)
