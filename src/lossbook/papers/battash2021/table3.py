@@ -311,7 +311,8 @@ def follows(evidence: Evidence) -> str:
     if accuracy is None or balanced is None or not balanced.high < 0 or accuracy.low > 0:
         return ""
     return (
-        f"Where rare classes count, stay with CE: {GRADUAL.name} shows no gain in accuracy and loses balance."
+        f"On reviews like these, where rare classes count, stay with CE: {GRADUAL.name} shows no gain in "
+        "accuracy and loses balance."
     )
 
 
