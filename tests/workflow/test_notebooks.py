@@ -239,6 +239,24 @@ def test_a_notebook_declares_the_experiments_that_its_code_names(name):
         assert sorted(source.experiments) == named
 
 
+@pytest.mark.parametrize("name", places.notebook_names())
+def test_a_page_of_results_opens_with_what_was_found(name):
+    """Warnings may stand in front. The glance, of all papers, has no single finding."""
+    source = read_source(name)
+    if not source.experiments or name == "synthesis/glance":
+        pytest.skip("no experiment's page")
+    calls = [
+        (number, node.lineno, node.func.attr)
+        for number, tree in enumerate(source.code)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and ast.unparse(node.func.value) == "page"
+    ]
+    shown = [method for *_, method in sorted(calls) if method in ("finding", "figure", "table", "text")]
+    assert shown[0] == "finding"
+
+
 def test_every_experiment_is_found_wherever_it_is_declared():
     assert build.Graph("smoke").experiments == experiments.names()
 

@@ -9,9 +9,10 @@ from scipy.stats import nct
 from scipy.stats import t as student_t
 
 from lossbook.evidence.contrasts import POINTS, Difference
+from lossbook.evidence.stats import LEVEL
 
-#: Level of the tests, and how often a difference that is there should show.
-LEVEL, POWER = 0.05, 0.8
+#: How often a difference that is there should show.
+POWER = 0.8
 _MOST = 1000
 
 

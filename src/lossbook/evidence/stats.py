@@ -13,6 +13,8 @@ from scipy.special import ndtri
 #: Spread below which values count as equal; accuracies are ratios of integers and differ by more.
 _EQUAL = 1e-12
 
+#: P-values below this are called significant.
+LEVEL = 0.05
 
 #: The fewest values that have an interval. That of two reaches 12.7 standard errors to each side and tells
 #: nothing.

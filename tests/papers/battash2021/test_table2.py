@@ -146,6 +146,7 @@ def test_what_two_seeds_show():
     # The same three counts where deviations divide by n.
     assert numbers(together)[-4:] == ["0.35", "15", "7", "1"]
     assert numbers(last)[2:7] == ["85", "90", "-0.41", "+0.47", "5"]
+    assert numbers(table2.printed_in_short()) == ["7", "20", "95", "19", "21"]
 
 
 def test_the_printed_table_and_its_figure():

@@ -211,6 +211,16 @@ def test_the_sets_can_disagree(store: Store, made: Callable[..., list[Record]]) 
     assert all(said and "HS-LR" not in said for said in (both, neither))
 
 
+def test_selections_that_differ_are_to_be_compared(store: Store, made: Callable[..., list[Record]]) -> None:
+    def other(labels: dict[str, Any], seed: int) -> float:
+        return 0.6 + {"hs_lr": -0.05, "ss_lr": 0.05}.get(labels["loss"], 0) * (1 + 0.02 * seed)
+
+    found = evidence(store, made("reference", other))
+    verdict = judged(found, "retrieval-improve")
+    assert verdict.finding == "holds in part"
+    assert "HS-LR and SS-LR" in table2.follows("retrieval-improve", verdict, found)
+
+
 def test_own_rates_are_a_reading_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(table2.readings([("lr", "ce")])) == {"one rate for all", "persons"} or any(
         rate != ONE[dataset] for (dataset, _), rate in OWN.items()

@@ -272,7 +272,7 @@ def hidden(evidence: Evidence, profile: str) -> str:
     kept = [
         f"{method.name} on {dataset_name(task)}"
         for (task, method, _), p in zip(found, adjusted, strict=True)
-        if p < 0.05
+        if p < stats.LEVEL
     ]
     beyond = sum(each.above or each.below for *_, each in found)
     return (

@@ -9,7 +9,6 @@ from typing import Any
 TABLE4 = "battash2021/table4"
 #: Number of data sets in the paper.
 SETS = 121
-LEVEL = 0.05
 #: What counts as the paper's "very low p-value".
 VERY_LOW = 0.001
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from lossbook.evidence import power, stats
+from lossbook.evidence import stats
 from lossbook.evidence.claims import Claim
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Unit
 from lossbook.evidence.grids import Column, Table
@@ -258,7 +258,7 @@ def summary(evidence: Evidence, profile: str, protocol: str) -> str:
     adjusted = stats.holm([each.interval.p for each in found])
     ahead = [(d, p) for d, p in zip(found, adjusted, strict=True) if d.above]
     behind = [(d, p) for d, p in zip(found, adjusted, strict=True) if d.below]
-    kept = sum(p < power.LEVEL for _, p in [*ahead, *behind])
+    kept = sum(p < stats.LEVEL for _, p in [*ahead, *behind])
     positive = sum(d.interval.mean > 0 for d in found)
     return (
         f"**{profile.capitalize()} ({protocol} protocol).** Of {len(found)} mixtures compared with CE, "

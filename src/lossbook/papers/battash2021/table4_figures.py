@@ -13,7 +13,7 @@ from matplotlib.ticker import NullFormatter
 
 from lossbook.evidence import ranking, stats, tables
 from lossbook.pages import diagram, style
-from lossbook.papers.battash2021.names import CE, CLASSIFIERS, EL, FOCAL, GRADUAL, LEVEL, NAMES
+from lossbook.papers.battash2021.names import CE, CLASSIFIERS, EL, FOCAL, GRADUAL, NAMES
 from lossbook.papers.battash2021.table4_scores import Study
 from lossbook.papers.battash2021.table4_tables import friedman, pair_of, printed_gain, seeds_text, views
 
@@ -86,7 +86,7 @@ def published_diagrams(study: Study) -> list[diagram.Diagram]:
         diagram.Diagram(
             f"{CLASSIFIERS[found.classifier]}, {title}",
             middle := ranking.ranks(values).mean(axis=0).tolist(),
-            ranking.groups(middle, ranking.conover(values), LEVEL),
+            ranking.groups(middle, ranking.conover(values), stats.LEVEL),
         )
         for found in study.read()
         for title, values in list(views(found))[1:]
@@ -100,7 +100,7 @@ def mean_diagrams(study: Study) -> list[diagram.Diagram]:
         diagram.Diagram(
             f"{CLASSIFIERS[found.classifier]}, mean of {seeds_text(found)}",
             middle := ranking.ranks(found.mean).mean(axis=0).tolist(),
-            ranking.groups(middle, ranking.wilcoxon(found.mean), LEVEL),
+            ranking.groups(middle, ranking.wilcoxon(found.mean), stats.LEVEL),
         )
         for found in study.read()
         if friedman(found.mean) is not None

@@ -19,7 +19,6 @@ from lossbook.papers.battash2021.names import (
     CE,
     CLASSIFIERS,
     GRADUAL,
-    LEVEL,
     METHODS,
     NAMES,
     SETS,
@@ -415,8 +414,8 @@ def sensitivity_table(study: Study) -> tuple[pd.DataFrame, list[str]]:
             )
     notes = [
         f"Gain: {NAMES[GRADUAL]} minus CE, in points; p: Wilcoxon's test, adjusted by Holm's method over all "
-        f"15 pairs; * marks p below {LEVEL}. On accuracies averaged over seeds. The file also has the p "
-        "before adjustment and the mid-ranks of all methods."
+        f"15 pairs; * marks p below {stats.LEVEL}. On accuracies averaged over seeds. The file also has the "
+        "p before adjustment and the mid-ranks of all methods."
     ]
     return pd.DataFrame(rows), notes
 
@@ -446,14 +445,14 @@ def sensitivity_text(study: Study) -> str:
             continue
         gains = [float(100 * (found.mean[:, GRADUAL] - found.mean[:, CE]).mean()) for found in read]
         pairs = [pair_of(ranking.wilcoxon(found.mean), GRADUAL, CE) for found in read]
-        ahead = sum(pair.adjusted < LEVEL and pair.better > pair.worse for pair in pairs)
+        ahead = sum(pair.adjusted < stats.LEVEL and pair.better > pair.worse for pair in pairs)
         low, adjusted = (
-            sum(x < LEVEL for x in p) for p in zip(*((x.p, x.adjusted) for x in pairs), strict=True)
+            sum(x < stats.LEVEL for x in p) for p in zip(*((x.p, x.adjusted) for x in pairs), strict=True)
         )
         parts.append(
             f"{CLASSIFIERS[classifier]}: the mean gain is between {tables.signed(min(gains))} and "
-            f"{tables.signed(max(gains))} points, and p is below {LEVEL} in {low} of {len(pairs)} rows, or "
-            f"{adjusted} when adjusted for all 15 pairs. CE+EL 0-0.5 is ahead of CE in {ahead} of "
+            f"{tables.signed(max(gains))} points, and p is below {stats.LEVEL} in {low} of {len(pairs)} "
+            f"rows, or {adjusted} when adjusted for all 15 pairs. CE+EL 0-0.5 is ahead of CE in {ahead} of "
             f"{len(pairs)} ways of reading the same runs."
         )
     return " ".join(parts)
@@ -692,7 +691,7 @@ def _signed_cell(value: float) -> Cell:
 
 
 def _p_cell(pair: ranking.Pair) -> Cell:
-    mark = " *" if pair.adjusted < LEVEL else ""
+    mark = " *" if pair.adjusted < stats.LEVEL else ""
     return Cell(f"{tables.p_text(pair.adjusted)}{mark}", {"adjusted": pair.adjusted, "unadjusted": pair.p})
 
 

@@ -27,7 +27,6 @@ from lossbook.papers.battash2021.names import (
     EL,
     FOCAL,
     GRADUAL,
-    LEVEL,
     NAMES,
     SETS,
     TABLE4,
@@ -54,10 +53,10 @@ from lossbook.papers.battash2021.table6 import REGULARISATION
 _LAST = "UCI Datasets, last paragraph"
 _WHERE = f"{_LAST}; Table 4"
 _FIRST = Is("place", "<=", 1, f"{NAMES[GRADUAL]} is first in every column of our Table 4, with mid-ranks")
-_AHEAD = Is("p", "<", LEVEL, "every p is {}, with more data sets better than worse")
+_AHEAD = Is("p", "<", stats.LEVEL, "every p is {}, with more data sets better than worse")
 _BETTER = All((Is("low", ">", 0, "every 95% interval of a mean difference lies above zero"), _AHEAD))
 _VERY_LOW = Is("p", "<", VERY_LOW, "every p is {}")
-_LOW = Some((Is("p", "<", LEVEL, "some p is {}"),))
+_LOW = Some((Is("p", "<", stats.LEVEL, "some p is {}"),))
 _NOWHERE = Is("high", "<", 0, "every such interval lies below zero")
 
 #: Numbers by name, and what they say.

@@ -376,6 +376,8 @@ def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
         return "these runs give no reason to prefer hard selection for retrieval."
     if key == HARD.key and ahead and behind:
         return "the better selection depends on the data, the measure or the learning rate: try both."
+    if key == IMPROVE.key and ahead and behind:
+        return "HS-LR and SS-LR differ in what they do: compare each with CE on held-out classes of your own."
     if key == IMPROVE.key and verdict.finding in AGAINST:
         return "these runs give no reason to replace CE where features are what you want."
     return ""

@@ -14,7 +14,7 @@ from lossbook.evidence.conditions import All, Cases, Is, share
 from lossbook.evidence.contrasts import Contrast, Difference, Select, Unit
 from lossbook.evidence.select import Evidence, dataset_name, substituted
 from lossbook.evidence.tables import Runs
-from lossbook.papers.li2020.names import CNN2C, DATASETS, LEVEL, LOSSES, NAMES, TABLE3, WHOLE, basis
+from lossbook.papers.li2020.names import CNN2C, DATASETS, LOSSES, NAMES, TABLE3, WHOLE, basis
 from lossbook.results import Record
 
 #: The paper's first.
@@ -106,7 +106,7 @@ def class_table(shown: Shown) -> tuple[pd.DataFrame, list[str]]:
     better, sure, worse = wins(shown)
     notes = [
         f"LGL-INR is right more often than {NAMES[loss]} on {better[loss]} of {k} classes in the mean, and "
-        f"on {sure[loss]} of them significantly: p below {LEVEL:g}, adjusted by Holm's method over all "
+        f"on {sure[loss]} of them significantly: p below {stats.LEVEL:g}, adjusted by Holm's method over all "
         f"{2 * k} differences here. {_worse(worse[loss])}"
         for loss in ("lgl", "sml")
     ]
@@ -135,8 +135,8 @@ def wins(shown: Shown) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
                 better[loss] += d.mean > 0
     adjusted = stats.holm([d.p for _, d in found])
     for (loss, d), p in zip(found, adjusted, strict=True):
-        sure[loss] += d.mean > 0 and p < LEVEL
-        worse[loss] += d.mean < 0 and p < LEVEL
+        sure[loss] += d.mean > 0 and p < stats.LEVEL
+        worse[loss] += d.mean < 0 and p < stats.LEVEL
     return better, sure, worse
 
 

@@ -236,8 +236,8 @@ def share(evidence: Evidence, profile: str) -> str:
 
 
 def similar_area(record: Record) -> float | None:
-    """Area under the ROC curve on test images after the last epoch, mean over the pairs of similar "
-    "classes."""
+    """Area under the ROC curve on test images after the last epoch, mean over the pairs of similar
+    classes."""
     areas = _of_part(record, "test")["similar_auc"]
     return float(areas[-1]) if areas.size and np.isfinite(areas[-1]) else None
 

@@ -59,8 +59,6 @@ RATES = {"paper": "the paper's learning rate", "equal": "equal steps"}
 #: Two sides count as about equal if they typically lie within this of each other (root mean square of the
 #: logarithm of their ratio).
 ABOUT = 0.1
-#: Adjusted p-values below this are called significant.
-LEVEL = 0.05
 #: Profiles at the paper's protocol; runs of any other leave a claim about its tables open.
 WHOLE = (PAPER, "fashion")
 #: Profiles that decide where the question is not one of the paper's tables: long enough for their purpose.

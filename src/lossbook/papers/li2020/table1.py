@@ -393,9 +393,6 @@ def runs_of(profile: str, runs: int = 0) -> range:
 #: Runs of the paper (li2020, Table 1).
 PAPER_RUNS = 100
 
-#: Adjusted p-values below this count as a difference.
-ALPHA = 0.05
-
 #: Relative distance from the right side below which a value is shown as exact.
 EXACT = 1e-7
 
@@ -535,16 +532,18 @@ def agreement(results: Sequence[Result]) -> dict[str, list[float]]:
 def verdict(results: Sequence[Result]) -> str:
     """Which reading of the header gives the paper's numbers, in a few sentences, from the table's tests."""
     agree = {
-        header: f"{sum(p >= ALPHA for p in each)} of {{}}{len(each)}"
+        header: f"{sum(p >= stats.LEVEL for p in each)} of {{}}{len(each)}"
         for header, each in agreement(results).items()
     }
     _, deviations = _p_values(results)
     text = (
         f"With the corrected header {agree['corrected'].format('our ')} means agree with the paper's "
-        f"(adjusted p at least {ALPHA:g}); with the header as printed {agree['printed'].format('')} do."
+        f"(adjusted p at least {stats.LEVEL:g}); with the header as printed {agree['printed'].format('')} do."
     )
     apart = [
-        r for r, p in zip(results, deviations, strict=True) if r.weighting.reading != "printed" and p < ALPHA
+        r
+        for r, p in zip(results, deviations, strict=True)
+        if r.weighting.reading != "printed" and p < stats.LEVEL
     ]
     if not apart:
         return f"{text} With the corrected header all standard deviations agree too."

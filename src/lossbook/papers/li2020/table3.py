@@ -244,8 +244,8 @@ def on_standardised(loss: str, base: str, network: str, dataset: str) -> Contras
 
 
 def _readings(loss: str, base: str) -> dict[str, Contrasts]:
-    """Two losses in every reading of what the paper did: LR summed or averaged, and how pixels are "
-    "scaled."""
+    """Two losses in every reading of what the paper did: LR summed or averaged, and how pixels are
+    scaled."""
     logistic = "lgl" in (loss, base)
     each = READINGS if logistic else ("pixels from 0 to 1",)
     found = {

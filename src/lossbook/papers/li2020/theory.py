@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from lossbook.evidence import stats
 from lossbook.evidence.claims import Computed, Measured, Measurement, Untested, Verdict
 from lossbook.evidence.conditions import All, Cases, Is, share
 from lossbook.evidence.rules import Finding
@@ -443,8 +444,8 @@ GENERALISES = Measured(
     {"": generalises},
     share(Is("apart", "<", ABOUT, "it is {} in all four cases", ".0%")),
 )
-_CORRECTED = Is("corrected", ">=", table1.ALPHA, "every p is {} under the corrected header")
-_PRINTED = Is("printed", ">=", table1.ALPHA, "every p is {} under the header as printed")
+_CORRECTED = Is("corrected", ">=", stats.LEVEL, "every p is {} under the corrected header")
+_PRINTED = Is("printed", ">=", stats.LEVEL, "every p is {} under the header as printed")
 TABLE_ONE = Measured(
     "table1",
     "In two simulations the left side of Eq. 10 comes to 10, 1 and 0.5, as it should for the weights in "

@@ -37,8 +37,6 @@ NAME = EXPERIMENT.name
 COMPARED, CHOSEN, LARGE = "reference", "rates", "large"
 BASELINE = "CE"
 OTHERS = tuple(loss for loss in LOSSES if loss != BASELINE)
-#: An adjusted p-value below this is a difference.
-LEVEL = 0.05
 
 
 def look(loss: str) -> LossStyle:
@@ -130,7 +128,7 @@ def sentences(evidence: Evidence) -> list[str]:
         groups: dict[str, list[str]] = {"ahead": [], "behind": [], "open": []}
         for loss, (difference, p) in mine.items():
             where = "ahead" if difference.above else "behind" if difference.below else "open"
-            mark = ", not after Holm's adjustment" if where != "open" and p >= LEVEL else ""
+            mark = ", not after Holm's adjustment" if where != "open" and p >= stats.LEVEL else ""
             groups[where].append(f"{look(loss).name} ({difference.short()}{mark})")
         parts = [
             f"{words} CE: {', '.join(groups[where])}"
@@ -151,7 +149,7 @@ def follows(evidence: Evidence) -> str:
     if len(found) < len(OTHERS) * len(DATASETS):
         return ""
     behind = {loss for (_, loss), (each, _) in found.items() if each.below}
-    ahead = [loss for (_, loss), (each, p) in found.items() if each.above and p < LEVEL]
+    ahead = [loss for (_, loss), (each, p) in found.items() if each.above and p < stats.LEVEL]
     names = [look(loss).name for loss in dict.fromkeys(ahead) if loss not in behind]
     if not names:
         return (
@@ -169,7 +167,7 @@ def power(evidence: Evidence) -> str:
         for each, _ in found.values()
         if each.interval.n == SEEDS and each.interval.bounded
     ]
-    alone, first = (reach(SEEDS, LEVEL / count) for count in (1, len(OTHERS) * len(DATASETS)))
+    alone, first = (reach(SEEDS, stats.LEVEL / count) for count in (1, len(OTHERS) * len(DATASETS)))
     text = (
         f"With {SEEDS} seeds a mean difference shows if it exceeds {alone:.1f} standard deviations of "
         f"the paired differences, and by Holm's method over {len(OTHERS) * len(DATASETS)} comparisons the "
