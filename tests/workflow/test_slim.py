@@ -6,7 +6,7 @@ import json
 import pytest
 
 from lossbook.build import stage
-from lossbook.build.slim import slim
+from lossbook.build.slim import once, slim
 from lossbook.build.whole import weight
 
 
@@ -43,6 +43,25 @@ def test_what_no_page_needs_is_left_out(site):
         "files/paper/page/table.csv",
     }
     assert not (site / "_more").exists(), "an empty folder is left out too"
+
+
+def test_a_file_is_there_once_and_every_page_links_to_it(tmp_path):
+    files = {
+        "a/one.html": '<a href="../files/a/one/runs.csv">',
+        "a/two.html": '<a href="../files/a/two/runs.csv"><a href="../files/a/two/table.csv">',
+        "files/a/one/runs.csv": "same",
+        "files/a/two/runs.csv": "same",
+        "files/a/two/table.csv": "other",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    once(tmp_path)
+    assert not (tmp_path / "files/a/two/runs.csv").exists()
+    assert (tmp_path / "a/one.html").read_text() == files["a/one.html"]
+    assert (tmp_path / "a/two.html").read_text() == (
+        '<a href="../files/a/one/runs.csv"><a href="../files/a/two/table.csv">'
+    )
 
 
 def test_the_weight_of_the_pages_is_said(tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 from lossbook import paths
 from lossbook.build.hashing import hash_text
 from lossbook.build.places import notebook_names, notebook_source, profile_dir
-from lossbook.build.slim import slim
+from lossbook.build.slim import once, slim
 from lossbook.build.stage import stage, with_current_text
 from lossbook.errors import LossbookError
 
@@ -73,6 +73,7 @@ def _publish(profile: str, html: Path) -> None:
         text = json.dumps(with_current_text(name, profile), indent=1, ensure_ascii=False)
         (target / f"{name.rpartition('/')[2]}.ipynb").write_text(text + "\n", encoding="utf-8")
         shutil.copy(notebook_source(name), target)
+    once(fresh)
     book, old = folder / "book", folder / "book.old"
     shutil.rmtree(old, ignore_errors=True)
     if book.exists():

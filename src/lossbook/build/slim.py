@@ -1,5 +1,6 @@
 """Leaving out of the built pages what no page needs."""
 
+import hashlib
 from pathlib import Path
 
 from lossbook.build.hashing import files_in
@@ -24,6 +25,33 @@ def slim(site: Path) -> None:
     for folder in sorted((path for path in site.rglob("*") if path.is_dir()), reverse=True):
         if not any(folder.iterdir()):
             folder.rmdir()
+
+
+def once(site: Path) -> None:
+    """Keep one of the pages' files that are the same byte for byte, and link to it.
+
+    Pages that show the same runs have the same list of runs.
+
+    Args:
+        site: The built pages, with their files in ``files``.
+    """
+    kept: dict[str, str] = {}
+    gone: dict[str, str] = {}
+    for path in files_in([site / "files"]):
+        name = path.relative_to(site).as_posix()
+        first = kept.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), name)
+        if first != name:
+            gone[name] = first
+            path.unlink()
+    if not gone:
+        return
+    for page in site.rglob("*.html"):
+        before = page.read_text(encoding="utf-8")
+        after = before
+        for name, first in gone.items():
+            after = after.replace(f'/{name}"', f'/{first}"')
+        if after != before:
+            page.write_text(after, encoding="utf-8")
 
 
 def _static(site: Path) -> list[Path]:
