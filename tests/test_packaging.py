@@ -1,6 +1,7 @@
 """Declared dependencies, the lock and environment.yml agree; the package installs; rooms stay in order."""
 
 import ast
+import graphlib
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from lossbook import experiments
+from lossbook.results.code import imported_modules
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "lossbook"
@@ -190,6 +192,15 @@ def test_rooms_import_only_from_rooms_before_them(path):
         return
     allowed = {"losses", "errors"} if own == "losses" else set(ROOMS[: ROOMS.index(own) + 1])
     assert used <= allowed, f"{own} must not import {sorted(used - allowed)}"
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    """Wherever in a module an import stands; what is imported for annotations alone does not count."""
+    imports = {}
+    for path in _modules():
+        name = ".".join(["lossbook", *path.relative_to(PACKAGE).with_suffix("").parts])
+        imports[name] = imported_modules(ast.parse(path.read_text()), name) - {name}
+    graphlib.TopologicalSorter(imports).prepare()
 
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: p.relative_to(PACKAGE).as_posix())

@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(data.app, name="data", help="The data sets: list, download, verify.")
-app.add_typer(results.app, name="results", help="The records of runs: list, show, export.")
+app.add_typer(results.app, name="results", help="The records of runs: list, show, compare, export, check.")
 runs.register(app)
 notebook.register(app)
 
