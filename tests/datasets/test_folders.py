@@ -421,7 +421,7 @@ def test_deepfashion_has_several_labels_per_image(deepfashion, root):
     data = datasets.load(deepfashion, download=False)
     assert data.class_names == ("a-line", "abstract print", "acid wash")
     assert data.parts["train"].targets.dtype == torch.bool
-    # Unknown (0) is no label.
+    # Unknown (0) is not a label.
     assert data.parts["train"].targets.tolist() == [[False, True, False], [False, False, True]]
     assert data.parts["validation"].targets.tolist() == [[True, True, False]]
     assert data.parts["test"].targets.tolist() == [[False, False, False]]

@@ -425,7 +425,7 @@ def test_a_run_that_stands_in_for_two_sets_is_trained_once_and_shown_for_both(st
     again = run(toy, store)
     assert (again.trained, again.records, again.left) == (0, outcome.records, [])
 
-    # With the sets at hand, what stood in for them is no record of a run.
+    # With the sets at hand, what stood in for them is not a record of a run.
     monkeypatch.setattr(runner.datasets, "present", lambda name: True)
     runs, _ = runner.plan_experiment(toy, toy.profile("smoke"))
     assert len(runs) == 3

@@ -42,7 +42,7 @@ def _lr(p, r, labels, log, weight):
 
 
 def _hs(m, beta, count="paper"):
-    """Eq. 5; for several labels, of the classes that are no labels, at least one of them."""
+    """Eq. 5; for several labels, of the classes that are not labels, at least one of them."""
 
     def printed(p, r, labels, log, weight):
         negatives = sorted((k for k in range(len(p)) if k not in labels), key=lambda k: -p[k])

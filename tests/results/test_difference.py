@@ -102,7 +102,7 @@ def test_of_two_records_of_a_run_in_a_folder_the_newer_counts(tmp_path):
 def test_lines_that_are_no_records_are_counted_once_per_file(checkout):
     path = checkout / "data/results/yao2018/table1/quick.jsonl"
     path.write_text(path.read_text() + "{}\n" * 3)
-    with pytest.warns(UserWarning, match=r"quick\.jsonl: 3 lines are no records .*\(schema None") as caught:
+    with pytest.warns(UserWarning, match=r"quick\.jsonl: 3 lines are not records .*\(schema None") as caught:
         assert len(difference.read(str(checkout / "data"))) == 1
     assert len(caught) == 1
 

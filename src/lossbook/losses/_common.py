@@ -30,8 +30,8 @@ def check_logits(
         The weight as a tensor.
 
     Raises:
-        TypeError: Logits that are not floating point, an ``ignore_index`` that is no integer, a weight that
-            is neither a tensor nor a list of numbers.
+        TypeError: Logits that are not floating point, an ``ignore_index`` that is not an integer, a weight
+            that is neither a tensor nor a list of numbers.
         ValueError: Wrong shapes, too few classes, an unknown reduction, a weight of wrong length.
     """
     check_settings(ignore_index, reduction)
@@ -53,10 +53,10 @@ def check_logits(
 
 
 def check_settings(ignore_index: int, reduction: str) -> None:
-    """Refuse an unknown reduction, and an ``ignore_index`` that is no integer.
+    """Refuse an unknown reduction, and an ``ignore_index`` that is not an integer.
 
     Raises:
-        TypeError: ``ignore_index`` is no integer.
+        TypeError: ``ignore_index`` is not an integer.
         ValueError: The reduction is none of ``REDUCTIONS``.
     """
     if reduction not in REDUCTIONS:
@@ -95,7 +95,7 @@ def class_weight(
 
 
 def check_number(option: str, value: object, wanted: str = "be a number") -> None:
-    """Refuse what is no number, and a number to be learnt.
+    """Refuse what is not a number, and a number to be learnt.
 
     Raises:
         TypeError: It is none.
@@ -113,10 +113,10 @@ def check_number(option: str, value: object, wanted: str = "be a number") -> Non
 
 
 def check_factor(option: str, value: float) -> None:
-    """Refuse a factor or exponent that is no finite number from 0.
+    """Refuse a factor or exponent that is not a finite number from 0.
 
     Raises:
-        TypeError: It is no number.
+        TypeError: It is not a number.
         ValueError: It is negative or not finite.
     """
     check_number(option, value)
@@ -125,10 +125,10 @@ def check_factor(option: str, value: float) -> None:
 
 
 def check_smoothing(label_smoothing: float) -> None:
-    """Refuse a ``label_smoothing`` that is no share.
+    """Refuse a ``label_smoothing`` that is not a share.
 
     Raises:
-        TypeError: It is no number.
+        TypeError: It is not a number.
         ValueError: It lies outside 0 to 1.
     """
     check_number("label_smoothing", label_smoothing)
@@ -361,7 +361,8 @@ class ClassificationLoss(nn.Module):
             reduction: ``"none"``, ``"mean"`` or ``"sum"``.
 
         Raises:
-            TypeError: A weight that is neither a tensor nor numbers, an ``ignore_index`` that is no integer.
+            TypeError: A weight that is neither a tensor nor numbers, an ``ignore_index`` that is not an
+                integer.
             ValueError: An unknown reduction.
         """
         super().__init__()
@@ -440,8 +441,8 @@ class SmoothedLoss(ClassificationLoss):
             label_smoothing: The share of a target that goes to all classes alike.
 
         Raises:
-            TypeError: A weight that is neither a tensor nor numbers, an ``ignore_index`` that is no integer,
-                a ``label_smoothing`` that is no number.
+            TypeError: A weight that is neither a tensor nor numbers, an ``ignore_index`` that is not an
+                integer, a ``label_smoothing`` that is not a number.
             ValueError: An unknown reduction, a ``label_smoothing`` outside 0 to 1.
         """
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)

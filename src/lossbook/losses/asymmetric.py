@@ -1,6 +1,6 @@
 r"""The asymmetric loss: logistic regression that looks away from easy classes, most of all from wrong ones.
 
-It is no loss of the four papers. It was made for the same trouble as hard and soft selection, few labels
+It is not a loss of the four papers. It was made for the same trouble as hard and soft selection, few labels
 beside very many classes that are none, and stands beside them in comparisons.
 """
 
@@ -202,7 +202,7 @@ class AsymmetricLoss(ClassificationLoss):
             clip: The probability up to which another class costs nothing.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)

@@ -53,7 +53,7 @@ def max_mahalanobis_centers(
         Centres, shape ``[K, D]``.
 
     Raises:
-        TypeError: An argument that is no number.
+        TypeError: An argument that is not a number.
         ValueError: Fewer than two classes, too few features, a norm that is not positive.
 
     References:

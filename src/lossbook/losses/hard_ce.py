@@ -236,7 +236,7 @@ class HSCELoss(ClassificationLoss):
             beta: How much the selected classes weigh together.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
@@ -271,7 +271,7 @@ class SelectedCELoss(ClassificationLoss):
             m: The share of the other classes to select, in (0, 1]; at least one class is.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)

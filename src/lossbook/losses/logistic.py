@@ -364,7 +364,7 @@ class SSLR(OneVsRest):
         return softplus(behind).squeeze(1).add_(terms.mul_(share).sum(1), alpha=alpha)
 
     def share(self, logits: Tensor, target: Tensor) -> Tensor:
-        """A part of beta for each class that is no label, times the power of its probability."""
+        """A part of beta for each class that is not a label, times the power of its probability."""
         return self._power(torch.sigmoid(logits)).mul_(1 - target).mul_(self.beta / _others(target))
 
     @property
@@ -383,7 +383,7 @@ class SSLR(OneVsRest):
 
 
 def _others(target: Tensor) -> Tensor:
-    """How many classes are no labels, but at least 1."""
+    """How many classes are not labels, but at least 1."""
     return (target.shape[1] - target.sum(1, keepdim=True)).clamp(min=1)
 
 
@@ -717,7 +717,7 @@ def hs_lr_loss(
         input: Logits, shape ``[K]``, ``[B, K]`` or ``[B, K, d1, ...]``, K at least 2.
         target: Class indices, in the logits' shape without the classes. Or multi-hot, 0 or 1, bool or
             floating point, in the logits' shape: then the :math:`-\log p_k` of an example's labels add up,
-            and n and the selection are of its own N classes that are no labels, :math:`n = \lfloor m N
+            and n and the selection are of its own N classes that are not labels, :math:`n = \lfloor m N
             \rfloor`, yet at least 1 where there is one. (The authors' code divides the labels' sum over the
             batch by the number of labels in the batch.)
         m: The share of the other classes to select, in (0, 1]; the paper's m is this in percent.
@@ -938,7 +938,7 @@ class HSLRLoss(ClassificationLoss):
             count: ``"paper"`` or ``"published"``, how many classes m is; see :func:`hs_lr_loss`.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)
@@ -980,7 +980,7 @@ class SSLRLoss(SmoothedLoss):
             beta: How much the other classes weigh together.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(
@@ -1023,7 +1023,7 @@ class LGLINRLoss(ClassificationLoss):
             class_reduction: ``"sum"`` or ``"mean"`` over the classes; see :func:`lgl_inr_loss`.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(weight, ignore_index=ignore_index, reduction=reduction)

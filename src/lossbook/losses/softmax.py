@@ -213,7 +213,7 @@ def phi(name: str, **options: float | None) -> Phi:
 
     Raises:
         UnknownNameError: An unknown name or option; the message names the nearest.
-        TypeError: An option that is no number.
+        TypeError: An option that is not a number.
         ValueError: An option out of its range, or one that the loss cannot do without.
     """
     if name not in _PHI:
@@ -938,7 +938,7 @@ class NLLRLoss(SmoothedLoss):
             clip: Clip the target's probability first; see :func:`nllr_loss`.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(
@@ -1001,7 +1001,7 @@ class FocalLoss(SmoothedLoss):
             alpha: A factor for all examples, or one per class, shape ``[K]``; see :func:`focal_loss`.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(
@@ -1047,7 +1047,7 @@ class GCELoss(SmoothedLoss):
             k: Truncate at this probability; see :func:`gce_loss`.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(
@@ -1086,7 +1086,7 @@ class TamedCELoss(SmoothedLoss):
             alpha: How strongly it is tamed; 0 is cross-entropy. It has no default.
 
         Raises:
-            TypeError: An option that is no number, a weight that is neither a tensor nor numbers.
+            TypeError: An option that is not a number, a weight that is neither a tensor nor numbers.
             ValueError: An option out of its range, or an unknown reduction.
         """
         super().__init__(

@@ -1,4 +1,4 @@
-"""Small networks for what is no image: feature vectors and texts."""
+"""Small networks for inputs other than images: feature vectors and texts."""
 
 import torch
 from torch import Tensor, nn

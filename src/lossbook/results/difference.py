@@ -161,7 +161,7 @@ def read(place: str) -> list[Record]:
         place: A folder; or, where there is none of that name, a revision such as ``HEAD~1`` or a tag.
 
     Raises:
-        LossbookError: Neither is there, this is no git checkout, or there are no records.
+        LossbookError: Neither is there, this is not a git checkout, or there are no records.
     """
     newest: dict[tuple[str, str, str], Record] = {}
     for path, content in files.read(Path(place)) if Path(place).is_dir() else _revision(place):
@@ -175,7 +175,7 @@ def read(place: str) -> list[Record]:
                 newest[run] = record
         if damaged:
             warnings.warn(
-                f"{path}: {len(damaged)} lines are no records and were passed over ({damaged[0]})",
+                f"{path}: {len(damaged)} lines are not records and were passed over ({damaged[0]})",
                 stacklevel=2,
             )
     if not newest:

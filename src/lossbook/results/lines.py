@@ -132,7 +132,7 @@ def mended(line: str) -> str | None:
     """A line whose numbers were put in quotation marks, as it was written.
 
     Args:
-        line: A line that is no record.
+        line: A line that is not a record.
 
     Returns:
         The line, or None where it is damaged otherwise: then its digest does not fit.

@@ -28,7 +28,7 @@ _ROOM = 1 << 16  # bytes, more than most records have
 
 @dataclass(frozen=True)
 class Problem:
-    """A line of a file that is no record.
+    """A line of a file that is not a record.
 
     Attributes:
         path: The file.
@@ -190,7 +190,7 @@ class Store:
         return len(new)
 
     def problems(self) -> "list[Problem]":
-        """Lines that are no records or whose arrays are not as written, in all files, in their order."""
+        """Lines that are not records or whose arrays are not as written, in all files, in their order."""
         found = []
         for folder, origin in self._folders():
             for path, content in files.read(folder):
@@ -200,7 +200,7 @@ class Store:
         return found
 
     def fix(self) -> "list[tuple[Problem, str]]":
-        """Set lines right that :func:`mended` can, and move the others that are no records aside.
+        """Set lines right that :func:`mended` can, and move the others that are not records aside.
 
         They go to a file beside theirs, ``<file>.damaged``; a file that has no record left is removed.
 
