@@ -1,7 +1,7 @@
 """What of an experiment has been run, profile by profile."""
 
 from lossbook.evidence import recorded
-from lossbook.evidence.notrun import profiles_table
+from lossbook.evidence.notrun import profiles_table, runs_not_made
 
 
 def test_every_profile_but_trials_has_a_row_with_its_command(store):
@@ -12,3 +12,12 @@ def test_every_profile_but_trials_has_a_row_with_its_command(store):
     # Published records count wherever they are read from.
     made, of = map(int, rows.loc["keras12", "Runs made"].split(" of "))
     assert 0 <= made <= of == 12
+
+
+def test_what_is_left_of_a_profile_is_a_sentence_with_the_command(store):
+    left = runs_not_made(recorded("dong2019/table2", store=store), "reference")
+    assert left == (
+        "None of the 80 runs of profile `reference` has been made: "
+        "`lossbook run dong2019/table2 --profile reference`."
+    )
+    assert runs_not_made(recorded("dong2019/table3"), "lengths") == ""

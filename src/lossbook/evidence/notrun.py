@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -26,6 +26,28 @@ def cells_not_run(evidence: Evidence, profile: str) -> tuple[list[experiments.Ce
     declared = experiments.get(evidence.experiment).profile(profile).cells
     made = {_key(record.labels) for record in evidence.by_profile.get(profile, ())}
     return [cell for cell in declared if _key(cell.labels) not in made], len(declared)
+
+
+def runs_not_made(evidence: Evidence, profile: str) -> str:
+    """What of a profile has not been run, in a sentence with the command; nothing where all has.
+
+    Args:
+        evidence: The records of the experiment.
+        profile: The profile.
+    """
+    declared = experiments.get(evidence.experiment).profile(profile)
+    seeds = Counter(_key(record.labels) for record in evidence.by_profile.get(profile, ()))
+    each = [min(seeds[_key(cell.labels)], declared.seeds) for cell in declared.cells]
+    total, left = len(each) * declared.seeds, len(each) * declared.seeds - sum(each)
+    if not left:
+        return ""
+    if left == total:
+        said = f"None of the {total} runs of profile `{profile}` has been made"
+    elif len(set(each)) == 1:
+        said = f"Of profile `{profile}` every cell has {each[0]} of {declared.seeds} seeds"
+    else:
+        said = f"{left} of the {total} runs of profile `{profile}` have not been made"
+    return f"{said}: `lossbook run {evidence.experiment} --profile {profile}`."
 
 
 def not_run_table(

@@ -33,7 +33,7 @@ def test_distances_follow_superclasses(make_record: MakeRecord) -> None:
 def test_features_are_compared_over_seeds(made: Callable[..., list[Record]]) -> None:
     rng = np.random.default_rng(0)
     records = []
-    for r in made(TABLE1, "reference", accuracy):
+    for r in made(TABLE1, "reference", accuracy, 3):
         good = r.labels["loss"] != "lr"
         wiggle = 0.003 * (-1) ** r.seed * mark(r.labels["loss"])
         targets = np.repeat(np.arange(0, 100, 20), 8)

@@ -54,7 +54,7 @@ def by_loss(labels: dict[str, Any]) -> list[float]:
 
 def test_distraction_ends_with_the_biases(made: Callable[..., list[Record]]) -> None:
     def stepped(name: str) -> Evidence:
-        records = made(name, "reference", lambda *_: 0.5)
+        records = made(name, "reference", lambda *_: 0.5, 3)
         return evidence(
             name,
             *(
@@ -103,7 +103,7 @@ def test_the_focus_is_raised_at_first_and_not_later(made: Callable[..., list[Rec
         TABLE1,
         *(
             replace(r, steps=steps(ratios(r)))
-            for r in made(TABLE1, "reference", accuracy)
+            for r in made(TABLE1, "reference", accuracy, 3)
             if r.config.get("step_measures")
         ),
     )

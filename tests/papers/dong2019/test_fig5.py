@@ -25,7 +25,7 @@ def test_epochs_to_an_accuracy() -> None:
 def test_losses_that_are_later_do_not_converge_as_fast(made: Callable[..., list[Record]]) -> None:
     def with_curves(late: Callable[[str, int], float], started: float = 0.0) -> Evidence:
         records = []
-        for r in made(TABLE1, "reference", accuracy):
+        for r in made(TABLE1, "reference", accuracy, 3):
             epochs = np.arange(1, 10)
             sooner = started + 0.01 * r.seed if r.labels["start"] == FREQUENCIES else 0.0
             curve = (0.6 * np.clip(epochs / (4 + late(r.labels["loss"], r.seed) - sooner), 0, 1)).tolist()

@@ -74,7 +74,7 @@ def test_lr_falls_behind_on_many_classes_and_its_biases_mend_it(made: Callable[.
 
 
 def test_what_follows_for_someone_who_chooses_a_loss(made: Callable[..., list[Record]]) -> None:
-    def said(key: str, value: Value, seeds: int | None = None) -> str:
+    def said(key: str, value: Value, seeds: int = 3) -> str:
         found = evidence(TABLE1, *made(TABLE1, "reference", value, seeds))
         return table1.follows(key, claims.judge(table1.CLAIMS, key, found), found)
 

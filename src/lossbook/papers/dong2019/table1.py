@@ -207,7 +207,7 @@ EXPERIMENT = Experiment(
             "reference",
             "the reference network for 9 epochs on CIFAR-100 and CIFAR-10, at one rate and at own rates",
             _reference(),
-            seeds=3,
+            seeds=5,
         ),
         Profile(
             CHOSEN_AT,
@@ -638,11 +638,6 @@ def figure_alt(rows: Mapping[str, Sequence[tuple[Variant, Difference]]], profile
         for title, found in rows.items()
     ]
     return f"Accuracy minus that of CE in points, profile {profile}, {RATES[rates]}. {'. '.join(parts)}."
-
-
-def not_recorded(evidence: Evidence) -> list[str]:
-    """Profiles that could show something and have no record."""
-    return [name for name in (PAPER, "resnet32", REFERENCE) if name not in evidence.by_profile]
 
 
 def rate_cells(made: Mapping[float, Record], rates: Iterable[float], chosen: float | None) -> dict[str, Any]:

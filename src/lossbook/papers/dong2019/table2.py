@@ -16,7 +16,7 @@ from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim, Untested, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.rules import AGAINST, Above, AtMostInPart, CarriesOver, OnceWhole, Rule
-from lossbook.evidence.select import Evidence
+from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
     BASELINE,
@@ -27,6 +27,7 @@ from lossbook.papers.dong2019.names import (
     LOSSES,
     NAMES,
     NETWORK_NAMES,
+    REFERENCE,
     TABLE2,
     USUAL,
     named,
@@ -426,6 +427,12 @@ def started_sentences(evidence: Evidence) -> list[str]:
                 f"{datasets.info(dataset).title}: {parts}."
             )
     return said
+
+
+def not_retrieved(evidence: Evidence) -> str:
+    """The data sets on which no run of the reference network has retrieved anything; empty if none."""
+    left = [each for each in SETS if not evidence.runs(REFERENCE, dataset=each).records]
+    return f"Nothing has been retrieved yet on {' and '.join(map(dataset_name, left))}." if left else ""
 
 
 # --- the tests ----------------------------------------------------------------------------------------------

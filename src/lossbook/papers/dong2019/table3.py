@@ -444,19 +444,6 @@ def _mean(mine: Runs, measure: str) -> tables.Cell:
     return tables.mean_cell(mine, measure, percent=True)
 
 
-def open_text(evidence: Evidence, profile: str) -> str:
-    """What of a profile has not been run, and the command; empty where all has."""
-    declared = experiments.get(TABLE3).profile(profile)
-    total, made = len(declared.cells) * declared.seeds, len(evidence.by_profile.get(profile, ()))
-    if made >= total:
-        return ""
-    return (
-        f"{f'{total - made} of the {total} runs' if made else f'None of the {total} runs'} of profile "
-        f"`{profile}` {'have not' if made else 'has'} been made: "
-        f"`lossbook run {TABLE3} --profile {profile}`."
-    )
-
-
 def rates_table(evidence: Evidence) -> pd.DataFrame:
     """Mean average precision per image on held-out examples, by data set, loss and learning rate."""
     chosen = choose(evidence.by_profile.get(CHOSEN_AT, ()))

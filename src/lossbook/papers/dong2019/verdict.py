@@ -12,9 +12,8 @@ from lossbook.evidence import claims
 from lossbook.evidence.claims import AnyClaim, Claim, Verdict
 from lossbook.evidence.contrasts import Contrasts, Difference
 from lossbook.evidence.rules import CarriesOver, NoLoss, OnceWhole
-from lossbook.evidence.select import RECORDED, Evidence, dataset_name
+from lossbook.evidence.select import RECORDED, Evidence, dataset_name, is_trial
 from lossbook.evidence.tables import Cell
-from lossbook.experiments.grid import PAPER
 from lossbook.papers.dong2019 import (
     classes,
     fig1,
@@ -28,6 +27,7 @@ from lossbook.papers.dong2019 import (
     theory,
 )
 from lossbook.papers.dong2019.names import (
+    CHOSEN_AT,
     CLASSES,
     DECISIVE,
     FREQUENCIES,
@@ -228,22 +228,20 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def missing(profile: str = PAPER) -> pd.DataFrame:
-    """Which runs of a profile have not been made, and what they would cost.
-
-    Args:
-        profile: The profile; the paper's protocol by default.
-    """
-    rows: dict[tuple[str, str, str], list[experiments.PendingRuns]] = defaultdict(list)
+def missing() -> pd.DataFrame:
+    """Which runs that can decide a claim have not been made, and what they would cost."""
+    rows: dict[tuple[str, str, str, str], list[experiments.PendingRuns]] = defaultdict(list)
     estimate = experiments.estimator().seconds
-    for item in EXPERIMENTS:
-        if profile not in experiments.get(item).profiles:
+    declared = [(item, name) for item in EXPERIMENTS for name in experiments.get(item).profiles]
+    for item, name in declared:
+        if is_trial(name) or name == CHOSEN_AT:
             continue
-        for pending in experiments.pending(profile, item, estimate=estimate):
-            rows[item, str(pending.labels["network"]), str(pending.labels["dataset"])].append(pending)
+        for pending in experiments.pending(name, item, estimate=estimate):
+            rows[item, name, str(pending.labels["network"]), str(pending.labels["dataset"])].append(pending)
     return pd.DataFrame(
         {
             "Experiment": item,
+            "Profile": name,
             "What": f"{NETWORK_NAMES.get(network, network)} on {dataset_name(dataset)}",
             "Runs": sum(p.count for p in each),
             "Cost": Cell(
@@ -251,5 +249,5 @@ def missing(profile: str = PAPER) -> pd.DataFrame:
             ),
             "Data": "on this machine" if all(p.data_present for p in each) else "not on this machine",
         }
-        for (item, network, dataset), each in rows.items()
+        for (item, name, network, dataset), each in rows.items()
     )
