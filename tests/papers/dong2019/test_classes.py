@@ -79,6 +79,21 @@ def test_how_the_gap_grows(made: Callable[..., list[Record]], slope: float, find
         assert verdict.short == "holds in part, 4 of 4"
 
 
+def test_the_lead_over_ce_is_the_gap_turned_round(made: Callable[..., list[Record]]) -> None:
+    def value(labels: dict[str, Any], seed: int) -> float:
+        lead = 0.02 * math.log2(labels["classes"]) * (labels["loss"] in ("hs_lr", "ss_lr"))
+        return 0.5 + lead * (1 + 0.01 * seed) + 0.001 * seed * mark(labels["loss"])
+
+    found = evidence(CLASSES, *made(CLASSES, "reference", value))
+    assert classes.LEAD_GROWS.judge({CLASSES: found}).short == "holds in part, 4 of 4"
+    slope = classes.lead_growth(classes.CIFAR100, "ss_lr").at(found, "reference")
+    assert slope is not None
+    assert slope.interval.mean == pytest.approx(0.0204)
+    assert slope.interval.low < slope.interval.mean < slope.interval.high
+    behind = evidence(CLASSES, *made(CLASSES, "reference", lambda labels, seed: 1 - value(labels, seed)))
+    assert classes.LEAD_GROWS.judge({CLASSES: behind}).finding == "does not carry over"
+
+
 def test_what_is_equal_at_all_numbers_of_classes(made: Callable[..., list[Record]]) -> None:
     found = evidence(CLASSES, *made(CLASSES, "reference", growing(0.01)))
     each = classes.trend(found, "reference", "cifar100", ("lr", USUAL), ONE, classes.EACH)

@@ -79,7 +79,8 @@ def test_distraction_ends_with_the_biases(made: Callable[..., list[Record]]) -> 
     # The ratio is at 1 over the second half, though it was nearly zero before.
     assert judged["distracted-throughout"].finding == "does not carry over"
     frame, _ = fig2.table(shown[0])
-    assert frame["Loss"].tolist() == ["LR", "LR, biases at −log(K − 1)", "HS-LR", "SS-LR"]
+    assert frame["Loss"].tolist() == ["LR", "LR, biases at −log(K − 1)", "HS-LR", "SS-LR", "CE"]
+    assert str(frame["Positive part at first"][4]) == "–"
     assert float(frame["Ratio, first tenth"][0].values["mean"]) == pytest.approx(0.011)
     assert float(frame["Steps until it is 0.9, %"][0].values["mean"]) == pytest.approx(38, abs=1)
     assert float(frame["Steps until it is 0.9, %"][1].values["mean"]) == 0

@@ -73,6 +73,23 @@ def test_lr_falls_behind_on_many_classes_and_its_biases_mend_it(made: Callable[.
     assert numbers(said)[-2:] == ["3", "6"]
 
 
+def test_the_main_obstacle_is_what_holds_back_more_than_half(made: Callable[..., list[Record]]) -> None:
+    def closing(share: float) -> Value:
+        def value(labels: dict[str, Any], seed: int) -> float:
+            gap = 0.1 * (labels["loss"] == "lr") * (1 - share * (labels["start"] == FREQUENCIES))
+            return 0.6 - gap + 0.001 * seed * (1 + (labels["start"] == FREQUENCIES))
+
+        return value
+
+    most, part = (evidence(TABLE1, *made(TABLE1, "reference", closing(share))) for share in (0.8, 0.2))
+    verdict = table1.OBSTACLE.judge({TABLE1: most})
+    assert verdict.short == "holds in part, 2 of 2"
+    # 0.8 of ten points are three above the middle, and the seeds add a fifth of one.
+    assert 100 * verdict.differences[0].interval.mean == pytest.approx(3.2)
+    assert {r.labels["loss"] for r in verdict.records} == {"ce", "lr"}
+    assert table1.OBSTACLE.judge({TABLE1: part}).finding == "does not carry over"
+
+
 def test_what_follows_for_someone_who_chooses_a_loss(made: Callable[..., list[Record]]) -> None:
     def said(key: str, value: Value, seeds: int = 3) -> str:
         found = evidence(TABLE1, *made(TABLE1, "reference", value, seeds))

@@ -144,6 +144,7 @@ def test_without_records_nothing_is_claimed(store: Store) -> None:
     found = evidence(store, [])
     assert {judged(found, claim.key).finding for claim in table2.CLAIMS} == {"not tested"}
     assert table2.started_sentences(found) == []
+    assert all(table2.datasets.info(name).title in table2.not_retrieved(found) for name in table2.SETS)
     assert table2_figures.figure(found, "reference") is None
     frame, notes = table2_tables.table(found, "reference")
     assert len(frame) == 0
@@ -282,6 +283,7 @@ def test_some_runs_make_a_table_and_a_figure(store: Store, made: Callable[..., l
     plt.close(figure)
     assert "HS-LR rank-1 +10.02 ± 0.14, mAP +5.01" in table2_figures.alt(found, "reference")
     (sentence,) = table2.started_sentences(found)
+    assert "CIFAR-100" in table2.not_retrieved(found)
     assert "LR rank-1 +20.00" in sentence
     assert len(table2_tables.other_ways(found, "reference")) == 7
 

@@ -71,6 +71,7 @@ def test_without_records_only_the_argument_is_judged(store: Store) -> None:
         "course": "does not hold",
         "minima": "not settled",
         "imbalance": "holds in part",
+        "sparse": "holds",
         "identical": "does not hold",
         "competition": "holds",
         "focus": "holds in part",
@@ -93,6 +94,8 @@ def test_the_argument_has_the_numbers_of_the_derivation() -> None:
     assert "5.00 at m = 25, 2.50 at m = 50, 1.67 at m = 75, 1.11 at m = 100" in said("alpha")
     assert "2.98 at r = 2, 1.58e-13 at r = 50" in said("powers")
     assert "lowered for 10." in said("focus")
+    assert "332 times" in said("sparse")
+    assert "ratio is 1.00" in said("sparse")
 
 
 def test_the_page_shows_every_claim_once_in_order() -> None:
@@ -129,9 +132,10 @@ def test_advice_follows_the_gains(store: Store, made: Callable[..., list[Record]
     said = advice(evidence(store, made(TABLE1, value), made(TABLE2, value)))
     one = said["One label per example"]
     # Ahead of CE, behind it and not told apart.
-    assert [re.findall(r"([A-Z-]+) \((.\d\.\d)", part) for part in one.split(";")] == [
+    of = re.compile(r"([A-Z-]+)(?:, biases[^(]+\(K − 1\))? \((.\d\.\d)")
+    assert [of.findall(part) for part in one.split(";")] == [
         [("SS-LR", "+3.0")],
-        [("LR", "-5.0")],
+        [("LR", "-5.0"), ("LR", "-2.0")],
         [("HS-LR", "-0.0")],
     ]
     started = said["If you use LR"]

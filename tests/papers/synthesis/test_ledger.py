@@ -74,6 +74,6 @@ def test_a_rule_says_the_bounds_it_decides_by(claim: Measured) -> None:
 
 def test_only_mathematics_is_settled_without_a_declared_rule() -> None:
     computed = [claim for claim in CLAIMS if isinstance(claim, Computed)]
-    assert len(computed) == 19
+    assert len(computed) == 20
     assert {claim.experiments for claim in computed} == {()}
     assert {claim.judge({}).basis.partition(",")[0] for claim in computed} == {"mathematics"}

@@ -448,6 +448,25 @@ def growth(dataset: str, rates: str) -> Growth:
     )
 
 
+def lead_growth(dataset: str, loss: str) -> Growth:
+    """How a loss minus CE grows with each doubling of the number of classes, paired by seed, at one rate."""
+
+    def of(evidence: Evidence, profile: str) -> Trend:
+        found = trend(evidence, profile, dataset, (loss, USUAL))
+        slope = found.slope
+        if slope is None:
+            return found
+        return replace(found, slope=replace(slope, mean=-slope.mean, low=-slope.high, high=-slope.low))
+
+    return Growth(
+        f"{NAMES[loss]} minus CE for each doubling of the number of classes, {{left[dataset]}}, {RATES[ONE]}",
+        Select({"dataset": dataset, "loss": loss}),
+        Select({"dataset": dataset, "loss": "ce"}),
+        resolved=False,
+        of=of,
+    )
+
+
 GROWS = Claim(
     "gap-grows",
     "The more classes there are, the further LR falls behind CE.",
@@ -464,7 +483,23 @@ GROWS = Claim(
     (REFERENCE,),
     basis=lambda records: f"the reference network ({seeds_text(records)})" if records else NOTHING,
 )
-CLAIMS = (GROWS,)
+LEAD_GROWS = Claim(
+    "lead-grows",
+    "The more classes there are, the further HS-LR and SS-LR are ahead of CE.",
+    "Evaluation of Table 1, observation (2)",
+    'The paper says that they are ahead "especially on tasks with more classes". For each seed the '
+    "least-squares slope of HS-LR and SS-LR minus CE over the logarithm of the number of classes, at one "
+    "rate for all losses.",
+    {
+        "": Contrasts(
+            CLASSES, [lead_growth(d, loss) for d in COUNTS for loss in ("hs_lr", "ss_lr")], only=(REFERENCE,)
+        )
+    },
+    CarriesOver(OnceWhole(OneWay(Above())), SMALL),
+    (REFERENCE,),
+    basis=GROWS.basis,
+)
+CLAIMS = (GROWS, LEAD_GROWS)
 
 
 def follows(evidence: Evidence) -> str:

@@ -18,6 +18,7 @@ from lossbook.evidence.select import Evidence, dataset_name, is_trial
 from lossbook.evidence.tables import Runs
 from lossbook.papers.dong2019 import classes, table1
 from lossbook.papers.dong2019.names import (
+    BASELINE,
     CLASSES,
     DECISIVE,
     FREQUENCIES,
@@ -289,6 +290,8 @@ CLAIMS = (RISES, THROUGHOUT, RAISED)
 def table(what: Shown) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
     """What the figure shows, in numbers: at the first step, early and late; one row per loss and start.
 
+    CE has no parts, so its row has ratios alone.
+
     Args:
         what: The runs.
     """
@@ -303,12 +306,15 @@ def table(what: Shown) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
         f"Steps until it is {NEAR:g}, %": lambda r: None if (v := until_near(r)) is None else 100 * v,
     }
     rows = []
-    for loss, start in VARIANTS:
+    for loss, start in (*VARIANTS, (BASELINE, USUAL)):
         mine = what.runs.get((loss, start), Runs())
         if not mine.records:
             continue
         row: dict[str, Any] = {"Loss": named(loss, start)}
-        row |= {name: _cell(mine, value) for name, value in columns.items()}
+        row |= {
+            name: tables.Cell("–") if loss == BASELINE and "atio" not in name else _cell(mine, value)
+            for name, value in columns.items()
+        }
         rows.append(row)
     return pd.DataFrame(rows), [*tables.notes(what.runs.values())]
 
@@ -321,6 +327,26 @@ def _cell(runs: Runs, value: Callable[[Record], float | None]) -> tables.Cell:
     digits = 3 if abs(interval.mean) < 10 else 1
     text = f"{tables.number(interval.mean, digits)}{tables.band(interval, digits)}"
     return tables.Cell(text, {"mean": interval.mean, "n": interval.n}, runs.keys)
+
+
+def ce_text(what: Shown) -> str:
+    """How large both sides of CE's gradient are, at the first step and later; nothing without runs.
+
+    Args:
+        what: The runs.
+    """
+    runs = what.runs.get((BASELINE, USUAL), Runs()).records
+    sides = [by_step(record, "positive_gradient") for record in runs]
+    if not sides:
+        return ""
+    first, late = (
+        stats.mean_interval(map(float, each))
+        for each in ([side[0] for side in sides], [np.nanmean(side[len(side) // 2 :]) for side in sides])
+    )
+    return (
+        f"{what.title}: with CE each side has {first.mean:.3f}{tables.band(first, 3)} at the first step and "
+        f"{late.mean:.3f}{tables.band(late, 3)} on average over the second half of training."
+    )
 
 
 def headline(what: Shown) -> str:

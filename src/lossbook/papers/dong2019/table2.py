@@ -431,7 +431,8 @@ def started_sentences(evidence: Evidence) -> list[str]:
 
 def not_retrieved(evidence: Evidence) -> str:
     """The data sets on which no run of the reference network has retrieved anything; empty if none."""
-    left = [each for each in SETS if not evidence.runs(REFERENCE, dataset=each).records]
+    made = {record.labels["dataset"] for record in evidence.by_profile.get(REFERENCE, ())}
+    left = [each for each in SETS if each not in made]
     return f"Nothing has been retrieved yet on {' and '.join(map(dataset_name, left))}." if left else ""
 
 

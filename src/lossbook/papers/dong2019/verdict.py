@@ -32,7 +32,6 @@ from lossbook.papers.dong2019.names import (
     DECISIVE,
     FREQUENCIES,
     LOGISTIC,
-    NAMES,
     NETWORK_NAMES,
     ONE,
     OWN,
@@ -124,8 +123,10 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
     objects, unseen = evidence[TABLE1], evidence[TABLE2]
     rates = OWN if table1.decided(table1.minus("cifar100", "ss_lr", "ce", rates=OWN), objects) else ONE
     one_label = {
-        NAMES[loss]: table1.decided(table1.minus("cifar100", loss, "ce", rates=rates), objects)
-        for loss in LOGISTIC
+        named(loss, start): table1.decided(
+            table1.minus("cifar100", loss, "ce", start=start, rates=rates), objects
+        )
+        for loss, start in (*((loss, USUAL) for loss in LOGISTIC), ("lr", FREQUENCIES))
     }
     started = {
         "accuracy on CIFAR-100": table1.decided(
