@@ -13,6 +13,7 @@ from lossbook import experiments, losses
 from lossbook.evidence import claims, recorded
 from lossbook.evidence.select import Evidence
 from lossbook.papers.dong2019 import selection, selection_page
+from lossbook.papers.dong2019.names import FREQUENCIES, USUAL
 from lossbook.papers.dong2019.selection import (
     ALL_CLASSES,
     ONE_CLASS,
@@ -83,7 +84,10 @@ def noise(labels: dict[str, Any], seed: int) -> float:
 def test_every_setting_is_run_on_objects_and_on_retrieval() -> None:
     cells = experiments.get(NAME).profile("reference").cells
     for dataset in ("cifar100", "omniglot"):
-        mine = [c for c in cells if c.spec.dataset == dataset]
+        every = [c for c in cells if c.spec.dataset == dataset]
+        mine = [c for c in every if c.labels["start"] == USUAL]
+        low = [(c.labels["m"], c.labels["r"]) for c in every if c.spec.output_bias == FREQUENCIES]
+        assert low == [(M, None), (ALL_CLASSES, None), (None, R)]
         found = {(c.spec.loss, c.labels["m"], c.labels["r"], c.labels["count"]) for c in mine}
         assert found == {
             *(("hs_lr", m, None, "paper") for m in SHARES),
@@ -209,3 +213,6 @@ def test_some_runs_make_a_table_and_a_figure(store: Store, made: Callable[..., l
     plt.close(figure)
     assert "60.01 (n = 3)" in selection_page.alt(found, "reference")
     assert len(selection.published_count_sentences(found)) == 2
+    # Rank-1 and mAP; HS-LR at both shares, and no runs of SS-LR.
+    said = selection.started_sentences(found)
+    assert [(each.count("HS-LR at m"), each.count("SS-LR")) for each in said] == [(2, 0), (2, 0)]

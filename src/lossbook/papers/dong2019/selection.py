@@ -13,7 +13,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.rules import AGAINST, Above, CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
-from lossbook.papers.dong2019.names import DECISIVE, OPTIONS, SELECTION
+from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES, OPTIONS, SELECTION, USUAL
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
 from lossbook.papers.dong2019.rules import Beyond, Within
 from lossbook.papers.dong2019.table1 import PAPER_RECIPE
@@ -74,6 +74,14 @@ def _cells(base: RunSpec, **changes: Any) -> tuple[Cell, ...]:
     )
 
 
+def _started(base: RunSpec, **changes: Any) -> tuple[Cell, ...]:
+    """The paper's settings, and all negative classes, with biases at -log(K - 1), which it does not try."""
+    return (
+        *(selected(base, m, start=FREQUENCIES, **changes) for m in (M, ALL_CLASSES)),
+        weighted(base, R, start=FREQUENCIES, **changes),
+    )
+
+
 EXPERIMENT = Experiment(
     name=SELECTION,
     title="Fig. 6 and 7: how many negative classes are selected, and how sharply they are weighed",
@@ -87,7 +95,7 @@ EXPERIMENT = Experiment(
         Profile(
             "reference",
             "the reference network for 3 epochs, on CIFAR-100 and on Omniglot with retrieval, at one rate",
-            tuple(each for base in BASES.values() for each in _cells(base)),
+            tuple(each for base in BASES.values() for each in (*_cells(base), *_started(base))),
             seeds=3,
         ),
         Profile(
@@ -132,16 +140,18 @@ MARGIN = 1.0
 SHORT = "one small network on a short schedule cannot show it in general"
 
 
-def at_share(dataset: str, m: float, count: str = PAPER_COUNT, measure: str = "") -> Select:
+def at_share(
+    dataset: str, m: float, count: str = PAPER_COUNT, measure: str = "", start: str = USUAL
+) -> Select:
     """HS-LR at a share of the negative classes."""
-    return Select({"dataset": dataset, "loss": "hs_lr", "m": m, "count": count}, measure)
+    return Select({"dataset": dataset, "loss": "hs_lr", "m": m, "count": count, "start": start}, measure)
 
 
-def at_power(dataset: str, r: float, measure: str = "") -> Select:
+def at_power(dataset: str, r: float, measure: str = "", start: str = USUAL) -> Select:
     """SS-LR at a power of the probability; at 0 it is HS-LR on all negative classes."""
     if r == NO_POWER:
-        return at_share(dataset, ALL_CLASSES, measure=measure)
-    return Select({"dataset": dataset, "loss": "ss_lr", "r": r}, measure)
+        return at_share(dataset, ALL_CLASSES, measure=measure, start=start)
+    return Select({"dataset": dataset, "loss": "ss_lr", "r": r, "start": start}, measure)
 
 
 def percent(m: float) -> str:
@@ -170,6 +180,19 @@ def published_count(dataset: str, measure: str) -> Contrast:
     """The published code's count of classes minus the paper's, at the paper's share."""
     sides = [at_share(dataset, M, count, measure) for count in (PUBLISHED_COUNT, PAPER_COUNT)]
     return _contrast(dataset, measure, f"count of the published code minus the paper's, {percent(M)}", *sides)
+
+
+def started(dataset: str, measure: str) -> dict[str, Contrast]:
+    """What biases at -log(K - 1) change at the paper's settings and at m = 100, by setting."""
+    low, usual = (
+        {
+            f"HS-LR at {percent(M)}": at_share(dataset, M, measure=measure, start=start),
+            f"HS-LR at {percent(ALL_CLASSES)}": at_share(dataset, ALL_CLASSES, measure=measure, start=start),
+            f"SS-LR at r = {R:g}": at_power(dataset, R, measure, start),
+        }
+        for start in (FREQUENCIES, USUAL)
+    )
+    return {name: _contrast(dataset, measure, name, low[name], usual[name]) for name in low}
 
 
 def basis(records: Sequence[Record]) -> str:
@@ -305,3 +328,15 @@ def published_count_sentences(evidence: Evidence) -> list[str]:
     """What the published code's count changes, measure by measure; nothing without runs."""
     found = (published_count(*each).measure(evidence, DECISIVE) for each in _EVERY)
     return [f"{d.what}: {d.in_words()}." for d in found if d is not None]
+
+
+def started_sentences(evidence: Evidence) -> list[str]:
+    """What starting the biases at -log(K - 1) changes, measure by measure; nothing without runs."""
+    said = []
+    for dataset, measure in _EVERY:
+        made = {name: c.measure(evidence, DECISIVE) for name, c in started(dataset, measure).items()}
+        found = [f"{name} {d.short()}" for name, d in made.items() if d is not None]
+        if found:
+            where = f"{MEASURES[dataset][measure]} on {datasets.info(dataset).title}"
+            said.append(f"Minus biases at 0, {where}, in points: {', '.join(found)}.")
+    return said

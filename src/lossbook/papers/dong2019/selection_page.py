@@ -15,7 +15,7 @@ from lossbook.evidence.grids import not_run
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.evidence.tables import Runs
 from lossbook.pages.style import INK, loss_style
-from lossbook.papers.dong2019.names import NAMES, SELECTION
+from lossbook.papers.dong2019.names import NAMES, SELECTION, USUAL
 from lossbook.papers.dong2019.selection import (
     ALL_CLASSES,
     MEASURES,
@@ -90,12 +90,12 @@ def settings(evidence: Evidence, profile: str) -> list[Setting]:
 
 def _of(evidence: Evidence, profile: str, dataset: str) -> Iterator[Setting]:
     def hard(m: float, count: str = PAPER_COUNT) -> Runs:
-        return evidence.runs(profile, dataset=dataset, loss="hs_lr", m=m, count=count)
+        return evidence.runs(profile, dataset=dataset, loss="hs_lr", m=m, count=count, start=USUAL)
 
     def soft(r: float) -> Runs:
         if r == NO_POWER:
             return hard(ALL_CLASSES)
-        return evidence.runs(profile, dataset=dataset, loss="ss_lr", r=r)
+        return evidence.runs(profile, dataset=dataset, loss="ss_lr", r=r, start=USUAL)
 
     for m in SHARES:
         yield Setting(dataset, "hs_lr", m, PAPER_COUNT, hard(m), hard(M))
@@ -134,7 +134,8 @@ def tables_by_data(
             notes |= dict.fromkeys(tables.notes([each.runs for each in mine], metric))
         keys = {key for each in mine for key in each.runs.keys}
         run = {canonical(r.labels) for r in evidence.by_profile[profile] if r.key in keys}
-        cells = [cell for cell in declared if cell.labels["dataset"] == dataset]
+        wanted = {"dataset": dataset, "start": USUAL}
+        cells = [cell for cell in declared if wanted.items() <= cell.labels.items()]
         made[dataset] = (frame, [*notes, *not_run(len(cells), len(run), MISSING)])
     return made
 
