@@ -54,6 +54,26 @@ def test_residual_networks_have_the_papers_layers_and_parameters(name, layers, c
     ]  # fmt: skip
 
 
+def test_the_wide_network_has_the_papers_layers_and_parameters():
+    network = made("wide_resnet28_10")
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert (len(convolutions), parameters(network)) == (28, 36_479_194)
+    sizes = []
+    for module in network:
+        module.register_forward_hook(lambda _m, _i, out: sizes.append(tuple(out.shape[1:])))
+    network.eval()
+    logits = network(torch.rand(1, 3, 32, 32))
+    assert logits.shape == (1, 10)
+    assert [size for size in dict.fromkeys(sizes) if len(size) == 3] == [
+        (16, 32, 32), (160, 32, 32), (320, 16, 16), (640, 8, 8), (640, 1, 1)
+    ]  # fmt: skip
+    # A block of equal shapes whose branch is silent hands on what it was given.
+    block = network[2]
+    nn.init.zeros_(block.conv2.weight)
+    images = torch.rand(1, 160, 4, 4)
+    assert torch.equal(block(images), images)
+
+
 def test_a_shortcut_takes_every_second_pixel_and_adds_empty_channels():
     network = made("cifar_resnet20")
     block = next(m for m in network if getattr(m, "stride", 1) == 2)

@@ -24,6 +24,7 @@ from lossbook.models.pretrained import bert, bert_weights
 from lossbook.models.recurrent import lstm
 from lossbook.models.reference import reference_large, reference_small
 from lossbook.models.small import mean_embedding, mlp
+from lossbook.models.wide_resnet import wide_resnet28_10
 
 __all__ = [
     "bert",
@@ -54,6 +55,7 @@ __all__ = [
     "resnet50",
     "takes",
     "weights_per_token",
+    "wide_resnet28_10",
 ]
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
@@ -80,6 +82,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "reference_large": reference_large,
     "reference_small": reference_small,
     "resnet50": resnet50,
+    "wide_resnet28_10": wide_resnet28_10,
 }
 _TAKES = {"bert": "texts", "lstm": "texts", "mean_embedding": "texts", "mlp": "features"}
 

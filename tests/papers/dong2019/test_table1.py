@@ -39,6 +39,12 @@ def test_the_papers_protocol_has_its_settings() -> None:
         assert (spec.epochs, spec.model) == (300, "cifar_resnet32")
         assert spec.optimizer_options == {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
         assert spec.batch_size == (64 if spec.dataset == "tiny_imagenet" else 128)
+    wide = experiments.get("dong2019/table1").profile("wide").cells
+    assert {cell.spec.model for cell in wide} == {"wide_resnet28_10"}
+    recipes = {repr(replace(cell.spec, model="cifar_resnet32")) for cell in wide}
+    hard = {repr(replace(c.spec, model="cifar_resnet32")) for c in wide if c.labels["loss"] in table1.HARD_CE}
+    assert recipes - hard == {repr(cell.spec) for cell in profile.cells}
+    assert len(hard) == 2
     short = experiments.get("dong2019/table1").profile("resnet32").cells
     assert {cell.spec.schedule["at"] == [5.0, 7.5] for cell in short if cell.spec.schedule} == {True}
 

@@ -10,8 +10,8 @@ from lossbook.experiments.grid import PAPER
 TABLE1, TABLE2, TABLE3 = "dong2019/table1", "dong2019/table2", "dong2019/table3"
 CLASSES, SELECTION = "dong2019/classes", "dong2019/selection"
 
-#: The profile of the reference network.
-REFERENCE = "reference"
+#: The profile of the reference network, and that of the paper's large one.
+REFERENCE, WIDE = "reference", "wide"
 #: Profiles that decide. Runs of the reference network answer the paper's questions; they are not its
 #: experiments.
 DECISIVE = (PAPER, REFERENCE)
@@ -49,6 +49,7 @@ PRINTED_DATASETS = {"tiny_imagenet": "tiny200"}
 NETWORK_NAMES = {
     "reference_small": "reference network",
     "cifar_resnet32": "ResNet-32",
+    "wide_resnet28_10": "WideResNet-28-10",
     "mlp": "one hidden layer",
     "resnet32": "ResNet-32",
     "wrn28_10": "WideResNet-28-10",

@@ -627,7 +627,8 @@ def _objects(read: Reader) -> Group:
         return sides.measure(found, (PAPER,), only)
 
     def own(network: str, dataset: str, loss: str) -> Difference | None:
-        return minus_ce(dataset, loss, dong2019.ONE, PAPER, "resnet32") if network == "resnet32" else None
+        profiles = (PAPER, "resnet32") if network == "resnet32" else (dong2019.WIDE,)
+        return minus_ce(dataset, loss, dong2019.ONE, *profiles)
 
     def others(dataset: str, loss: str) -> list[Answer]:
         made = [minus_ce(dataset, loss, rates, dong2019.REFERENCE) for rates in dong2019.RATES]
