@@ -17,7 +17,10 @@ def test_every_profile_but_trials_has_a_row_with_its_command(store):
 def test_what_is_left_of_a_profile_is_a_sentence_with_the_command(store):
     left = runs_not_made(recorded("dong2019/table2", store=store), "reference")
     assert left == (
-        "None of the 80 runs of profile `reference` has been made: "
-        "`lossbook run dong2019/table2 --profile reference`."
+        "Of profile `reference` (80 runs) none has been made. "
+        "To make them: `lossbook run dong2019/table2 --profile reference`."
+    )
+    assert runs_not_made(recorded("dong2019/table2", store=store), "reference", "paper").endswith(
+        "`lossbook run dong2019/table2 --profile NAME`."
     )
     assert runs_not_made(recorded("dong2019/table3"), "lengths") == ""

@@ -28,26 +28,35 @@ def cells_not_run(evidence: Evidence, profile: str) -> tuple[list[experiments.Ce
     return [cell for cell in declared if _key(cell.labels) not in made], len(declared)
 
 
-def runs_not_made(evidence: Evidence, profile: str) -> str:
-    """What of a profile has not been run, in a sentence with the command; nothing where all has.
+def runs_not_made(evidence: Evidence, *profiles: str) -> str:
+    """What of some profiles has not been run, in sentences with the command; nothing where all has.
 
     Args:
         evidence: The records of the experiment.
-        profile: The profile.
+        *profiles: The profiles.
     """
-    declared = experiments.get(evidence.experiment).profile(profile)
-    seeds = Counter(_key(record.labels) for record in evidence.by_profile.get(profile, ()))
-    each = [min(seeds[_key(cell.labels)], declared.seeds) for cell in declared.cells]
-    total, left = len(each) * declared.seeds, len(each) * declared.seeds - sum(each)
+    left, said, untouched = [], [], []
+    for name in profiles:
+        declared = experiments.get(evidence.experiment).profile(name)
+        seeds = Counter(_key(record.labels) for record in evidence.by_profile.get(name, ()))
+        each = [min(seeds[_key(cell.labels)], declared.seeds) for cell in declared.cells]
+        total, made = len(each) * declared.seeds, sum(each)
+        if made == total:
+            continue
+        left.append(name)
+        if not made:
+            untouched.append(f"`{name}` ({total} runs)")
+        elif len(set(each)) == 1:
+            said.append(f"Of profile `{name}` every cell has {each[0]} of {declared.seeds} seeds.")
+        else:
+            said.append(f"Of profile `{name}` {total - made} of {total} runs have not been made.")
     if not left:
         return ""
-    if left == total:
-        said = f"None of the {total} runs of profile `{profile}` has been made"
-    elif len(set(each)) == 1:
-        said = f"Of profile `{profile}` every cell has {each[0]} of {declared.seeds} seeds"
-    else:
-        said = f"{left} of the {total} runs of profile `{profile}` have not been made"
-    return f"{said}: `lossbook run {evidence.experiment} --profile {profile}`."
+    if untouched:
+        names = " and ".join(filter(None, (", ".join(untouched[:-1]), untouched[-1])))
+        said.append(f"Of profile{'s' if len(untouched) > 1 else ''} {names} none has been made.")
+    which = left[0] if len(left) == 1 else "NAME"
+    return " ".join([*said, f"To make them: `lossbook run {evidence.experiment} --profile {which}`."])
 
 
 def not_run_table(
