@@ -48,5 +48,17 @@ def test_complement_training_at_equal_epochs_and_at_equal_cost():
 def test_table_5_at_paper_scale_has_a_row_per_network():
     found = evidence("table5", made("table5", "paper", lambda seed, **_: 0.7 + 0.001 * seed))
     frame, _ = table5.table(found, "paper")
-    assert len(frame) == 9
-    assert set(frame["Data"]) == {"CIFAR-100", "Tiny ImageNet"}
+    assert len(frame) == 12
+    assert set(frame["Data"]) == {"CIFAR-100", "Tiny ImageNet", "ImageNet (ILSVRC 2012)"}
+
+
+def test_on_imagenet_only_complement_training_is_not_in_table_2():
+    declared = experiments.get(table5.TABLE5)
+    there = [c.spec.config for c in experiments.get("battash2021/table2").profile("paper").cells]
+    imagenet = [c for c in declared.profile("paper").cells if c.spec.dataset == "imagenet"]
+    assert {c.labels["loss"]: c.spec.config in there for c in imagenet} == {
+        "ce": True,
+        "ceel": True,
+        "cot": False,
+    }
+    assert "battash2021/table2" in declared.also

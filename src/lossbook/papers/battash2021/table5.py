@@ -35,6 +35,7 @@ from lossbook.papers.battash2021.protocol import (
     title,
 )
 from lossbook.papers.battash2021.table1 import TABLE1
+from lossbook.papers.battash2021.table2 import IMAGENET_RECIPE, TABLE2
 from lossbook.results import published
 from lossbook.training import RunSpec
 
@@ -61,15 +62,17 @@ _PAPER = replace(CIFAR, epochs=200, schedule={"name": "steps", "at": [100, 150]}
 EXPERIMENT = Experiment(
     name=TABLE5,
     title="Table 5: complement training, CE and CE+EL 0-0.5",
+    also=(TABLE2,),
     profiles=by_name(
         Profile(
             PAPER,
             "the paper's protocol on CIFAR-100, with ResNet-20 and ResNet-18 instead of its three networks, "
-            "and ResNet-18 on Tiny ImageNet",
+            "ResNet-18 on Tiny ImageNet, and its ResNet-50 on ImageNet",
             (
                 *_short(_PAPER, (CE, GRADUAL, COT)),
                 *_short(_PAPER, (CE, GRADUAL, COT), model="li2020_resnet18"),
                 *_short(_PAPER, (CE, GRADUAL, COT), model="li2020_resnet18", dataset="tiny_imagenet"),
+                *_short(IMAGENET_RECIPE, (CE, GRADUAL, COT), model="imagenet_resnet50"),
             ),
             seeds=3,
         ),
