@@ -17,7 +17,7 @@ def test_every_profile_but_trials_has_a_row_with_its_command(store):
 def test_what_is_left_of_a_profile_is_a_sentence_with_the_command(store):
     left = runs_not_made(recorded("dong2019/table2", store=store), "reference")
     assert left == (
-        "Of profile `reference` (80 runs) none has been made. "
+        "Nothing has been run of profile `reference` (80 runs). "
         "To make them: `lossbook run dong2019/table2 --profile reference`."
     )
     assert runs_not_made(recorded("dong2019/table2", store=store), "reference", "paper").endswith(

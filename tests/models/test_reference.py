@@ -67,11 +67,14 @@ def test_the_wide_network_has_the_papers_layers_and_parameters():
     assert [size for size in dict.fromkeys(sizes) if len(size) == 3] == [
         (16, 32, 32), (160, 32, 32), (320, 16, 16), (640, 8, 8), (640, 1, 1)
     ]  # fmt: skip
-    # A block of equal shapes whose branch is silent hands on what it was given.
-    block = network[2]
-    nn.init.zeros_(block.conv2.weight)
-    images = torch.rand(1, 160, 4, 4)
-    assert torch.equal(block(images), images)
+    # With its branch silenced, a block hands on what it was given, or what its shortcut makes of it.
+    first, second = network[1], network[2]
+    for block in (first, second):
+        nn.init.zeros_(block.conv2.weight)
+    images = torch.randn(1, 16, 4, 4)
+    wider = first(images)
+    assert torch.equal(wider, first.shortcut(torch.relu(first.bn1(images))))
+    assert torch.equal(second(wider), wider)
 
 
 def test_a_shortcut_takes_every_second_pixel_and_adds_empty_channels():

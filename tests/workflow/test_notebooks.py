@@ -245,16 +245,26 @@ def test_a_page_of_results_opens_with_what_was_found(name):
     source = read_source(name)
     if not source.experiments or name == "synthesis/glance":
         pytest.skip("no experiment's page")
-    calls = [
-        (number, node.lineno, node.func.attr)
-        for number, tree in enumerate(source.code)
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and ast.unparse(node.func.value) == "page"
-    ]
-    shown = [method for *_, method in sorted(calls) if method in ("finding", "figure", "table", "text")]
+    helpers, shown = {}, []
+    for node in (each for tree in source.code for each in tree.body):
+        if isinstance(node, ast.FunctionDef):
+            helpers[node.name] = _shown(node, helpers)
+        else:
+            shown += _shown(node, helpers)
     assert shown[0] == "finding"
+
+
+def _shown(node, helpers):
+    """What a statement shows, in order of lines: methods of the page, and what its own functions show."""
+    found = []
+    for call in sorted((n for n in ast.walk(node) if isinstance(n, ast.Call)), key=lambda n: n.lineno):
+        name = ast.unparse(call.func)
+        if name == "overview":
+            found.append("finding")  # its headlines, of a verdict
+        elif name.startswith("page.") and name[5:] in ("finding", "figure", "table", "text"):
+            found.append(name[5:])
+        found += helpers.get(name, [])
+    return found
 
 
 def test_every_experiment_is_found_wherever_it_is_declared():

@@ -13,7 +13,7 @@ def kernel() -> str:
     """Set up a kernel of this very interpreter; its name."""
     home = paths.build_dir() / "jupyter"
     command = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    # Errors of cells come as messages. What a kernel logs as one is that it was interrupted to be shut down.
+    # Errors in cells arrive as messages. All that a kernel itself logs as one is the interrupt that ends it.
     command += ["--log-level=CRITICAL", "--HistoryManager.enabled=False"]
     spec = {"argv": command, "display_name": "Python 3", "language": "python"}
     text = json.dumps(spec)

@@ -33,18 +33,18 @@ def slim(site: Path) -> None:
 
 
 def once(site: Path) -> None:
-    """Keep one of the pages' files that are the same byte for byte, and link to it.
+    """Keep one of the pages' files that have the same name and the same bytes, and link to it.
 
     Pages that show the same runs have the same list of runs.
 
     Args:
         site: The built pages, with their files in ``files``.
     """
-    kept: dict[str, str] = {}
+    kept: dict[tuple[str, str], str] = {}
     gone: dict[str, str] = {}
     for path in files_in([site / "files"]):
         name = path.relative_to(site).as_posix()
-        first = kept.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), name)
+        first = kept.setdefault((path.name, hashlib.sha256(path.read_bytes()).hexdigest()), name)
         if first != name:
             gone[name] = first
             path.unlink()

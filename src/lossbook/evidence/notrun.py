@@ -47,14 +47,14 @@ def runs_not_made(evidence: Evidence, *profiles: str) -> str:
         if not made:
             untouched.append(f"`{name}` ({total} runs)")
         elif len(set(each)) == 1:
-            said.append(f"Of profile `{name}` every cell has {each[0]} of {declared.seeds} seeds.")
+            said.append(f"In profile `{name}` every cell has {each[0]} of {declared.seeds} seeds.")
         else:
-            said.append(f"Of profile `{name}` {total - made} of {total} runs have not been made.")
+            said.append(f"In profile `{name}` {total - made} of {total} runs have not been made.")
     if not left:
         return ""
     if untouched:
         names = " and ".join(filter(None, (", ".join(untouched[:-1]), untouched[-1])))
-        said.append(f"Of profile{'s' if len(untouched) > 1 else ''} {names} none has been made.")
+        said.append(f"Nothing has been run of profile{'s' if len(untouched) > 1 else ''} {names}.")
     which = left[0] if len(left) == 1 else "NAME"
     return " ".join([*said, f"To make them: `lossbook run {evidence.experiment} --profile {which}`."])
 

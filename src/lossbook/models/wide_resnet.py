@@ -7,7 +7,7 @@ _STAGES = (16, 32, 64)
 
 
 class _Block(nn.Module):
-    """Two convolutions, each behind its normalisation; where the shape changes, the shortcut is one too."""
+    """Two convolutions, each after normalisation and ReLU; the shortcut is a 1x1 one where shapes differ."""
 
     def __init__(self, channels: int, out_channels: int, stride: int) -> None:
         super().__init__()

@@ -370,7 +370,7 @@ def data_script(content: object, name: str) -> str:
 def table_csv(frame: pd.DataFrame) -> str:
     """Return a table as CSV: cells as read, their numbers at full precision, and the keys of the runs.
 
-    Of more than :data:`_LISTED` runs behind a row the first are named.
+    Of more than :data:`_LISTED` runs behind a row only the first are named; their number stands beside.
     """
     rows: list[dict[str, Any]] = []
     for record in frame.to_dict("records"):
@@ -383,15 +383,15 @@ def table_csv(frame: pd.DataFrame) -> str:
                 runs.update(dict.fromkeys(value.runs))
         if runs:
             every = list(runs)
-            more = f" and {len(every) - _SOME} others" if len(every) > _LISTED else ""
-            row["runs"] = " ".join(every[:_SOME] if more else every) + more
+            row["runs"] = " ".join(every[:_SOME] if len(every) > _LISTED else every)
+            row["number of runs"] = len(every)
         rows.append(row)
     columns: list[str] = []
     for column in map(str, frame.columns):
         columns.append(column)
         columns += _unique(key for row in rows for key in row if key.startswith(f"{column}: "))
     if any("runs" in row for row in rows):
-        columns.append("runs")
+        columns += ["runs", "number of runs"]
     return pd.DataFrame(rows, columns=_unique(columns)).to_csv(index=False)
 
 

@@ -124,7 +124,7 @@ def records(path: Path, content: bytes, origin: str) -> Iterator[Record]:
             )
 
 
-@functools.lru_cache(maxsize=16)  # Each profile of an experiment reads all of its files.
+@functools.lru_cache(maxsize=8)  # Each profile of an experiment reads all of its files.
 def lines(content: bytes, origin: str) -> tuple[tuple[int, Record | None, str], ...]:
     """Of each line of a file its number, from 1, and its record; None where it is none, and why."""
     found: list[tuple[int, Record | None, str]] = []

@@ -10,7 +10,7 @@ from said import numbers
 
 from lossbook import experiments, losses
 from lossbook.evidence import claims
-from lossbook.papers.dong2019 import classes, fig5, objects_figures, table1
+from lossbook.papers.dong2019 import classes, fig5, hard_mining, objects_figures, table1
 from lossbook.papers.dong2019.names import FREQUENCIES, LOSSES, OPTIONS, OWN, USUAL
 from lossbook.results import Record
 
@@ -36,15 +36,17 @@ def test_the_papers_protocol_has_its_settings() -> None:
     assert profile.seeds == 10
     for cell in profile.cells:
         spec = cell.spec
-        assert (spec.epochs, spec.model) == (300, "cifar_resnet32")
+        assert spec.epochs == 300
         assert spec.optimizer_options == {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
         assert spec.batch_size == (64 if spec.dataset == "tiny_imagenet" else 128)
-    wide = experiments.get("dong2019/table1").profile("wide").cells
-    assert {cell.spec.model for cell in wide} == {"wide_resnet28_10"}
-    recipes = {repr(replace(cell.spec, model="cifar_resnet32")) for cell in wide}
-    hard = {repr(replace(c.spec, model="cifar_resnet32")) for c in wide if c.labels["loss"] in table1.HARD_CE}
-    assert recipes - hard == {repr(cell.spec) for cell in profile.cells}
-    assert len(hard) == 2
+    small, large = (
+        {repr(replace(c.spec, model="")): c.labels["loss"] for c in profile.cells if c.spec.model == model}
+        for model in ("cifar_resnet32", "wide_resnet28_10")
+    )
+    assert len(small) == 18
+    # The paper tried hard selection on CE with the large network alone.
+    assert {large.pop(each) for each in large.keys() - small.keys()} == set(table1.HARD_CE)
+    assert small == large
     short = experiments.get("dong2019/table1").profile("resnet32").cells
     assert {cell.spec.schedule["at"] == [5.0, 7.5] for cell in short if cell.spec.schedule} == {True}
 
@@ -167,3 +169,37 @@ def test_a_page_on_one_data_set_shows_no_other(made: Callable[..., list[Record]]
     assert fig5.shown(table1.only(evidence(TABLE1, *ten), "cifar100")) == []
     # Runs that choose a rate are none that a page compares.
     assert not table1.only(evidence(TABLE1, *made(TABLE1, "rates", accuracy)), "cifar100").records
+
+
+def test_the_large_network_stands_beside_its_own_numbers_of_the_paper(
+    made: Callable[..., list[Record]],
+) -> None:
+    def by_network(labels: dict[str, Any], seed: int) -> float:
+        large = labels["network"] == "wide_resnet28_10"
+        return (
+            0.6
+            + 0.2 * large
+            + 0.03 * (labels["loss"] in ("hs_lr", "ss_lr", "hs_ce")) * (1 - 2 * large)
+            + 0.001 * seed * (labels["loss"] == "ce")
+        )
+
+    found = evidence(TABLE1, *made(TABLE1, "paper", by_network))
+    small, _ = table1.table(found, "paper")
+    large, _ = table1.table(found, "paper", network="wide_resnet28_10")
+    assert len(small) == len(large) == 12
+    paper = dict(
+        zip(zip(large["Data"], large["Loss"], strict=True), large["Paper (WideResNet-28-10), %"], strict=True)
+    )
+    assert (paper["CIFAR-100", "CE"], paper["CIFAR-100", "HS-LR"], paper["CIFAR-100", "SS-LR"]) == (
+        "81.0",
+        "79.0",
+        "–",
+    )
+    judged = claims.judge(table1.CLAIMS, "large-networks", found)
+    assert judged.finding == "does not hold"
+    assert all(d.interval.mean == pytest.approx(-0.0345) for d in judged.differences)
+    assert claims.judge(table1.CLAIMS, "beyond-ce", found).differences[0].interval.mean == pytest.approx(
+        0.0255
+    )
+    mined = claims.judge(hard_mining.CLAIMS, "hard-mining-ce", found)
+    assert mined.differences[0].interval.mean == pytest.approx(-0.0345)

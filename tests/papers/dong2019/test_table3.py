@@ -245,7 +245,7 @@ def test_differences_and_claims_on_known_numbers(store: Store, made: Callable[..
     assert str(frame["mAP per image, %"][0]) == "31.00 ± 2.48 (n = 3)"
     assert str(frame.iloc[0, 4]) == "–"
     assert notes == []
-    assert runs_not_made(found, "reference").startswith("Of profile `reference` every cell has 3 of 10 seeds")
+    assert runs_not_made(found, "reference").startswith("In profile `reference` every cell has 3 of 10 seeds")
     assert "SS-LR 34.5" in table3_figures.measure_alt(found)
     assert len(table3_figures.measure_figure(found).axes) == 3
     assert len(table3_figures.training_figure(found, "bibtex").axes) == 2

@@ -108,7 +108,7 @@ def test_the_page_shows_every_claim_once_in_order() -> None:
 def test_what_has_not_been_run_has_a_row_per_network_and_data_set() -> None:
     frame = verdict.missing()
     rows = {(row["Experiment"], row["What"]): row["Runs"] for row in frame.to_dict("records")}
-    assert set(frame["Profile"]) <= {"paper", "wide", "reference", "resnet32"}
+    assert set(frame["Profile"]) <= {"paper", "reference", "resnet32"}
     assert rows[TABLE2, "ResNet-50 on Market-1501"] == 40
     assert rows[TABLE2, "MobileNet on Market-1501"] == 40
     assert (SELECTION, "ResNet-50 on Market-1501") in rows

@@ -1,4 +1,4 @@
-"""Table 6: CE and the gradual mixture under further regularisation."""
+"""Table 6: CE and CE+EL 0-0.5 under further regularisation."""
 
 from __future__ import annotations
 

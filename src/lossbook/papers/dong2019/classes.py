@@ -485,11 +485,12 @@ GROWS = Claim(
 )
 LEAD_GROWS = Claim(
     "lead-grows",
-    "The more classes there are, the further HS-LR and SS-LR are ahead of CE.",
+    "The more classes there are, the better HS-LR and SS-LR do against CE.",
     "Evaluation of Table 1, observation (2)",
     'The paper says that they are ahead "especially on tasks with more classes". For each seed the '
     "least-squares slope of HS-LR and SS-LR minus CE over the logarithm of the number of classes, at one "
-    "rate for all losses.",
+    "rate for all losses. A loss that falls less behind has a slope above zero too: whether they are ahead "
+    "is the claim that they outperform CE.",
     {
         "": Contrasts(
             CLASSES, [lead_growth(d, loss) for d in COUNTS for loss in ("hs_lr", "ss_lr")], only=(REFERENCE,)

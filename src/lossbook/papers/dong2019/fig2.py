@@ -295,11 +295,13 @@ def table(what: Shown) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
     Args:
         what: The runs.
     """
-    columns: dict[str, Callable[[Record], float | None]] = {
+    parts: dict[str, Callable[[Record], float | None]] = {
         "Positive part at first": lambda r: float(by_step(r, "positive")[0]),
         "Its rise": rise,
         "Negative part at first": lambda r: float(by_step(r, "negative")[0]),
         "Its fall, %": lambda r: None if (value := fall(r)) is None else 100 * value,
+    }
+    ratios: dict[str, Callable[[Record], float | None]] = {
         "Ratio at first": first_ratio,
         "Ratio, first tenth": early_ratio,
         "Ratio, second half": late_ratio,
@@ -311,10 +313,8 @@ def table(what: Shown) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
         if not mine.records:
             continue
         row: dict[str, Any] = {"Loss": named(loss, start)}
-        row |= {
-            name: tables.Cell("–") if loss == BASELINE and "atio" not in name else _cell(mine, value)
-            for name, value in columns.items()
-        }
+        row |= {n: tables.Cell("–") if loss == BASELINE else _cell(mine, part) for n, part in parts.items()}
+        row |= {name: _cell(mine, ratio) for name, ratio in ratios.items()}
         rows.append(row)
     return pd.DataFrame(rows), [*tables.notes(what.runs.values())]
 

@@ -12,7 +12,7 @@ from lossbook.evidence.contrasts import Contrast, Contrasts
 from lossbook.evidence.rules import CarriesOver, NoGain
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.papers.dong2019 import table1
-from lossbook.papers.dong2019.names import BASELINE, DECISIVE, NAMES, NETWORK_NAMES, TABLE1
+from lossbook.papers.dong2019.names import BASELINE, DECISIVE, LARGE_NETWORK, NAMES, NETWORK_NAMES, TABLE1
 from lossbook.results import published
 
 DATASET = "cifar100"
@@ -54,8 +54,8 @@ def minus_ce(loss: str, dataset: str = DATASET) -> Contrast:
     """A reading minus CE on CIFAR-100, beside the paper's difference with another network."""
     return Contrast(
         f"{READINGS[loss]} minus CE on {{left[dataset]}}",
-        table1.select(dataset, loss),
-        table1.select(dataset, BASELINE),
+        table1.select(dataset, loss, network=LARGE_NETWORK),
+        table1.select(dataset, BASELINE, network=LARGE_NETWORK),
         paper=paper_difference() if dataset == DATASET else None,
     )
 
@@ -102,11 +102,15 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | ta
         ("lr", None),
         ("hs_lr", "lr"),
     ):
-        mine = table1.select(dataset, loss).runs(evidence, profile)
+        mine = table1.select(dataset, loss, network=LARGE_NETWORK).runs(evidence, profile)
         if not mine.records:
             continue
         used.append(mine)
-        pairs.append((mine, table1.select(dataset, base).runs(evidence, profile)) if base else None)
+        pairs.append(
+            (mine, table1.select(dataset, base, network=LARGE_NETWORK).runs(evidence, profile))
+            if base
+            else None
+        )
         rows.append(
             {
                 "Data": dataset_name(dataset, mine.records),

@@ -10,8 +10,8 @@ from lossbook.experiments.grid import PAPER
 TABLE1, TABLE2, TABLE3 = "dong2019/table1", "dong2019/table2", "dong2019/table3"
 CLASSES, SELECTION = "dong2019/classes", "dong2019/selection"
 
-#: The profile of the reference network, and that of the paper's large one.
-REFERENCE, WIDE = "reference", "wide"
+#: The profile of the reference network.
+REFERENCE = "reference"
 #: Profiles that decide. Runs of the reference network answer the paper's questions; they are not its
 #: experiments.
 DECISIVE = (PAPER, REFERENCE)
@@ -45,6 +45,9 @@ CHOSEN_AT = "rates"
 
 #: Data sets whose name in the paper's tables is another.
 PRINTED_DATASETS = {"tiny_imagenet": "tiny200"}
+#: The paper's small and large network for objects, and what its tables call them.
+SMALL_NETWORK, LARGE_NETWORK = "cifar_resnet32", "wide_resnet28_10"
+PRINTED_NETWORKS = {SMALL_NETWORK: "resnet32", LARGE_NETWORK: "wrn28_10"}
 #: Networks by their name in records.
 NETWORK_NAMES = {
     "reference_small": "reference network",

@@ -378,7 +378,10 @@ def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
     if key == HARD.key and ahead and behind:
         return "the better selection depends on the data, the measure or the learning rate: try both."
     if key == IMPROVE.key and ahead and behind:
-        return "HS-LR and SS-LR differ in what they do: compare each with CE on held-out classes of your own."
+        return (
+            "whether HS-LR or SS-LR is ahead of CE depends on the loss, the data, the measure or the "
+            "learning rate: compare them with CE on held-out classes of your own."
+        )
     if key == IMPROVE.key and verdict.finding in AGAINST:
         return "these runs give no reason to replace CE where features are what you want."
     return ""
@@ -433,7 +436,7 @@ def not_retrieved(evidence: Evidence) -> str:
     """The data sets on which no run of the reference network has retrieved anything; empty if none."""
     made = {record.labels["dataset"] for record in evidence.by_profile.get(REFERENCE, ())}
     left = [each for each in SETS if each not in made]
-    return f"Nothing has been retrieved yet on {' and '.join(map(dataset_name, left))}." if left else ""
+    return f"Retrieval on {' and '.join(map(dataset_name, left))} has not been run yet." if left else ""
 
 
 # --- the tests ----------------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ def sparse() -> Verdict:
     start, settled = ratio(0.0), ratio(-math.log(classes / labels - 1))
     right = abs(start - labels / (classes - labels)) < EQUAL
     return Verdict(
-        "Distraction is also in multi-label classification, where an example has few labels.",
+        "Distraction also occurs in multi-label classification, where an example has few labels.",
         f"{_WHERE_NCD}; Clothing Attributes Recognition; Fig. 4",
         "It holds if at logits of zero the gradient ratio of L labels to the other classes is L/(K - L).",
         "holds" if right else "does not hold",
@@ -214,7 +214,7 @@ def sparse() -> Verdict:
             f"With {labels} labels among {classes:,} classes, as on DeepFashion, the other classes have "
             f"{1 / start:.0f} times the gradient of the labels.",
             f"There, too, it is a matter of the start: with every sigmoid at {labels}/{classes:,}, the "
-            f"frequency of a label, the ratio is {settled:.2f}.",
+            f"mean frequency of a label, the ratio is {settled:.2f}.",
         ),
     )
 

@@ -230,7 +230,7 @@ def _sentence(text: str) -> str:
 
 
 def missing() -> pd.DataFrame:
-    """Which runs that can decide a claim have not been made, and what they would cost."""
+    """Which runs have not been made, and what they would cost; trials and choices of a rate are left out."""
     rows: dict[tuple[str, str, str, str], list[experiments.PendingRuns]] = defaultdict(list)
     estimate = experiments.estimator().seconds
     declared = [(item, name) for item in EXPERIMENTS for name in experiments.get(item).profiles]

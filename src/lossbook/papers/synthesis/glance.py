@@ -622,13 +622,16 @@ def _objects(read: Reader) -> Group:
     sets = {printed: name for name, printed in dong2019.PRINTED_DATASETS.items()}
     printed = {(n, sets.get(d, d), loss): value for (n, d, loss), value in dong2019_objects.printed().items()}
 
-    def minus_ce(dataset: str, loss: str, rates: str, *only: str) -> Difference | None:
-        sides = dong2019_objects.minus(dataset, loss, dong2019.BASELINE, rates=rates)
+    def minus_ce(dataset: str, loss: str, rates: str, *only: str, network: str = "") -> Difference | None:
+        sides = dong2019_objects.minus(
+            dataset, loss, dong2019.BASELINE, rates=rates, network=network or dong2019.SMALL_NETWORK
+        )
         return sides.measure(found, (PAPER,), only)
 
     def own(network: str, dataset: str, loss: str) -> Difference | None:
-        profiles = (PAPER, "resnet32") if network == "resnet32" else (dong2019.WIDE,)
-        return minus_ce(dataset, loss, dong2019.ONE, *profiles)
+        (here,) = (name for name, printed in dong2019.PRINTED_NETWORKS.items() if printed == network)
+        shorter = ("resnet32",) if here == dong2019.SMALL_NETWORK else ()
+        return minus_ce(dataset, loss, dong2019.ONE, PAPER, *shorter, network=here)
 
     def others(dataset: str, loss: str) -> list[Answer]:
         made = [minus_ce(dataset, loss, rates, dong2019.REFERENCE) for rates in dong2019.RATES]
