@@ -14,16 +14,12 @@ from lossbook.build.whole import weight
 def site(tmp_path):
     """A page, and static files that are named by it, by one another, by themselves alone, or by nothing."""
     files = {
-        "paper/page.html": '<script src="../_static/used.js"></script><link href="../_static/used.css?v=1">'
-        '<i class="fa-regular fa-clock"></i>',
+        "paper/page.html": '<script src="../_static/used.js"></script><link href="../_static/used.css?v=1">',
         "_static/used.js": 'load("chain.js")\n//# sourceMappingURL=used.js.map',
         "_static/chain.js": "",
-        "_static/used.css": "src: url(fonts/a.woff2), url(fonts/a.ttf), "
-        "url(fonts/fa-brands-400.woff2), url(fonts/fa-regular-400.woff2)",
+        "_static/used.css": "src: url(fonts/a.woff2), url(fonts/a.ttf)",
         "_static/used.js.map": "",
         "_static/fonts/a.woff2": "",
-        "_static/fonts/fa-brands-400.woff2": "",
-        "_static/fonts/fa-regular-400.woff2": "",
         "_static/fonts/a.ttf": "",
         "_static/unused.js": "unused.js loads idle.js",
         "_static/idle.js": "",
@@ -44,7 +40,6 @@ def test_what_no_page_needs_is_left_out(site):
         "_static/chain.js",
         "_static/used.css",
         "_static/fonts/a.woff2",
-        "_static/fonts/fa-regular-400.woff2",
         "files/paper/page/table.csv",
     }
     assert not (site / "_more").exists(), "an empty folder is left out too"

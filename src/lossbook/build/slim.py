@@ -1,7 +1,6 @@
 """Leaving out of the built pages what no page needs."""
 
 import hashlib
-import re
 from pathlib import Path
 
 from lossbook.build.hashing import files_in
@@ -9,8 +8,6 @@ from lossbook.build.hashing import files_in
 #: Read by tools alone, or fallbacks for browsers older than the theme's own scripts allow.
 _NEVER = {".map", ".ttf", ".eot", ".po", ".mo", ".doctree"}
 _TEXT = {".html", ".css", ".js"}
-#: Kinds of icons that the theme brings fonts for, each with the class by which a page asks for it.
-_ICONS = {"fa-brands": "fa-brands|fab", "fa-regular": "fa-regular|far"}
 
 
 def slim(site: Path) -> None:
@@ -22,8 +19,6 @@ def slim(site: Path) -> None:
     for path in _static(site):
         if path.suffix in _NEVER:
             path.unlink()
-    for path in _unused_icons(site):
-        path.unlink()
     while unused := _unused(site):
         for path in unused:
             path.unlink()
@@ -62,18 +57,6 @@ def once(site: Path) -> None:
 def _static(site: Path) -> list[Path]:
     """What lies in the folders for static files, whose names begin with an underscore."""
     return list(files_in(folder for folder in sorted(site.glob("_*")) if folder.name != "_sources"))
-
-
-def _unused_icons(site: Path) -> list[Path]:
-    """Fonts of icons that no page has; the theme's style sheet names them all."""
-    pages = "".join(path.read_text(encoding="utf-8", errors="replace") for path in site.rglob("*.html"))
-    return [
-        path
-        for kind, asked in _ICONS.items()
-        if not re.search(rf'class="(?:[^"]*\s)?(?:{asked})[\s"]', pages)
-        for path in _static(site)
-        if path.name.startswith(f"{kind}-") and path.suffix == ".woff2"
-    ]
 
 
 def _unused(site: Path) -> list[Path]:
