@@ -167,7 +167,14 @@ def test_the_mean_over_the_networks():
     assert mean.half == pytest.approx(2.3646 * 0.05 * (8 / 7) ** 0.5 / 8**0.5, rel=1e-3)
     # The paper's five differences are 0.49, 0.90, 1.20, 0.20 and 0.63.
     both = ["+1.00", "0.04", "+1.00", "0.04"]
-    assert numbers(table3.headline(found))[2:] == [*both, "+0.68", "+0.50", "0.02"]
+    assert numbers(table3.headline(found))[2:9] == [*both, "+0.68", "+0.50", "0.02"]
+    frame = table3.means_table(found)
+    assert frame["Mixture"].tolist() == ["CE+EL 0-0.5", "CE+EL 0,0.5", "CE+EL 0"]
+    # The paper's means over its five networks.
+    assert frame["Paper"].tolist() == ["+0.68", "+0.51", "+0.49"]
+    assert frame["After the last epoch"][0].values["mean"] == pytest.approx(1.0)
+    assert frame["Balanced accuracy"][0].values["mean"] == pytest.approx(0.5)
+    assert len(frame["Balanced accuracy"][0].runs) == 2 * 5 * 8
     # The accuracy at the best epoch is read apart from that of the last.
     early = [
         replace(r, curves=r.curves | {"test_accuracy": [0.7, r.metrics["test_accuracy"]]})
@@ -186,6 +193,7 @@ def test_the_mean_over_the_networks():
 def test_nothing_is_said_without_runs():
     empty = evidence()
     assert table3.headline(empty) == table3.follows(empty) == ""
+    assert table3.means_table(empty).empty
     assert table3.summary(empty, "clean", "clean") == ""
     assert table3.baseline([]) == ""
     assert table3.best_epoch(empty, "clean", "clean") == ""

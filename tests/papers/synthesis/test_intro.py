@@ -223,10 +223,15 @@ def _yao2018() -> list[str]:
 
 
 def _mixtures_on_reviews() -> list[str]:
-    """Epochs, CE+EL 0-0.5 minus CE after the last epoch, at the best one and balanced, and the seeds."""
+    """Epochs, CE+EL 0-0.5 and 0,0.5 minus CE: last epoch, best epoch, balanced; and the seeds."""
     evidence = _evidence("battash2021/table3")
-    metrics = ("test_accuracy", "best_test_accuracy", "balanced_accuracy")
-    found = [reviews.over_networks(evidence, metric=each) for each in metrics]
+    two_phase, gradual = reviews.MIXTURES[1:]
+    assert (two_phase.name, gradual.name) == ("CE+EL 0,0.5", "CE+EL 0-0.5")
+    found = [
+        reviews.over_networks(evidence, method, metric)
+        for metric in reviews.MEANS.values()
+        for method in (gradual, two_phase)
+    ]
     said = [f"{signed(d.mean)} ± {d.half:.2f}" for d in found if d is not None]
     (seeds,) = {d.n for d in found if d is not None}
     return [str(reviews.CLEAN_EPOCHS), *said, str(seeds)]
