@@ -52,11 +52,13 @@ def test_a_file_is_there_once_and_every_page_links_to_it(tmp_path):
         "files/a/one/runs.csv": "same",
         "files/a/two/runs.csv": "same",
         "files/a/two/table.csv": "other",
+        "files/a/two/other.csv": "same",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     once(tmp_path)
+    assert (tmp_path / "files/a/two/other.csv").exists(), "a reader gets the file by its own name"
     assert not (tmp_path / "files/a/two/runs.csv").exists()
     assert (tmp_path / "a/one.html").read_text() == files["a/one.html"]
     assert (tmp_path / "a/two.html").read_text() == (

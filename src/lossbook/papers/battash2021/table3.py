@@ -261,9 +261,9 @@ def summary(evidence: Evidence, profile: str, protocol: str) -> str:
     kept = sum(p < stats.LEVEL for _, p in [*ahead, *behind])
     positive = sum(d.interval.mean > 0 for d in found)
     return (
-        f"**{profile.capitalize()} ({protocol} protocol).** Of {len(found)} mixtures compared with CE, "
-        f"{positive} have the higher mean; the 95% interval lies above zero for {len(ahead)} and below for "
-        f"{len(behind)}. After Holm's adjustment over these comparisons {kept} of them remain."
+        f"**{protocol.capitalize()} protocol, profile {profile}.** Of {len(found)} mixtures compared with "
+        f"CE, {positive} have the higher mean; the 95% interval lies above zero for {len(ahead)} and below "
+        f"for {len(behind)}. After Holm's adjustment over these comparisons {kept or 'none'} of them remain."
     )
 
 
@@ -351,12 +351,14 @@ def headline(evidence: Evidence) -> str:
 
 def follows(evidence: Evidence) -> str:
     """What follows for someone who trains on few rare classes; nothing where no interval says so."""
-    accuracy, balanced = (over_networks(evidence, metric=m) for m in ("test_accuracy", "balanced_accuracy"))
-    if accuracy is None or balanced is None or not balanced.high < 0 or accuracy.low > 0:
+    balanced = {method.name: over_networks(evidence, method, "balanced_accuracy") for method in MIXTURES}
+    losing = [name for name, found in balanced.items() if found is not None and found.high < 0]
+    if not losing:
         return ""
+    named = " and ".join(filter(None, (", ".join(losing[:-1]), losing[-1])))
     return (
-        f"On reviews like these, where rare classes count, stay with CE: {GRADUAL.name} shows no gain in "
-        "accuracy and loses balance."
+        "On reviews like these, where rare classes count, stay with CE: balanced accuracy is lower with "
+        f"{named}."
     )
 
 
