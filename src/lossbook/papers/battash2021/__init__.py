@@ -5,6 +5,7 @@ EXPERIMENTS = (
     "table1",
     "motivation",
     "gradient_norm",
+    "gradient_norm_reviews",
     "fig2",
     "table2",
     "table3",

@@ -50,6 +50,7 @@ NETWORK_NAMES = {
     "imagenet_resnext101": "ResNeXt-101",
     "keras_mnist_cnn": "a small CNN",
     "li2020_cnn2c": "CNN2C",
+    "lstm": "LSTM",
 }
 FOCUS_NAMES = {"": "–"}
 

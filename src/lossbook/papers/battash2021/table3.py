@@ -57,24 +57,26 @@ _PADDED = {"published": LONGEST, "clean": None}
 MADE_UP: dict[str, Any] = {"dataset": "made_up_reviews", "batch_size": 32, "epochs": 6}
 
 
+def recipe(protocol: str, architecture: str) -> RunSpec:
+    """CE with one of :data:`ARCHITECTURES` under a protocol, ``published`` or ``clean``."""
+    layers, width = ARCHITECTURES[architecture]
+    options: dict[str, Any] = {"embedding": width, "hidden": width, "layers": layers}
+    if (padded := _PADDED[protocol]) is not None:
+        options["padded_to"] = padded
+    return replace({"published": PUBLISHED, "clean": CLEAN}[protocol], model_options=options)
+
+
 def _cells(
     protocol: str,
     architectures: Iterable[str] = ARCHITECTURES,
     methods: Sequence[Method] = REGIMES,
     **changes: Any,
 ) -> tuple[Cell, ...]:
-    base = {"published": PUBLISHED, "clean": CLEAN}[protocol]
-    cells = []
-    for name in architectures:
-        layers, width = ARCHITECTURES[name]
-        options: dict[str, Any] = {"embedding": width, "hidden": width, "layers": layers}
-        if (padded := _PADDED[protocol]) is not None:
-            options["padded_to"] = padded
-        labels = {"architecture": name, "protocol": protocol}
-        cells += [
-            texts.cell(base, method, labels, **{"model_options": options, **changes}) for method in methods
-        ]
-    return tuple(cells)
+    return tuple(
+        texts.cell(recipe(protocol, name), method, {"architecture": name, "protocol": protocol}, **changes)
+        for name in architectures
+        for method in methods
+    )
 
 
 EXPERIMENT = Experiment(
