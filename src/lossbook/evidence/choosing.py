@@ -22,18 +22,22 @@ def best_rates(
     What has not been run at all of its rates is left out. A run that broke down is never chosen.
 
     Args:
-        records: One run per rate, whose test accuracies are those of held-out examples.
+        records: Their test accuracies are those of held-out examples. Of several seeds the mean counts.
         by: The labels that tell apart what has a rate of its own, for example ``("dataset", "loss")``.
         tried: From their values to the rates that are tried; to none for what is not asked for.
 
     Returns:
         Values of the labels -> rate.
     """
-    found: dict[tuple[Any, ...], dict[float, float]] = defaultdict(dict)
+    seen: dict[tuple[Any, ...], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         accuracy = record.metric("test_accuracy") if record.status == "finished" else None
         which = tuple(record.labels[name] for name in by)
-        found[which][record.labels["lr"]] = -1.0 if accuracy is None else accuracy
+        seen[which][record.labels["lr"]].append(-1.0 if accuracy is None else accuracy)
+    found = {
+        which: {rate: -1.0 if min(each) < 0 else sum(each) / len(each) for rate, each in rates.items()}
+        for which, rates in seen.items()
+    }
     return {
         which: best_rate(each)
         for which, each in found.items()

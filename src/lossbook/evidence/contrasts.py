@@ -167,6 +167,12 @@ class Difference:
         return self.contrast.what.format(**titles)
 
     @property
+    def by_seed(self) -> dict[int, float]:
+        """Seed -> difference, of the seeds that both sides have."""
+        values, others = self.contrast.left.values(self.runs), self.contrast.right.values(self.base)
+        return {seed: values[seed] - others[seed] for seed in sorted(set(values) & set(others))}
+
+    @property
     def above(self) -> bool:
         """Whether the whole interval lies above zero."""
         return self.interval.low > 0
@@ -214,6 +220,13 @@ class Difference:
             what = "texts" if texts else "images"
             parts.append(f"{size:,} test {what} resolve about {unit.scale * self.resolution:.{unit.digits}f}")
         return "; ".join(parts) + "."
+
+
+def averaged(found: Sequence[Difference]) -> dict[int, float]:
+    """The mean of several differences, seed -> difference, of the seeds that all of them have."""
+    each = [difference.by_seed for difference in found]
+    seeds = set.intersection(*map(set, each)) if each else set()
+    return {seed: sum(one[seed] for one in each) / len(each) for seed in sorted(seeds)}
 
 
 def interval_in_words(d: stats.Interval, unit: Unit = POINTS) -> str:

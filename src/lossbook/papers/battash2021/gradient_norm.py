@@ -137,15 +137,15 @@ def choose(records: Iterable[Record]) -> dict[tuple[str, str], float]:
     return best_rates(records, ["loss", "schedule"], lambda *regime: RATES.get(regime, ()))
 
 
-def factors(epochs: int = 12) -> pd.DataFrame:
-    """What the gradient of CE is multiplied by in each phase of the gradual schedule, in both readings."""
+def factors(epochs: int = 12, schedule: str = "0-0.5") -> pd.DataFrame:
+    """What the gradient of CE is multiplied by in each phase of a mixture, in both readings."""
     rows = []
-    for phase in MixingSchedule("0-0.5").phases(epochs):
+    for phase in MixingSchedule(schedule).phases(epochs):
         volume = gradient_volumes(phase.alpha, phase.beta)
         rows.append(
             {
                 "F": f"{phase.focus:g}",
-                "Epochs": f"{phase.start + 1} to {phase.start + phase.epochs}",
+                "Epochs": _span(phase.start + 1, phase.start + phase.epochs),
                 "α": f"{phase.alpha:g}",
                 "β": f"{phase.beta:.3g}",
                 "Eq. 21": f"{volume.target:.2f}",
@@ -153,6 +153,10 @@ def factors(epochs: int = 12) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _span(first: int, last: int) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def against(

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lossbook.experiments.grid import Cell, Experiment, Profile
-from lossbook.papers.battash2021.protocol import CE, GRADUAL, TWO_PHASE, by_name, cell
-from lossbook.papers.battash2021.table3 import ARCHITECTURES, MADE_UP, TABLE3, recipe
+import pandas as pd
+
+from lossbook.evidence import stats, tables
+from lossbook.evidence.choosing import best_rates
+from lossbook.evidence.claims import Claim
+from lossbook.evidence.contrasts import POINTS, Contrast, Contrasts, Difference, averaged
+from lossbook.evidence.rules import Gain, OnceWhole
+from lossbook.evidence.select import Evidence
+from lossbook.experiments.grid import TRIALS, Cell, Experiment, Profile
+from lossbook.papers.battash2021 import gradient_norm, texts
+from lossbook.papers.battash2021.protocol import CE, GRADUAL, TWO_PHASE, by_name, cell, select, title
+from lossbook.papers.battash2021.table3 import (
+    ARCHITECTURES,
+    CLEAN_EPOCHS,
+    MADE_UP,
+    MEANS,
+    NAMES,
+    recipe,
+)
+from lossbook.results import Record
 
 REVIEWS_NORM = "battash2021/gradient_norm_reviews"
+#: CE and the mixtures are its runs.
+ALSO = ("battash2021/table3",)
 #: CE with its gradient as large as that of the two mixtures whose size changes during training (Eq. 21), and
 #: as large as that of the gradual one in the other printed reading (Eq. 22).
 TARGET_GRADUAL, TARGET_TWO = ("ce_target", "0-0.5"), ("ce_target", "0,0.5")
@@ -54,7 +74,7 @@ def _small(**changes: Any) -> tuple[Cell, ...]:
 EXPERIMENT = Experiment(
     name=REVIEWS_NORM,
     title="Is it the gradient's norm? On reviews",
-    also=(TABLE3,),
+    also=ALSO,
     profiles=by_name(
         Profile(
             "clean",
@@ -92,3 +112,193 @@ EXPERIMENT = Experiment(
         ),
     ),
 )
+
+Regime = tuple[str, str]
+CLEAN = "clean"
+HOW = {CLEAN: "the clean protocol of Table 3, with fewer epochs than the paper's"}
+
+
+def name(regime: Regime) -> str:
+    """A regime as the page names it."""
+    if regime in SIZED.values():
+        return f"CE at the size of {title(next(m for m, sized in SIZED.items() if sized == regime))}"
+    return f"CE at the size of {title(GRADUAL)} by Eq. 22" if regime == SQUARE else title(regime)
+
+
+def against(
+    regime: Regime,
+    base: Regime,
+    network: str = SMALLEST,
+    metric: str = "test_accuracy",
+    *,
+    epochs: int | None = None,
+    lr: float = SHARED_RATE,
+    base_lr: float = SHARED_RATE,
+) -> Contrast:
+    """One regime minus another with one of the networks, paired by seed; after the last epoch by default."""
+    at, base_at = ("", "") if lr == base_lr else (f" at {lr:g}", f" at {base_lr:g}")
+    left, right = (
+        replace(select(each, metric=metric, architecture=network, lr=rate, part="test"), epochs=epochs)
+        for each, rate in ((regime, lr), (base, base_lr))
+    )
+    return Contrast(
+        f"{name(regime)}{at} minus {name(base)}{base_at}, LSTM {NAMES[network]}",
+        left,
+        right,
+        resolved=metric == "test_accuracy",
+    )
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A difference in points, the networks averaged seed by seed.
+
+    Attributes:
+        interval: The mean over the seeds that all networks have, with its 95% interval.
+        differences: What is averaged, a difference per network.
+    """
+
+    interval: stats.Interval
+    differences: Sequence[Difference]
+
+    def __str__(self) -> str:
+        """As tables have it: ``"+0.27 ± 0.15"``."""
+        return f"{tables.signed(self.interval.mean)}{tables.band(self.interval, 2)}"
+
+    @property
+    def cell(self) -> tables.Cell:
+        """The same as a cell of a table, with its numbers and the runs behind them."""
+        numbers = {name: getattr(self.interval, name) for name in ("mean", "low", "high")}
+        return tables.Cell(
+            str(self), numbers, tuple(r.key for each in self.differences for r in each.records)
+        )
+
+
+def over_networks(
+    evidence: Evidence,
+    regime: Regime,
+    base: Regime,
+    metric: str = "test_accuracy",
+    epochs: int | None = None,
+) -> Mean | None:
+    """One regime minus another, mean over the networks; None without a seed that all of them have."""
+    found = [against(regime, base, each, metric, epochs=epochs).at(evidence, CLEAN) for each in NETWORKS]
+    made = [each for each in found if each is not None]
+    means = averaged(made) if len(made) == len(NETWORKS) else {}
+    return Mean(stats.mean_interval(POINTS.scale * m for m in means.values()), made) if means else None
+
+
+#: What is compared for each mixture, in the order of the table.
+def _pairs(mixture: Regime) -> tuple[tuple[Regime, Regime], ...]:
+    sized = SIZED[mixture]
+    return (mixture, CE), (sized, CE), (mixture, sized)
+
+
+def table(evidence: Evidence) -> pd.DataFrame:
+    """Both mixtures, and CE at their size, minus CE and minus each other: means over the four networks."""
+    rows = []
+    for mixture in SIZED:
+        for regime, base in _pairs(mixture):
+            found = {head: over_networks(evidence, regime, base, metric) for head, metric in MEANS.items()}
+            cells = {head: mean.cell for head, mean in found.items() if mean is not None}
+            if cells:
+                rows.append({"Difference": f"{name(regime)} minus {name(base)}", **cells})
+    return pd.DataFrame(rows)
+
+
+def by_epoch(evidence: Evidence, regime: Regime) -> list[Mean]:
+    """A regime's test accuracy minus that of CE after each epoch, mean over the networks."""
+    found = (over_networks(evidence, regime, CE, epochs=epoch) for epoch in range(1, CLEAN_EPOCHS + 1))
+    return [each for each in found if each is not None]
+
+
+SIZE_ON_REVIEWS = Claim(
+    "size-on-reviews",
+    "On the reviews the mixtures do better than CE with its gradient scaled to their size.",
+    "Not in the paper, whose control is on images",
+    "Test accuracy after the last epoch of each mixture minus that of CE times the factor of Eq. 21, with "
+    "each of four networks, paired by seed.",
+    {
+        "": Contrasts(
+            REVIEWS_NORM,
+            [against(mixture, sized, each) for mixture, sized in SIZED.items() for each in NETWORKS],
+        )
+    },
+    OnceWhole(Gain()),
+    (CLEAN,),
+    basis=lambda records: texts.basis(records, HOW),
+)
+
+
+def headline(evidence: Evidence) -> str:
+    """What each mixture and CE at its size gain over CE, in the mean over the networks."""
+    said = []
+    for mixture in SIZED:
+        found = [over_networks(evidence, *pair) for pair in _pairs(mixture)]
+        if any(each is None for each in found):
+            continue
+        own, sized, between = found
+        said.append(f"{title(mixture)} {own}, CE at its size {sized}, one minus the other {between}")
+    if not said:
+        return ""
+    return (
+        "Accuracy after the last epoch minus that of CE in points, mean over four networks: "
+        f"{'; '.join(said)}."
+    )
+
+
+def follows(evidence: Evidence) -> str:
+    """What follows for someone who sees a gain after the last epoch; nothing where no interval says so."""
+    explained = []
+    for mixture, sized in SIZED.items():
+        own, alone = over_networks(evidence, mixture, sized), over_networks(evidence, sized, CE)
+        if own is not None and alone is not None and alone.interval.low > 0 >= own.interval.low:
+            explained.append(title(mixture))
+    if not explained:
+        return ""
+    return (
+        "Try CE with a learning rate that falls at the end before another loss: scaling the gradient of CE "
+        f"alone gains too, and no gain of {' or '.join(explained)} beyond that is shown."
+    )
+
+
+def choose(records: Iterable[Record]) -> dict[Regime, float]:
+    """The learning rate of each regime that is best on held-out reviews; of equal ones the least.
+
+    Args:
+        records: Those of the profile ``rates``; of several seeds the mean counts.
+    """
+    found = best_rates(records, ["loss", "schedule"], lambda *regime: RATES if regime in TRIED else ())
+    return {(str(loss), str(schedule)): rate for (loss, schedule), rate in found.items()}
+
+
+def rates_table(evidence: Evidence) -> pd.DataFrame:
+    """Accuracy on held-out reviews by regime and rate."""
+    best = choose(evidence.by_profile.get("rates", ()))
+    rows = []
+    for regime in TRIED:
+        cells: dict[str, Any] = {}
+        for rate in RATES:
+            runs = evidence.runs("rates", loss=regime[0], schedule=regime[1], lr=rate)
+            if runs.records:
+                cells[f"{rate:g}"] = tables.mean_cell(runs, "test_accuracy", percent=True)
+        if cells:
+            rows.append(
+                {"Loss": title(regime), **cells, "Chosen": f"{best[regime]:g}" if regime in best else ""}
+            )
+    return pd.DataFrame(rows)
+
+
+def factors(epochs: int) -> pd.DataFrame:
+    """The factor of Eq. 21 by epoch, for both mixtures."""
+    frames = {title(mixture): gradient_norm.factors(epochs, mixture[1]) for mixture in SIZED}
+    return pd.concat(
+        [frame.assign(Mixture=mixture)[["Mixture", "Epochs", "Eq. 21"]] for mixture, frame in frames.items()]
+    )
+
+
+def small(evidence: Evidence) -> list[str]:
+    """With the smallest network: the second reading, EL alone, and each loss at its own rate, minus CE."""
+    found = [against(regime, CE) for regime in (SQUARE, EL)]
+    made = [c.measure(evidence, (CLEAN,), [p for p in evidence.by_profile if p not in TRIALS]) for c in found]
+    return [f"{d.what}: {d.in_words()}." for d in made if d is not None]

@@ -54,14 +54,7 @@ def gains(found: Sequence[tuple[str, Difference]], xlabel: str = "minus CE, poin
     for row, (_, difference) in enumerate(found):
         look = LOOKS[_regime(difference)]
         scale = difference.contrast.unit.scale
-        left, right = (
-            side.values(runs)
-            for side, runs in (
-                (difference.contrast.left, difference.runs),
-                (difference.contrast.right, difference.base),
-            )
-        )
-        each = [scale * (left[seed] - right[seed]) for seed in sorted(set(left) & set(right))]
+        each = [scale * value for value in difference.by_seed.values()]
         ax.plot(each, [row - 0.18] * len(each), "o", color=look.color, markersize=3.5, alpha=0.8)
         mean = difference.interval
         if mean.bounded:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lossbook.evidence import stats
 from lossbook.evidence.claims import Claim
-from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Unit
+from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Unit, averaged
 from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
 from lossbook.evidence.select import Evidence
@@ -276,15 +276,9 @@ def over_networks(
 
     Only seeds that every network has count; None without one.
     """
-    networks: list[dict[int, float]] = []
-    for architecture in ARCHITECTURES:
-        if (found := gain(architecture, method, "clean", metric).at(evidence, "clean")) is None:
-            return None
-        values, base = found.contrast.left.values(found.runs), found.contrast.right.values(found.base)
-        networks.append({seed: 100 * (values[seed] - base[seed]) for seed in values if seed in base})
-    seeds = set.intersection(*map(set, networks))
-    means = [sum(each[seed] for each in networks) / len(networks) for seed in sorted(seeds)]
-    return stats.mean_interval(means) if means else None
+    found = [gain(name, method, "clean", metric).at(evidence, "clean") for name in ARCHITECTURES]
+    means = {} if None in found else averaged([each for each in found if each is not None])
+    return stats.mean_interval(100 * mean for mean in means.values()) if means else None
 
 
 #: What the mean over the networks is taken of, as a table names it.

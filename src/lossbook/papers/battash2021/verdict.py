@@ -19,6 +19,7 @@ from lossbook.experiments.grid import PAPER
 from lossbook.papers.battash2021 import fig2, table1, table3, texts
 from lossbook.papers.battash2021.escaping import ESCAPES, ESCAPES_AT_SCALE
 from lossbook.papers.battash2021.gradient_norm import SIZE
+from lossbook.papers.battash2021.gradient_norm_reviews import SIZE_ON_REVIEWS
 from lossbook.papers.battash2021.motivation import LEFT_BEHIND
 from lossbook.papers.battash2021.names import (
     CE,
@@ -377,7 +378,7 @@ CLAIMS: tuple[AnyClaim, ...] = (
 )
 
 #: What the paper does not claim and the pages ask all the same.
-QUESTIONS: tuple[Claim, ...] = (ESCAPES_AT_SCALE,)
+QUESTIONS: tuple[Claim, ...] = (ESCAPES_AT_SCALE, SIZE_ON_REVIEWS)
 
 #: The claims that the verdict page opens with.
 HEADLINES = ("gradual", "mixtures", "el")
