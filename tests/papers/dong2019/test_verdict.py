@@ -184,9 +184,9 @@ def test_advice_on_few_labels_counts(tmp_path: Path, made: Callable[..., list[Re
         ]
         for name, size in (("ahead", 0.05), ("behind", -0.05))
     )
-    # Ahead of LR in how many comparisons, and behind.
-    assert (numbers(ahead)[:3], numbers(behind)[:3]) == (["40", "40", "0"], ["0", "40", "40"])
-    assert ahead.rpartition("). ")[2] != behind.rpartition("). ")[2]
+    # At own rates, ahead of LR in how many comparisons, and behind.
+    assert (numbers(ahead)[:3], numbers(behind)[:3]) == (["24", "24", "0"], ["0", "24", "24"])
+    assert ahead.rpartition("comparisons. ")[2] != behind.rpartition("comparisons. ")[2]
 
 
 def test_advice_on_settings_is_that_of_their_page(store: Store, made: Callable[..., list[Record]]) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import torch
 
 from lossbook import datasets, experiments, losses
-from lossbook.evidence import stats, tables
+from lossbook.evidence import tables
 from lossbook.evidence.claims import Claim, Untested, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.rules import Above, CarriesOver
@@ -272,6 +273,11 @@ def choose(records: Iterable[Record]) -> dict[str, dict[str, float]]:
 
 #: At which learning rates two losses are compared.
 AT = {OWN: "each at its own rate", ONE: "both at LR’s rate"}
+#: The readings of a claim that this makes.
+READINGS = {
+    OWN: "each loss at its own learning rate",
+    ONE: "all at the learning rate of LR, where that is another",
+}
 
 
 def _select(dataset: str, loss: str, policy: str, measure: str, start: str = USUAL) -> Select:
@@ -306,7 +312,7 @@ def _photographs(loss: str, other: str) -> Contrasts:
 
 def _readings(pairs: Sequence[tuple[str, str]]) -> dict[str, Contrasts]:
     readings = {
-        name: Contrasts(
+        READINGS[policy]: Contrasts(
             TABLE3,
             [
                 contrast(dataset, loss, other, policy, measure)
@@ -319,10 +325,7 @@ def _readings(pairs: Sequence[tuple[str, str]]) -> dict[str, Contrasts]:
             ],
             only=(REFERENCE,),
         )
-        for policy, name in (
-            (OWN, "each loss at its own learning rate"),
-            (ONE, "all at the learning rate of LR, where that is another"),
-        )
+        for policy in READINGS
     }
     shown = [_photographs(loss, other) for loss, other in pairs]
     readings["the paper's protocol"] = replace(shown[0], each=[each for part in shown for each in part.each])
@@ -370,8 +373,8 @@ STABLE = Untested(
     'Clothing Attributes Recognition, "Evaluation", last paragraph; Fig. 4',
     "The paper defines neither word. Its evidence is Fig. 4, curves of the training loss, which was not "
     "available.",
-    "The page on Table 3 draws such curves. Losses of different formulas cannot be told apart by how low "
-    "their own values lie.",
+    "The page on Table 3 draws such curves. Which loss trains better cannot be read off them: each is in "
+    "units of its own.",
 )
 BEST_KNOWN = Untested(
     "sparse-best-known",
@@ -478,26 +481,62 @@ def rates_table(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def sentences(evidence: Evidence, measure: str = "map_example") -> list[str]:
-    """How the losses stand to LR on each data set by a measure, each at its own learning rate."""
-    said = []
-    for dataset in DATASETS:
-        found = {
-            named(loss, start): made
+def differences_table(evidence: Evidence) -> pd.DataFrame:
+    """Each loss minus LR by data set and measure, each at its own learning rate."""
+    return _differences(
+        evidence,
+        {
+            named(loss, start): partial(contrast, loss=loss, other=BASELINE, policy=OWN, start=start)
             for loss, start in COMPARED[1:]
-            if (made := contrast(dataset, loss, BASELINE, OWN, measure, start).at(evidence, REFERENCE))
-            and made.interval.bounded
-        }
-        if not found:
-            continue
-        (base, *_) = (stats.mean_interval(each.base.values(measure).values()).mean for each in found.values())
-        groups: dict[str, list[str]] = {"above": [], "below": [], "not told apart from": []}
-        for name, each in found.items():
-            where = "above" if each.above else "below" if each.below else "not told apart from"
-            groups[where].append(f"{name} ({each.short()})")
-        parts = [f"{words} it: {', '.join(mine)}" for words, mine in groups.items() if mine]
-        said.append(f"**{title(dataset)}**: LR {100 * base:.2f}%; {'; '.join(parts)}.")
-    return said
+        },
+    )
+
+
+def low_biases_table(evidence: Evidence) -> pd.DataFrame:
+    """Hard and soft selection minus LR from low biases, each at its own learning rate."""
+    return _differences(evidence, {NAMES[loss]: partial(_over_low, loss=loss) for loss in SELECTED})
+
+
+def _differences(evidence: Evidence, columns: Mapping[str, Callable[..., Contrast]]) -> pd.DataFrame:
+    """Differences by data set and measure where there are three seeds; last, how many are on either side.
+
+    Args:
+        evidence: The records.
+        columns: Title -> the comparison for a data set and a measure.
+    """
+    rows: list[dict[str, Any]] = []
+    shown: dict[str, list[Difference]] = defaultdict(list)
+    for dataset in DATASETS:
+        for measure, name in MEASURES.items():
+            row: dict[str, tables.Cell] = {}
+            for column, compared in columns.items():
+                found = compared(dataset=dataset, measure=measure).at(evidence, REFERENCE)
+                if found is None or not found.interval.bounded:
+                    row[column] = tables.Cell("–")
+                    continue
+                shown[column].append(found)
+                mean, low, high = (
+                    100 * v for v in (found.interval.mean, found.interval.low, found.interval.high)
+                )
+                row[column] = tables.Cell(
+                    found.short(),
+                    {"mean": mean, "low": low, "high": high, "n": found.interval.n},
+                    tuple(record.key for record in found.records),
+                )
+            if any(cell.runs for cell in row.values()):
+                rows.append({"Data": title(dataset), "Measure": name, **row})
+    if rows:
+        counts = {column: f"{above} / {below} of {n}" for column, (above, below, n) in _sides(shown).items()}
+        rows.append({"Data": "All", "Measure": "interval above / below zero", **counts})
+    return pd.DataFrame(rows).fillna("–") if rows else pd.DataFrame()
+
+
+def _sides(shown: Mapping[str, Sequence[Difference]]) -> dict[str, tuple[int, int, int]]:
+    """How many intervals lie above zero and below it, of how many."""
+    return {
+        name: (sum(d.above for d in found), sum(d.below for d in found), len(found))
+        for name, found in shown.items()
+    }
 
 
 def _over_low_biases(evidence: Evidence, loss: str) -> list[Difference]:
@@ -518,26 +557,15 @@ def follows(evidence: Evidence) -> str:
 
 
 def against_low_biases(evidence: Evidence) -> str:
-    """How hard and soft selection stand to LR from low biases, each at its own rate; empty without runs."""
-    said = []
-    for loss in SELECTED:
-        found = _over_low_biases(evidence, loss)
-        if found:
-            above, below = (sum(getattr(each, side) for each in found) for side in ("above", "below"))
-            by_image = [
-                f"{title(each.records[0].labels['dataset'])} {each.short()}"
-                for each in found
-                if each.contrast.left.metric == "map_example"
-            ]
-            said.append(
-                f"{NAMES[loss]} is above it in {above} and below it in {below} of {len(found)} comparisons "
-                f"(mAP per image, in points: {', '.join(by_image)})"
-            )
-    return (
-        f"Against **{named(BASELINE, FREQUENCIES)}**, each at its own rate: {'; '.join(said)}."
-        if said
-        else ""
+    """How often hard and soft selection are above LR from low biases, and below it; empty without runs."""
+    found = {NAMES[loss]: each for loss in SELECTED if (each := _over_low_biases(evidence, loss))}
+    if not found:
+        return ""
+    said = "; ".join(
+        f"{name} is ahead of it in {above} and behind it in {below} of {n} comparisons"
+        for name, (above, below, n) in _sides(found).items()
     )
+    return f"Against **{named(BASELINE, FREQUENCIES)}**, each at its own rate: {said}."
 
 
 def _over_low(dataset: str, loss: str, measure: str) -> Contrast:
@@ -561,10 +589,26 @@ def lengths_text(evidence: Evidence) -> str:
     )
 
 
+def at_rates(verdict: Verdict, policy: str) -> list[Difference]:
+    """The differences behind the finding that selection is better, at own rates or at the rate of LR.
+
+    Args:
+        verdict: That of :data:`SUPERIOR`.
+        policy: ``OWN`` or ``ONE``.
+    """
+    asked = SUPERIOR.readings[READINGS[policy]].each
+    return [found for found in verdict.differences if found.contrast in asked]
+
+
 def number(verdict: Verdict) -> str:
-    """What stands beside the finding that selection is better: how far it goes, and how often it is worse."""
-    below = sum(each.below for each in verdict.differences)
-    return f"{verdict.number} In {below} of them the interval lies below zero." if below else verdict.number
+    """What stands beside the finding that selection is better: how far it goes, and how often it is so."""
+    places = {OWN: "With each loss at its own learning rate", ONE: "At the rate chosen for LR"}
+    found = {words: made for policy, words in places.items() if (made := at_rates(verdict, policy))}
+    said = (
+        f"{words} {above} of {n} intervals lie above zero and {below} below."
+        for words, (above, below, n) in _sides(found).items()
+    )
+    return " ".join((verdict.number, *said))
 
 
 def data_table() -> pd.DataFrame:

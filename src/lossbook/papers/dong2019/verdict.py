@@ -209,13 +209,13 @@ def _paragraph(
 def _few_labels(verdict: Verdict, low_biases: str, first: str) -> str:
     """How often selection is ahead of LR, how it stands beside LR from low biases, and what to do first."""
     question = "**Few labels beside many classes.**"
-    if verdict.count is None or not verdict.count[1]:
+    found = table3.at_rates(verdict, OWN)
+    if not found:
         return f"{question} {OPEN}"
-    shown, made = verdict.count
-    below = sum(d.below for d in verdict.differences)
+    made, shown, below = len(found), sum(d.above for d in found), sum(d.below for d in found)
     said = (
-        f"HS-LR or SS-LR is ahead of LR in {shown} of {made} comparisons on tables of features, and behind "
-        f"in {below}."
+        f"Each at its own rate, HS-LR or SS-LR is ahead of LR in {shown} of {made} comparisons on tables of "
+        f"features, and behind in {below}."
     ) + (f" {low_biases}" if low_biases else "")
     if shown > made / 2 and not below:
         return f"{question} {said} Try them before LR."
