@@ -143,7 +143,7 @@ def value(labels: dict[str, Any], seed: int) -> float:
 def test_without_records_nothing_is_claimed(store: Store) -> None:
     found = evidence(store, [])
     assert {judged(found, claim.key).finding for claim in table2.CLAIMS} == {"not tested"}
-    assert table2.started_sentences(found) == []
+    assert len(table2_tables.started_table(found)) == 0
     assert all(table2.datasets.info(name).title in table2.not_retrieved(found) for name in table2.SETS)
     assert table2_figures.figure(found, "reference") is None
     frame, notes = table2_tables.table(found, "reference")
@@ -251,7 +251,7 @@ def test_five_pairs_cannot_reach_five_percent(store: Store, made: Callable[..., 
     assert difference.interval.p < 1e-6
     frame = table2_tables.tests_table(found, "reference")
     assert len(frame) == 16
-    assert set(frame["p, Wilcoxon"]) == {"0.062"}
+    assert set(frame["p, Wilcoxon"]) == {"0.0625"}
     verdict = judged(found, "retrieval-significant")
     assert verdict.finding == "not tested"
     assert numbers(verdict.evidence[0]) == ["0.002", "5"]
@@ -282,9 +282,10 @@ def test_some_runs_make_a_table_and_a_figure(store: Store, made: Callable[..., l
     assert len(figure.axes) == 1
     plt.close(figure)
     assert "HS-LR rank-1 +10.02 ± 0.14, mAP +5.01" in table2_figures.alt(found, "reference")
-    (sentence,) = table2.started_sentences(found)
     assert "CIFAR-100" in table2.not_retrieved(found)
-    assert "LR rank-1 +20.00" in sentence
+    started = table2_tables.started_table(found)
+    assert started["Loss"].tolist() == ["LR", "HS-LR", "SS-LR"]
+    assert str(started["rank-1"][0]).startswith("+20.00")
     assert len(table2_tables.other_ways(found, "reference")) == 7
 
 

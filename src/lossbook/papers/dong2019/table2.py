@@ -413,25 +413,6 @@ def _start_low(evidence: Evidence) -> str:
     )
 
 
-def started_sentences(evidence: Evidence) -> list[str]:
-    """What starting the biases at -log(K - 1) does to the one-vs-rest losses; nothing without runs."""
-    said = []
-    for dataset in SETS:
-        found = [
-            (loss, measure, difference)
-            for loss in LOGISTIC
-            for measure in MEASURES
-            if (difference := started(dataset, loss, measure).measure(evidence, DECISIVE)) is not None
-        ]
-        if found:
-            parts = ", ".join(f"{NAMES[loss]} {MEASURES[m]} {d.short()}" for loss, m, d in found)
-            said.append(
-                f"**Biases started at −log(K − 1)**, minus biases at 0, points on "
-                f"{datasets.info(dataset).title}: {parts}."
-            )
-    return said
-
-
 def not_retrieved(evidence: Evidence) -> str:
     """The data sets on which no run of the reference network has retrieved anything; empty if none."""
     made = {record.labels["dataset"] for record in evidence.by_profile.get(REFERENCE, ())}
