@@ -35,7 +35,12 @@ class Panel:
 
 
 def curves(
-    groups: Mapping[str, Sequence[Record]], panels: Sequence[Panel], *, columns: int = 2, width: float = 6.0
+    groups: Mapping[str, Sequence[Record]],
+    panels: Sequence[Panel],
+    *,
+    columns: int = 2,
+    width: float = 6.0,
+    looks: Mapping[str, style.LossStyle] | None = None,
 ) -> Figure:
     """Draw learning curves: per loss the mean over seeds, and a band from the lowest to the highest seed.
 
@@ -46,6 +51,7 @@ def curves(
         panels: What each panel shows.
         columns: Number of panels side by side.
         width: In inches; on a phone the letters of a narrow figure are larger.
+        looks: How groups are drawn that are not named as a loss.
 
     Returns:
         The figure, drawn in the look of the book.
@@ -56,7 +62,8 @@ def curves(
     for ax, panel in zip(axes, panels, strict=False):
         for position, (loss, records) in enumerate(groups.items()):
             if not panel.losses or loss in panel.losses:
-                _draw(ax, style.loss_style(loss), records, panel, position)
+                look = (looks or {}).get(loss) or style.loss_style(loss)
+                _draw(ax, look, records, panel, position)
         ax.set_title(panel.title)
         _scale(ax, panel.scale)
         ax.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True))
@@ -65,16 +72,24 @@ def curves(
         ax.remove()
     for ax in axes[max(0, len(panels) - columns) : len(panels)]:
         ax.set_xlabel("epoch")
-    add_legend(figure, groups)
+    add_legend(figure, groups, looks)
     return figure
 
 
-def add_legend(figure: Figure, losses: Iterable[str]) -> None:
-    """Put one legend above the panels, in the order and with the marks of the whole book."""
-    shown = [loss for loss in style.LOSS_STYLE if loss in set(losses)]
+def add_legend(
+    figure: Figure, losses: Iterable[str], looks: Mapping[str, style.LossStyle] | None = None
+) -> None:
+    """Put one legend above the panels, in the order and with the marks of the whole book.
+
+    Args:
+        figure: The figure.
+        losses: Names of losses, and of others that have a look.
+        looks: The looks of those that are not named as a loss; they come last.
+    """
+    every = {**style.LOSS_STYLE, **(looks or {})}
+    wanted = set(losses)
     handles = []
-    for loss in shown:
-        look = style.LOSS_STYLE[loss]
+    for look in (each for name, each in every.items() if name in wanted):
         (handle,) = figure.axes[0].plot([], [], **look.line(), marker=look.marker)
         handles.append(handle)
     figure.legend(

@@ -89,7 +89,28 @@ def test_distraction_ends_with_the_biases(made: Callable[..., list[Record]]) -> 
     assert said[2:6] == ["98.91", "0.24", "49.98", "0.06"]
     assert said[-2:] == ["49.98", "0.06"]
     assert len(objects_figures.distraction(shown[1]).axes) == 4
+    # The positive part stays below log K, and the ratio at 1 or little above.
+    assert fig2.overshoot(shown) == ""
     assert "964 classes" in fig2.alt(shown[1])
+
+
+def test_biases_that_overshoot_are_told_in_every_run(made: Callable[..., list[Record]]) -> None:
+    def stepped(record: Record) -> Record:
+        # Past log 100 = 4.6 by a unit or two, with ten steps at a ratio of 3 or 5.
+        far = 5.6 + 0.5 * record.seed
+        ratio = [0.01] * 10 + [3.0 + record.seed] * 10 + [1.0] * 80
+        return replace(record, steps=steps(ratio, [0.7, far, *[4.6] * 98]))
+
+    records = [r for r in made(TABLE1, "reference", accuracy, 3) if r.config.get("step_measures")]
+    shown = fig2.every_shown(evidence(TABLE1, *map(stepped, records)), Evidence(CLASSES, "", {}))
+    assert numbers(fig2.overshoot(shown).partition(": on ")[2])[1:] == [
+        "100",
+        *("5.6", "6.6", "4.6"),
+        *("10", "3", "5"),
+        "1",
+    ]
+    frame, _ = fig2.table(shown[0])
+    assert frame["Its highest"][0].values["mean"] == pytest.approx(6.1)
 
 
 def test_the_focus_is_raised_at_first_and_not_later(made: Callable[..., list[Record]]) -> None:

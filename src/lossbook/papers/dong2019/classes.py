@@ -489,8 +489,8 @@ LEAD_GROWS = Claim(
     "Evaluation of Table 1, observation (2)",
     'The paper says that they are ahead "especially on tasks with more classes". For each seed the '
     "least-squares slope of HS-LR and SS-LR minus CE over the logarithm of the number of classes, at one "
-    "rate for all losses. A loss that falls less behind has a slope above zero too: whether they are ahead "
-    "is the claim that they outperform CE.",
+    "rate for all losses. The slope is also above zero where a loss is behind CE and catches up; whether it "
+    "is ahead is a claim of its own.",
     {
         "": Contrasts(
             CLASSES, [lead_growth(d, loss) for d in COUNTS for loss in ("hs_lr", "ss_lr")], only=(REFERENCE,)

@@ -447,7 +447,7 @@ TESTED = (("hs_lr", BASELINE), ("ss_lr", BASELINE), ("lr", BASELINE), ("hs_lr", 
 
 SIGNIFICANT = Untested(
     "retrieval-significant",
-    "The improvements are statistically significant at the 5% level.",
+    "The improvements on persons are statistically significant at the 5% level.",
     "Fine-Grained Person Instance Identification, last paragraph: MobileNet on DukeMTMC",
     "DukeMTMC has been withdrawn, so the test cannot be made again.",
     "The paper names Wilcoxon's signed-rank test and no p-value. It does not say which losses were compared, "

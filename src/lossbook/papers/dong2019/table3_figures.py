@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -10,8 +13,10 @@ from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Runs
 from lossbook.pages import figures
 from lossbook.pages.style import loss_style
-from lossbook.papers.dong2019.names import FREQUENCIES, ONE, OWN, REFERENCE, USUAL
-from lossbook.papers.dong2019.table3 import BASELINE, DATASETS, LOSSES, MEASURES, rate, title
+from lossbook.papers.dong2019 import objects_figures
+from lossbook.papers.dong2019.names import FREQUENCIES, ONE, OWN, REFERENCE, USUAL, named
+from lossbook.papers.dong2019.table3 import BASELINE, COMPARED, DATASETS, LOSSES, LOW, MEASURES, rate, title
+from lossbook.results import Record
 
 #: The rows of a panel: loss and start.
 _ROWS = ((BASELINE, USUAL), (BASELINE, FREQUENCIES), *((loss, USUAL) for loss in LOSSES[1:]))
@@ -84,19 +89,28 @@ PANELS = (
 )
 
 
+def _trained(evidence: Evidence, dataset: str) -> dict[str, Sequence[Record]]:
+    """The runs of each loss at its own rate, and those of LR from low biases, by printed or recorded name."""
+    starts = {LOW if start == FREQUENCIES else loss: (loss, start) for loss, start in COMPARED}
+    found = {name: _runs(evidence, dataset, *which, OWN).records for name, which in starts.items()}
+    return {name: each for name, each in found.items() if each}
+
+
 def training_figure(evidence: Evidence, dataset: str) -> Figure:
     """Draw the training loss, and LR's loss on the test part, by epoch, each loss at its own rate."""
-    groups = {loss: _runs(evidence, dataset, loss, USUAL, OWN).records for loss in LOSSES}
-    return figures.curves({loss: each for loss, each in groups.items() if each}, PANELS, columns=1, width=4.4)
+    # The usual name is too long for a legend of this width.
+    looks = {LOW: replace(objects_figures.look(BASELINE, FREQUENCIES), name="LR, low biases")}
+    return figures.curves(_trained(evidence, dataset), PANELS, columns=1, width=4.4, looks=looks)
 
 
 def training_alt(evidence: Evidence, dataset: str) -> str:
     """The figure in words and numbers."""
     said = []
-    for loss in LOSSES:
-        curves = [r.curve("train_loss") for r in _runs(evidence, dataset, loss, USUAL, OWN).records]
+    for name, records in _trained(evidence, dataset).items():
+        curves = [r.curve("train_loss") for r in records]
         ends = [(curve[0], curve[-1]) for curve in curves if curve and None not in (curve[0], curve[-1])]
         if ends:
             first, last = (sum(end[at] or 0.0 for end in ends) / len(ends) for at in (0, 1))
-            said.append(f"{loss_style(loss).name} from {first:.3g} to {last:.3g}")
+            printed = named(BASELINE, FREQUENCIES) if name == LOW else loss_style(name).name
+            said.append(f"{printed} from {first:.3g} to {last:.3g}")
     return f"Training loss on {title(dataset)}, first to last epoch: {', '.join(said)}."
