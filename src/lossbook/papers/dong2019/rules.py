@@ -9,6 +9,11 @@ from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.rules import Finding, Rule
 
 
+def _either_side(points: float) -> str:
+    """A margin in words: ``"±1 point"``."""
+    return f"±{points:g} point{'' if points == 1 else 's'}"
+
+
 @dataclass(frozen=True)
 class Within:
     """Both sides are alike: every interval lies within a margin.
@@ -25,8 +30,8 @@ class Within:
         one = "it lies" if total == 1 else "one lies"
         part = "" if total == 1 else "holds in part if some lie within and none beyond, "
         return (
-            f"It holds if {intervals} within ±{self.points:g} points, does not hold if {one} wholly beyond, "
-            f"{part}and is not settled otherwise."
+            f"It holds if {intervals} within {_either_side(self.points)}, does not hold if {one} wholly "
+            f"beyond, {part}and is not settled otherwise."
         )
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:
@@ -62,8 +67,8 @@ class Beyond:
     def text(self, total: int) -> str:  # noqa: ARG002  the same for any number
         """The rule in words."""
         return (
-            f"It holds if a 95% interval lies wholly beyond ±{self.points:g} points, does not hold if all "
-            "lie within, and is not settled otherwise."
+            f"It holds if a 95% interval lies wholly beyond {_either_side(self.points)}, does not hold if "
+            "all lie within, and is not settled otherwise."
         )
 
     def judge(self, found: Sequence[Difference], total: int) -> Finding:

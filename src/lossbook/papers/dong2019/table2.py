@@ -322,7 +322,7 @@ HARD = _claim(
     "retrieval-hard",
     "Where classes are identified that were never trained on, hard selection is the best strategy.",
     "Table 2; Fine-Grained Person Instance Identification, observation (3)",
-    "HS-LR minus SS-LR.",
+    "HS-LR minus SS-LR; other claims compare both with CE and LR.",
     [("hs_lr", "ss_lr")],
     Above(),
 )
