@@ -605,7 +605,7 @@ def number(verdict: Verdict) -> str:
     places = {OWN: "With each loss at its own learning rate", ONE: "At the rate chosen for LR"}
     found = {words: made for policy, words in places.items() if (made := at_rates(verdict, policy))}
     said = (
-        f"{words} {above} of {n} intervals lie above zero and {below} below."
+        f"{words}, {above} of {n} intervals lie above zero and {below} below."
         for words, (above, below, n) in _sides(found).items()
     )
     return " ".join((verdict.number, *said))
