@@ -42,7 +42,7 @@ CURVES: Mapping[str, tuple[str, Sequence[float]]] = {
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting of a loss on a data set, with its runs and those of the paper's setting.
+    """A setting of a loss on a data set, with its runs and those of m = 25 or r = 2.
 
     Attributes:
         dataset: The data set.
@@ -50,7 +50,7 @@ class Setting:
         value: Its m or r.
         count: How the classes that m stands for are counted.
         runs: The runs.
-        base: Those at the paper's m or r.
+        base: Those at m = 25 or r = 2.
     """
 
     dataset: str
@@ -69,7 +69,7 @@ class Setting:
 
     @property
     def usual(self) -> bool:
-        """Whether it is the paper's setting."""
+        """Whether it is m = 25 or r = 2."""
         return self.value == (M if self.loss == "hs_lr" else R) and self.count == PAPER_COUNT
 
     @property
@@ -107,7 +107,7 @@ def _of(evidence: Evidence, profile: str, dataset: str) -> Iterator[Setting]:
 def tables_by_data(
     evidence: Evidence, profile: str
 ) -> dict[str, tuple[pd.DataFrame, list[str | tables.Cell]]]:
-    """What every setting gives, and its differences from the paper's setting of the same loss.
+    """What every setting gives, and its differences from m = 25 or r = 2.
 
     Args:
         evidence: The records.
@@ -129,7 +129,7 @@ def tables_by_data(
             frame[f"{name.capitalize() if name.islower() else name}, %"] = pd.Series(
                 [tables.mean_cell(each.runs, metric, percent=True) for each in mine], dtype=object
             )
-            frame[f"{name}, minus the paper's setting"] = pd.Series(differences, dtype=object)
+            frame[f"{name}, minus m = 25 or r = 2"] = pd.Series(differences, dtype=object)
             frame[f"p (Holm), {name}"] = pd.Series(p_values, dtype=object)
             notes |= dict.fromkeys(tables.notes([each.runs for each in mine], metric))
         keys = {key for each in mine for key in each.runs.keys}

@@ -533,6 +533,14 @@ def low_biases_table(evidence: Evidence) -> pd.DataFrame:
     return _differences(evidence, {NAMES[loss]: partial(_over_low, loss=loss) for loss in SELECTED})
 
 
+def published_table(evidence: Evidence) -> pd.DataFrame:
+    """The published code's reading of several labels minus the paper's, each at its own learning rate."""
+    return _differences(
+        evidence,
+        {NAMES[own]: partial(contrast, loss=read, other=own, policy=OWN) for read, own in PUBLISHED.items()},
+    )
+
+
 def _differences(evidence: Evidence, columns: Mapping[str, Callable[..., Contrast]]) -> pd.DataFrame:
     """Differences by data set and measure where there are three seeds; last, how many are on either side.
 
