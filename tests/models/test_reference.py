@@ -39,7 +39,13 @@ def parameters(network):
 
 
 @pytest.mark.parametrize(
-    ("name", "layers", "count"), [("cifar_resnet20", 20, 269_722), ("cifar_resnet32", 32, 464_154)]
+    ("name", "layers", "count"),
+    [
+        ("cifar_resnet20", 20, 269_722),
+        ("cifar_resnet32", 32, 464_154),
+        ("cifar_resnet44", 44, 658_586),
+        ("cifar_resnet110", 110, 1_727_962),
+    ],
 )
 def test_residual_networks_have_the_papers_layers_and_parameters(name, layers, count):
     network = made(name)

@@ -24,6 +24,16 @@ from lossbook.models.pretrained import bert, bert_weights
 from lossbook.models.recurrent import lstm
 from lossbook.models.reference import reference_large, reference_small
 from lossbook.models.small import mean_embedding, mlp
+from lossbook.models.small_images import (
+    preact_resnet18,
+    resnet44,
+    resnet110,
+    resnext29,
+    small_resnet34,
+    small_resnet50,
+    small_resnet101,
+    small_shufflenet_v2,
+)
 from lossbook.models.wide_resnet import wide_resnet28_10
 
 __all__ = [
@@ -47,12 +57,20 @@ __all__ = [
     "mobilenet",
     "mobilenet_v2",
     "names",
+    "preact_resnet18",
     "reference_large",
     "reference_small",
     "resnet18",
     "resnet20",
     "resnet32",
+    "resnet44",
     "resnet50",
+    "resnet110",
+    "resnext29",
+    "small_resnet34",
+    "small_resnet50",
+    "small_resnet101",
+    "small_shufflenet_v2",
     "takes",
     "weights_per_token",
     "wide_resnet28_10",
@@ -60,8 +78,10 @@ __all__ = [
 
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "bert": bert,
+    "cifar_resnet110": resnet110,
     "cifar_resnet20": resnet20,
     "cifar_resnet32": resnet32,
+    "cifar_resnet44": resnet44,
     "imagenet_resnet101": imagenet_resnet101,
     "imagenet_resnet18": imagenet_resnet18,
     "imagenet_resnet34": imagenet_resnet34,
@@ -79,9 +99,15 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "mean_embedding": mean_embedding,
     "mlp": mlp,
     "mobilenet": mobilenet,
+    "preact_resnet18": preact_resnet18,
     "reference_large": reference_large,
     "reference_small": reference_small,
     "resnet50": resnet50,
+    "resnext29": resnext29,
+    "small_resnet101": small_resnet101,
+    "small_resnet34": small_resnet34,
+    "small_resnet50": small_resnet50,
+    "small_shufflenet_v2": small_shufflenet_v2,
     "wide_resnet28_10": wide_resnet28_10,
 }
 _TAKES = {"bert": "texts", "lstm": "texts", "mean_embedding": "texts", "mlp": "features"}
