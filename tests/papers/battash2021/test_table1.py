@@ -4,9 +4,10 @@ import re
 from dataclasses import replace
 
 import pytest
+import torch
 from battash2021_runs import evidence, gains, made
 
-from lossbook import experiments
+from lossbook import experiments, models
 from lossbook.papers.battash2021 import (
     images_figures,
     table1,
@@ -24,12 +25,25 @@ def test_table_1_at_paper_scale_is_the_papers_protocol():
         cifar = labels["dataset"] == "cifar100"
         assert (spec.epochs, spec.batch_size) == ((240, 128) if cifar else (90, 256))
         assert spec.schedule == {"name": "steps", "at": [120, 160, 200] if cifar else [30, 60]}
-        rotated = not cifar and labels["network"] == "li2020_resnet18"
+        large = {"li2020_resnet18", "small_resnet34", "preact_resnet18", "resnext29"}
+        rotated = not cifar and labels["network"] in large
         assert spec.augmentation == ("crop_flip_rotate" if rotated else "crop_flip")
         assert spec.loss_options == ({"schedule": labels["schedule"]} if labels["schedule"] else {})
     regimes = {(c.labels["loss"], c.labels["schedule"]) for c in cells}
     assert regimes == set(REGIMES)
-    assert len(cells) == 2 * 3 * 4
+    assert len(cells) == 2 * 8 * 4
+    # Every number of the paper's Table 1 has its cell.
+    declared = {
+        (c.labels["dataset"], c.labels["network"], c.labels["loss"], c.labels["schedule"]) for c in cells
+    }
+    assert declared == set(table1.printed())
+
+
+def test_images_are_rotated_for_networks_of_more_than_a_million_parameters():
+    for name in table1.PAPER_NETWORKS:
+        with torch.device("meta"):
+            count = sum(p.numel() for p in models.build(name, (3, 32, 32), 10).parameters())
+        assert (count > 1_000_000) == (name in table1._LARGE)
 
 
 def test_regimes_of_the_main_table_differ_in_the_loss_alone():

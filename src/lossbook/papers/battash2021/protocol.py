@@ -40,6 +40,12 @@ NETWORK_NAMES = {
     "reference_small": "reference network",
     "cifar_resnet20": "ResNet-20",
     "cifar_resnet32": "ResNet-32",
+    "cifar_resnet44": "ResNet-44",
+    "cifar_resnet110": "ResNet-110",
+    "small_resnet34": "ResNet-34",
+    "small_resnet50": "ResNet-50",
+    "small_resnet101": "ResNet-101",
+    "small_shufflenet_v2": "ShuffleNetV2",
     "li2020_resnet18": "ResNet-18",
     "imagenet_resnet18": "ResNet-18",
     "imagenet_resnet34": "ResNet-34",
@@ -63,7 +69,8 @@ MISSING = "../reproduce.html"
 #: The recipe of the reference network at one rate: the paper's mixtures have "the exact same training
 #: configuration". Twelve epochs, not nine: the gradual mixture has six phases of equal length.
 REFERENCE = replace(RECIPE, dataset="cifar100", epochs=12)
-#: "Recognition in CIFAR100 and CINIC10". Batch sizes are those of the published code.
+#: "Recognition in CIFAR100 and CINIC10". Batch sizes are those of the published code. The paper's 180,000
+#: training images of CINIC-10 are its training and its validation part; the loader trains on the first alone.
 CIFAR = RunSpec(
     dataset="cifar100",
     model="cifar_resnet20",
