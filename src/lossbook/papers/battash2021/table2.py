@@ -248,16 +248,28 @@ def printed_text() -> list[str]:
     return [_order(), _one_by_one(), _together(), _end_of_training()]
 
 
+def _tested() -> list[PrintedGain]:
+    """The printed gains over CE that Welch's test can judge: not both deviations are printed as zero."""
+    return [each for each in printed_gains() if not math.isnan(each.p)]
+
+
+def _clear() -> int:
+    """How many of them have Welch's interval above zero."""
+    return sum(each.gain > each.half for each in _tested())
+
+
+def _larger(gains: Iterable[PrintedGain], half: float) -> int:
+    """How many gains are larger than half of an interval."""
+    return sum(each.gain > half for each in gains)
+
+
 def printed_in_short() -> str:
     """How many of the paper's own gains over CE are beyond chance, for a box that has no run to show."""
-    gains, spread = printed_gains(), pooled()
-    tested = [each for each in gains if not math.isnan(each.p)]
-    clear = sum(each.gain > each.half for each in tested)
-    together = sum(each.gain > spread.half for each in gains)
+    gains = printed_gains()
     return (
-        f"No run tests this. Of the paper's own gains over CE, {clear} of {len(tested)} have a 95% interval "
-        f"above zero by the two seeds of each cell. If all cells share one spread, {together} of "
-        f"{len(gains)} do."
+        f"No run tests this. Of the paper's own gains over CE, {_clear()} of {len(_tested())} have a 95% "
+        f"interval above zero by the two seeds of each cell. If all cells share one spread, "
+        f"{_larger(gains, pooled().half)} of {len(gains)} do."
     )
 
 
@@ -276,11 +288,10 @@ def _order() -> str:
 
 
 def _one_by_one() -> str:
-    tested = [each for each in printed_gains() if not math.isnan(each.p)]
-    clear = sum(each.gain > each.half for each in tested)
+    tested = _tested()
     least = min(stats.holm([each.p for each in tested]))
     return (
-        f"**One network at a time, two seeds show little.** {clear} of {len(tested)} gains have a Welch "
+        f"**One network at a time, two seeds show little.** {_clear()} of {len(tested)} gains have a Welch "
         f"interval above zero, and after Holm's correction the smallest p is {least:.2f}. This takes the "
         "printed deviations to divide by n − 1; if they divide by n, the intervals are wider still."
     )
@@ -293,12 +304,8 @@ def _together() -> str:
         [printed_gain(network, GRADUAL) for network in PAPER_NETWORKS],
         [printed_gain(network, GRADUAL, TWO_PHASE) for network in PAPER_NETWORKS],
     )
-
-    def larger(half: float) -> list[int]:
-        return [sum(each.gain > half for each in gains) for gains in compared]
-
-    every, gradual, later = larger(spread.half)
-    by_n = larger(spread.half_by_n)
+    every, gradual, later = (_larger(gains, spread.half) for gains in compared)
+    by_n = [_larger(gains, spread.half_by_n) for gains in compared]
     return (
         f"**All cells together show more.** The printed deviations go from "
         f"{min(each.deviation for each in printed().values()):.2f} to "
