@@ -51,3 +51,12 @@ def test_ce_at_the_mixtures_size_is_compared_with_table_1s_runs():
     }
     assert str(rows["CE", "1"]["Minus CE+EL 0-0.5"]).startswith("-1.0")
     assert str(rows["EL", "1"]["Minus CE"]).startswith("-19.80")
+
+
+def test_runs_of_the_papers_protocol_decide_by_themselves():
+    accuracy = gains(**{"CE+EL 0-0.5": 1.0})
+    own = evidence("gradient_norm", made("gradient_norm", "paper", accuracy))
+    judged = verdict.judge("size", own, evidence("table1"))
+    assert judged.count == (2, 2)
+    assert {d.runs.records[0].labels["lr"] for d in judged.differences} == {0.1}
+    assert "ResNet-20 on CIFAR-100" in judged.differences[0].what

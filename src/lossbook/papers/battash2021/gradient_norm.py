@@ -12,7 +12,7 @@ from lossbook.analysis.escaping import gradient_volumes
 from lossbook.evidence import tables
 from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim
-from lossbook.evidence.contrasts import Beside, Contrast
+from lossbook.evidence.contrasts import Beside, Contrast, Contrasts
 from lossbook.evidence.rules import CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence, joined
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
@@ -23,6 +23,7 @@ from lossbook.papers.battash2021.protocol import (
     DECISIVE,
     DIGITS,
     GRADUAL,
+    NETWORK_NAMES,
     QUICK,
     REDUCED,
     REFERENCE,
@@ -52,7 +53,7 @@ RATES: dict[tuple[str, str], tuple[float, ...]] = {
 RATE: dict[tuple[str, str], float] = {CE: 1.0, GRADUAL: 0.3, EL: 1.0}
 #: In the order of the page's table.
 _SHOWN = (CE, GRADUAL, *SIZED, EL)
-_SHARED_RATE = REFERENCE.optimizer_options["lr"]
+_SMOKE = replace(REFERENCE, **DIGITS)
 
 
 def _cells(base: RunSpec, rates: Mapping[tuple[str, str], float] = {}, **changes: Any) -> tuple[Cell, ...]:
@@ -111,7 +112,7 @@ EXPERIMENT = Experiment(
         Profile(
             "smoke",
             "128 of scikit-learn's digits for 6 epochs on another network, to see that everything runs",
-            (*_bases(replace(REFERENCE, **DIGITS)), *_cells(replace(REFERENCE, **DIGITS), {GRADUAL: 0.02})),
+            (*_bases(_SMOKE), *_cells(_SMOKE, {GRADUAL: 0.02})),
             seeds=2,
         ),
     ),
@@ -159,17 +160,30 @@ def _span(first: int, last: int) -> str:
     return f"{first}" if first == last else f"{first} to {last}"
 
 
+def recipe(profile: str) -> RunSpec:
+    """What the runs of a profile have in common: their network, and the rate that the regimes share."""
+    return {PAPER: CIFAR, "smoke": _SMOKE}.get(profile, REFERENCE)
+
+
 def against(
-    regime: tuple[str, str], base: tuple[str, str], lr: float | None = None, base_lr: float | None = None
+    regime: tuple[str, str],
+    base: tuple[str, str],
+    lr: float | None = None,
+    base_lr: float | None = None,
+    profile: str = "reference",
 ) -> Contrast:
-    """One regime's accuracy minus another's, at their rates; the shared one for None."""
-    rates = [_SHARED_RATE if each is None else each for each in (lr, base_lr)]
+    """One regime's accuracy minus another's at a profile, at their rates; the shared one for None."""
+    common = recipe(profile)
+    shared = common.optimizer_options["lr"]
+    rates = [shared if each is None else each for each in (lr, base_lr)]
     at = "" if rates[0] == rates[1] else " at {left[lr]:g}"
     base_at = "" if rates[0] == rates[1] else " at {right[lr]:g}"
+    where = {"network": common.model, "part": "test"}
+    network = NETWORK_NAMES[common.model]
     return Contrast(
-        f"{title(regime)}{at} minus {title(base)}{base_at}, reference network on {{left[dataset]}}",
-        select(regime, lr=rates[0], part="test"),
-        select(base, lr=rates[1], part="test"),
+        f"{title(regime)}{at} minus {title(base)}{base_at}, {network} on {{left[dataset]}}",
+        select(regime, lr=rates[0], **where),
+        select(base, lr=rates[1], **where),
     )
 
 
@@ -185,8 +199,7 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
         for key in cells
         if evidence.runs(profile, loss=key[0][0], schedule=key[0][1], lr=key[1], part="test").records
     }
-    declared = EXPERIMENT.profile(profile).cells
-    shared = next(c.labels["lr"] for c in declared if (c.labels["loss"], c.labels["schedule"]) == TARGET)
+    shared = recipe(profile).optimizer_options["lr"]
     order = sorted(runs, key=lambda key: (_SHOWN.index(key[0]), key[1]))
     frame = pd.DataFrame(
         {
@@ -241,13 +254,20 @@ SIZE = Claim(
     "printed readings, paired by seed. The paper does not say which reading it used; its numbers are in a "
     "supplement that was not available.",
     {
-        "": Beside(
+        "reference network": Beside(
             GRADIENT_NORM,
             [against(GRADUAL, regime) for regime in SIZED],
+            only=SHARED,
             beside=TABLE1,
             profiles=SHARED,
             labels=AS_IN_TABLE1,
-        )
+        ),
+        "the paper's protocol": Contrasts(
+            GRADIENT_NORM,
+            [against(GRADUAL, regime, profile=PAPER) for regime in SIZED],
+            only=(PAPER,),
+            optional=True,
+        ),
     },
     CarriesOver(OnceWhole(Gain()), REDUCED),
     DECISIVE,
