@@ -46,9 +46,17 @@ def test_complement_training_at_equal_epochs_and_at_equal_cost():
 
 
 def test_table_5_at_paper_scale_has_a_row_per_network():
+    paper = experiments.get("battash2021/table5").profile("paper").cells
     found = evidence("table5", made("table5", "paper", lambda seed, **_: 0.7 + 0.001 * seed))
     frame, _ = table5.table(found, "paper")
-    assert len(frame) == 12
+    assert len(frame) == 18
+    assert {(r["dataset"], r["network"]) for r in (c.labels for c in paper)} == set(table5.ROWS)
+    assert {(dataset, printed) for (dataset, _), printed in table5.ROWS.items()} == set(table5.printed())
+    for cell in paper:
+        imagenet = cell.spec.dataset == "imagenet"
+        assert (cell.spec.epochs, cell.spec.schedule["at"]) == (
+            (90, [30, 60]) if imagenet else (200, [100, 150])
+        )
     assert set(frame["Data"]) == {"CIFAR-100", "Tiny ImageNet", "ImageNet (ILSVRC 2012)"}
 
 
@@ -62,3 +70,18 @@ def test_on_imagenet_only_complement_training_is_not_in_table_2():
         "cot": False,
     }
     assert "battash2021/table2" in declared.also
+
+
+def test_complement_training_on_the_papers_networks():
+    def accuracy(seed: int, loss: str, dataset: str, **_: Any) -> float:
+        ahead = 0.02 if dataset == "cifar100" else -0.005
+        return 0.7 + (ahead + 0.001 * seed) * (loss == "cot")
+
+    own = evidence("table5", made("table5", "paper", accuracy))
+    small = verdict.judge("complement", own, evidence("table1"))
+    assert (small.finding, small.count, small.open) == ("holds in part", (3, 3), 1)
+    assert [round(d.contrast.paper, 2) for d in small.differences] == [1.12, 0.86, 1.01]
+    larger = verdict.judge("complement-larger", own)
+    assert larger.count == (3, 3)
+    assert larger.finding == "holds"
+    assert [round(d.contrast.paper, 2) for d in larger.differences] == [-0.87, -0.47, -0.75]

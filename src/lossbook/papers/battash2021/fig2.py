@@ -200,6 +200,18 @@ GLUE_CLAIM = Claim(
 )
 
 
+GLUE_MIXTURES = Claim(
+    "glue-mixtures",
+    "On GLUE CE is mostly below the other mixtures, CE+EL 0 and CE+EL 0,0.5, as well.",
+    "BERT on the GLUE Benchmark; Fig. 2",
+    "Each task's own measure after the last epoch, CE+EL 0 and CE+EL 0,0.5 minus CE, paired by seed.",
+    {"": Contrasts(FIG2, [gain(t, method) for t in RUN for method in (CONSTANT, TWO_PHASE)])},
+    CarriesOver(OnceWhole(Above()), "the paper's seven tasks with BERT-base have not been run"),
+    decisive=DECISIVE,
+    basis=lambda records: texts.basis(records, HOW),
+)
+
+
 def differences(evidence: Evidence, profile: str) -> list[tuple[str, Method, Difference]]:
     """Every mixture minus CE that has been run at a profile, task by task."""
     return [

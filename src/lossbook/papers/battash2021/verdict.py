@@ -17,7 +17,7 @@ from lossbook.evidence.conditions import All, Cases, Each, Is, Some, share
 from lossbook.evidence.select import RECORDED, Evidence
 from lossbook.experiments.grid import PAPER
 from lossbook.papers.battash2021 import fig2, table1, table3, texts
-from lossbook.papers.battash2021.escaping import ESCAPES, ESCAPES_AT_SCALE
+from lossbook.papers.battash2021.escaping import CE_ESCAPES, ESCAPES, ESCAPES_AT_SCALE, FLATTER
 from lossbook.papers.battash2021.gradient_norm import SIZE
 from lossbook.papers.battash2021.gradient_norm_reviews import SIZE_ON_REVIEWS
 from lossbook.papers.battash2021.motivation import LEFT_BEHIND
@@ -34,7 +34,7 @@ from lossbook.papers.battash2021.names import (
     TWO_PHASE,
     VERY_LOW,
 )
-from lossbook.papers.battash2021.table1 import IMAGES
+from lossbook.papers.battash2021.table1 import CINIC_GRADUAL, IMAGES
 from lossbook.papers.battash2021.table2 import IMAGENET, IMAGENET_GRADUAL
 from lossbook.papers.battash2021.table4_scores import READINGS, Scores, Study
 from lossbook.papers.battash2021.table4_tables import (
@@ -48,7 +48,7 @@ from lossbook.papers.battash2021.table4_tables import (
     switch_text,
     views,
 )
-from lossbook.papers.battash2021.table5 import COMPLEMENT
+from lossbook.papers.battash2021.table5 import COMPLEMENT, COMPLEMENT_LARGER
 from lossbook.papers.battash2021.table6 import REGULARISATION
 
 _LAST = "UCI Datasets, last paragraph"
@@ -366,15 +366,20 @@ _UCI = (
 CLAIMS: tuple[AnyClaim, ...] = (
     *_UCI,
     IMAGES,
+    CINIC_GRADUAL,
     LEFT_BEHIND,
     IMAGENET,
     IMAGENET_GRADUAL,
     fig2.GLUE_CLAIM,
+    fig2.GLUE_MIXTURES,
     table3.REVIEWS_CLAIM,
     COMPLEMENT,
+    COMPLEMENT_LARGER,
     REGULARISATION,
     SIZE,
     ESCAPES,
+    CE_ESCAPES,
+    FLATTER,
 )
 
 #: What the paper does not claim and the pages ask all the same.
