@@ -152,11 +152,14 @@ def test_what_is_said_of_a_profile():
     # The share of the most frequent rating, its balanced accuracy and its mean error.
     assert numbers(table3.baseline(found.records)) == ["54.8", "20", "0.81"]
     assert "CE 2.00, CE+EL 0 2.00" in table3.best_epoch(found, "clean", "clean")
-    # Layers and units, the epoch of the highest accuracy, that accuracy, and the epoch of the lowest loss.
-    assert numbers(table3.lengths(found).partition("network 1 ")[2])[:5] == ["1", "50", "2", "62.0", "2"]
-    errors = table3.errors(found, "clean", "clean")
-    assert len(errors) == 5
-    assert "-0.010" in errors[0]
+    lengths = table3.lengths_table(found).iloc[0]
+    assert (str(lengths["Highest accuracy, %"]), lengths["After epoch"]) == ("62.0", 2)
+    assert lengths["Lowest cross-entropy after epoch"] == 2
+    errors = table3.errors_table(found, "clean", "clean")
+    assert len(errors) == 5 * 3
+    gradual = errors[errors["Mixture"] == "CE+EL 0-0.5"]
+    assert set(gradual["Network"]) == set(table3.NAMES.values())
+    assert str(gradual["Mean error, ratings"].iloc[0]).startswith("-0.010")
 
 
 def test_the_mean_over_the_networks():
@@ -198,7 +201,8 @@ def test_nothing_is_said_without_runs():
     assert table3.summary(empty, "clean", "clean") == ""
     assert table3.baseline([]) == ""
     assert table3.best_epoch(empty, "clean", "clean") == ""
-    assert table3.lengths(empty) == ""
+    assert table3.lengths_table(empty).empty
+    assert table3.errors_table(empty, "clean", "clean").empty
 
 
 def test_the_figure_has_our_differences_and_the_papers():

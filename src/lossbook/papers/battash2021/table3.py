@@ -393,42 +393,57 @@ def best_epoch(evidence: Evidence, profile: str, protocol: str) -> str:
     )
 
 
-def errors(evidence: Evidence, profile: str, protocol: str) -> list[str]:
-    """The gradual mixture minus CE in other measures than accuracy."""
-    said = []
-    for architecture in ARCHITECTURES:
-        parts = []
-        for metric, name, unit in (
-            ("balanced_accuracy", "balanced accuracy", Unit(100.0, 2, "points")),
-            ("absolute_error", "mean error", Unit(1.0, 3, "ratings")),
-        ):
-            found = gain(architecture, GRADUAL, protocol, metric, unit).at(evidence, profile)
-            if found is not None:
-                parts.append(f"{name} {found.in_words()}")
-        if parts:
-            said.append(f"LSTM {NAMES[architecture]}: {'; '.join(parts)}.")
-    return said
+#: Other measures than accuracy, as a table names them, and how their differences are written.
+MEASURES = {
+    "Balanced accuracy, points": ("balanced_accuracy", Unit(100.0, 2, "points")),
+    "Mean error, ratings": ("absolute_error", Unit(1.0, 3, "ratings")),
+}
 
 
-def lengths(evidence: Evidence) -> str:
+def errors_table(evidence: Evidence, profile: str, protocol: str) -> pd.DataFrame:
+    """Every mixture minus CE in other measures than accuracy, network by network."""
+    found = {
+        name: {
+            (NAMES[architecture], method.name): each
+            for architecture, method, each in differences(evidence, profile, protocol, *how)
+        }
+        for name, how in MEASURES.items()
+    }
+    rows = dict.fromkeys(row for each in found.values() for row in each)
+    return pd.DataFrame(
+        {"Network": network, "Mixture": mixture}
+        | {name: _minus(each.get((network, mixture))) for name, each in found.items()}
+        for network, mixture in rows
+    )
+
+
+def _minus(found: Difference | None) -> TableCell:
+    if found is None:
+        return TableCell("–")
+    d = found.interval
+    keys = tuple(dict.fromkeys((*found.runs.keys, *found.base.keys)))
+    return TableCell(found.short(), {"mean": d.mean, "low": d.low, "high": d.high, "n": d.n}, keys)
+
+
+def lengths_table(evidence: Evidence) -> pd.DataFrame:
     """After how many epochs CE is best on held-out training reviews, network by network."""
-    parts = []
+    rows = []
     for architecture in ARCHITECTURES:
         for record in evidence.runs("lengths", architecture=architecture).records:
             curve = [value or 0.0 for value in record.curve("test_accuracy")]
             ce = [value if value is not None else float("inf") for value in record.curve("test_ce")]
             if curve:
-                network = NAMES[architecture].replace(": ", " (")
-                parts.append(
-                    f"network {network}) after {1 + curve.index(max(curve))}, with {100 * max(curve):.1f}%, "
-                    f"and its lowest cross-entropy after {1 + ce.index(min(ce))}"
+                rows.append(
+                    {
+                        "Network": NAMES[architecture],
+                        "Highest accuracy, %": TableCell(
+                            f"{100 * max(curve):.1f}", {"accuracy": 100 * max(curve)}, (record.key,)
+                        ),
+                        "After epoch": 1 + curve.index(max(curve)),
+                        "Lowest cross-entropy after epoch": 1 + ce.index(min(ce)),
+                    }
                 )
-    if not parts:
-        return ""
-    return (
-        f"In runs of {TRIED_EPOCHS} epochs with one seed, CE had its highest accuracy on 2,000 held-out "
-        f"training reviews as follows, counted in epochs: {'; '.join(parts)}."
-    )
+    return pd.DataFrame(rows)
 
 
 def _number(record: Record, name: str) -> float:
