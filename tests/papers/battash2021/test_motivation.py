@@ -40,6 +40,19 @@ def test_groups_are_made_after_78_percent(epochs, start):
     assert motivation.start_epoch(epochs) == start
 
 
+def test_the_papers_training_is_that_of_its_code():
+    for cell in motivation.EXPERIMENT.profile("paper").cells:
+        spec = cell.spec
+        assert (spec.model, spec.dataset, spec.epochs, spec.batch_size) == (
+            "cifar_resnet32",
+            "cifar100",
+            90,
+            128,
+        )
+        assert spec.schedule == {"name": "steps", "at": [50, 75]}
+        assert spec.optimizer_options == {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4}
+
+
 def test_the_papers_groups_are_those_it_prints():
     found = motivation.printed()
     rows = {r["group"]: r for r in published("battash2021", "motivation").to_dict("records")}
