@@ -48,6 +48,39 @@ def deviation(difference: Difference) -> float:
     return difference.interval.half / reach(n) if difference.interval.bounded else math.nan
 
 
+def _spreads(found: Iterable[Difference]) -> list[tuple[float, int]]:
+    """Standard deviations of paired differences in points, with their numbers of seeds, in rising order."""
+    known = ((POINTS.scale * deviation(d), d.interval.n) for d in found)
+    return sorted((spread, n) for spread, n in known if math.isfinite(spread) and spread > 0)
+
+
+def before(found: Iterable[Difference], seeds: int, gains: Iterable[float], *, where: str, what: str) -> str:
+    """What runs can show that have yet to be made, by the spread of others; nothing without any.
+
+    Args:
+        found: Differences between accuracies whose spread over seeds is taken to be that of the runs to come.
+        seeds: How many seeds the runs will have.
+        gains: The gains that they are meant to show, in points.
+        where: What has the spread, for example ``"Table 1"``.
+        what: What the gains are, for example ``"gains that the paper prints"``.
+    """
+    known = _spreads(found)
+    if not known:
+        return ""
+    middle = known[len(known) // 2][0]
+    sizes = sorted(gains)
+    low, high = sizes[0], sizes[-1]
+    most, fewest = (
+        "over 1,000" if n is None else str(n) for n in (seeds_for(each, middle) for each in (low, high))
+    )
+    return (
+        f"How many runs this takes: the paired differences in {where} have a standard deviation of "
+        f"{middle:.2f} points over the seeds. If it is the same here, {seeds} seeds show a difference that "
+        f"exceeds {reach(seeds) * middle:.2f} points. The {what} are {low:.2f} to {high:.2f} points. To show "
+        f"in four of five studies, the smallest takes {most} seeds and the largest {fewest}."
+    )
+
+
 def in_words(found: Iterable[Difference], gains: Iterable[float] = ()) -> str:
     """What gain the seeds of some differences can show, and how many seeds stated gains would take.
 
@@ -55,11 +88,10 @@ def in_words(found: Iterable[Difference], gains: Iterable[float] = ()) -> str:
         found: Differences between accuracies.
         gains: Gains in points.
     """
-    known = [(POINTS.scale * deviation(d), d.interval.n) for d in found]
-    known = [(spread, n) for spread, n in known if math.isfinite(spread) and spread > 0]
+    known = _spreads(found)
     if not known:
         return ""
-    spreads = sorted(spread for spread, _ in known)
+    spreads = [spread for spread, _ in known]
     middle, seeds = spreads[len(spreads) // 2], max(n for _, n in known)
     text = (
         f"The paired differences of {len(known)} comparisons have standard deviations of {spreads[0]:.2f} to "

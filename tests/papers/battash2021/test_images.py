@@ -4,14 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from battash2021_runs import evidence
+from battash2021_runs import evidence, gains, made
 
 from lossbook import experiments
+from lossbook.evidence import power
 from lossbook.losses import MixingSchedule
 from lossbook.papers.battash2021 import (
     gradient_norm,
     images_figures,
+    table1,
     table5,
+    table6,
     verdict,
 )
 from lossbook.papers.battash2021.protocol import CE, CONSTANT, GRADUAL, TWO_PHASE
@@ -87,3 +90,16 @@ def test_without_records_no_claim_on_images_is_tested():
         judged = verdict.judge(key, *empty)
         assert judged.finding == "not tested"
         assert judged.basis == "no runs"
+
+
+@pytest.mark.parametrize(("module", "least", "most"), [(table5, 0.86, 1.12), (table6, 0.26, 1.13)])
+def test_pages_say_how_many_runs_the_papers_gains_take(module, least, most):
+    found = evidence("table1", made("table1", "reference", gains(**{"CE+EL 0-0.5": 1.0}), seeds=8))
+    spread = power.deviation(table1.gain(GRADUAL).at(found, "reference")) * 100
+    said = module.before(found)
+    assert f"{spread:.2f} points over the seeds" in said
+    assert f"3 seeds show a difference that exceeds {power.reach(3) * spread:.2f} points" in said
+    assert f"{least:.2f} to {most:.2f} points" in said
+    few, many = (power.seeds_for(gain, spread) for gain in (most, least))
+    assert said.endswith(f"the smallest takes {many} seeds and the largest {few}.")
+    assert module.before(evidence("table1")) == ""

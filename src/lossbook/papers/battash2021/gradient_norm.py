@@ -33,7 +33,7 @@ from lossbook.papers.battash2021.protocol import (
     select,
     title,
 )
-from lossbook.papers.battash2021.table1 import TABLE1
+from lossbook.papers.battash2021.table1 import PAPER_NETWORKS, TABLE1, planned, printed
 from lossbook.results import Record
 from lossbook.training import RunSpec
 
@@ -185,6 +185,16 @@ def against(
         select(regime, lr=rates[0], **where),
         select(base, lr=rates[1], **where),
     )
+
+
+def before(evidence: Evidence) -> str:
+    """What the declared seeds can show of a gain as large as the paper's, from the records of Table 1."""
+    gains = [
+        printed()["cifar100", network, *GRADUAL] - printed()["cifar100", network, *CE]
+        for network in PAPER_NETWORKS
+    ]
+    what = "gains of CE+EL 0-0.5 over CE that the paper prints for CIFAR-100"
+    return planned(evidence, EXPERIMENT.profile("reference").seeds, gains, what)
 
 
 def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:

@@ -266,6 +266,19 @@ def power_text(evidence: Evidence, profile: str) -> str:
     return power.in_words(differences(evidence, profile), gains)
 
 
+def planned(evidence: Evidence, seeds: int, gains: Iterable[float], what: str) -> str:
+    """What runs of the reference network can show on another page, by the spread over seeds in this table.
+
+    Args:
+        evidence: The records of Table 1.
+        seeds: How many seeds the runs will have.
+        gains: The gains that they are meant to show, in points.
+        what: What the gains are.
+    """
+    where = "[Table 1](table1) on CIFAR-100"
+    return power.before(differences(evidence, "reference"), seeds, gains, where=where, what=what)
+
+
 def best_epoch_table(evidence: Evidence, profile: str) -> pd.DataFrame:
     """What reading the best test epoch instead of the last adds to each regime, and to its gain over CE."""
     rows = []

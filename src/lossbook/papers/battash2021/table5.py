@@ -34,7 +34,7 @@ from lossbook.papers.battash2021.protocol import (
     select,
     title,
 )
-from lossbook.papers.battash2021.table1 import TABLE1
+from lossbook.papers.battash2021.table1 import TABLE1, planned
 from lossbook.papers.battash2021.table2 import IMAGENET_RECIPE
 from lossbook.results import published
 from lossbook.training import RunSpec
@@ -198,6 +198,13 @@ COMPLEMENT_LARGER = Claim(
     (PAPER,),
     basis=basis,
 )
+
+
+def before(evidence: Evidence) -> str:
+    """What the declared seeds can show of the paper's leads on CIFAR-100, from the records of Table 1."""
+    leads = [each.paper for each in _printed_leads(small=True) if each.paper is not None]
+    what = "leads of COT over CE+EL 0-0.5 that the paper prints for CIFAR-100"
+    return planned(evidence, EXPERIMENT.profile("reference").seeds, leads, what)
 
 
 def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:

@@ -31,7 +31,7 @@ from lossbook.papers.battash2021.protocol import (
     select,
     title,
 )
-from lossbook.papers.battash2021.table1 import TABLE1
+from lossbook.papers.battash2021.table1 import TABLE1, planned
 from lossbook.results import published
 from lossbook.training import RunSpec
 
@@ -187,6 +187,12 @@ def gain(row: str, profile: str = "cifar10") -> Contrast:
         select(CE, regularisation=row),
         paper=_paper_gain(row, profile),
     )
+
+
+def before(evidence: Evidence) -> str:
+    """What the declared seeds can show of the paper's gains, from the records of Table 1."""
+    gains = [_paper_gain(row, PAPER) for row in PAPER_NAMES]
+    return planned(evidence, EXPERIMENT.profile("cifar10").seeds, gains, "gains that the paper prints")
 
 
 def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
