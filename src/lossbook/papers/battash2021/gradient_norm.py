@@ -216,6 +216,7 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
             "Regime": title(key[0]),
             "Rate": f"{key[1]:g}",
             "Accuracy, %": tables.mean_cell(runs[key], "test_accuracy", percent=True),
+            "Best test epoch, %": tables.mean_cell(runs[key], "best_test_accuracy", percent=True),
         }
         for key in order
     )

@@ -207,6 +207,7 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
         percent=True,
     )
     gains, p_values = tables.difference_cells(list(pairs), "test_accuracy", percent=True)
+    at_best, _ = tables.difference_cells(list(pairs), "best_test_accuracy", percent=True)
     frame = pd.DataFrame(
         {
             "Regularisation": named[row],
@@ -215,6 +216,7 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
             "Adds to CE": adds[at],
             "Gain of CE+EL 0-0.5": gains[at],
             "p (Holm)": p_values[at],
+            "Gain at the best test epoch": at_best[at],
             "Paper (CINIC-10, ResNet-34)": tables.signed(_paper_gain(row, profile)),
         }
         for at, (row, (mine, base)) in enumerate(zip(rows, pairs, strict=True))
