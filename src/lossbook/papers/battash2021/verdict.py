@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from lossbook.evidence import claims as judging
 from lossbook.evidence import ranking, stats, tables
@@ -127,31 +128,50 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
     return found
 
 
-def _on_tables(study: Study) -> str:
-    """The gains of a mixture and of EL over CE on small tables, and what follows."""
-    gains = {
+def _gains_on_tables(study: Study) -> dict[int, dict[str, stats.Interval]]:
+    """Method -> classifier -> its accuracy minus that of CE in points, for the mixtures and EL."""
+    return {
         method: {
-            CLASSIFIERS[each.classifier].lower(): ranking.mean_gains(100 * each.mean, CE)[method]
+            CLASSIFIERS[each.classifier]: ranking.mean_gains(100 * each.mean, CE)[method]
             for each in study.read()
         }
         for method in (CONSTANT, TWO_PHASE, GRADUAL, EL)
     }
-    numbers = "; ".join(
-        f"{NAMES[method]} {', '.join(f'{name} {interval_text(gain)}' for name, gain in made.items())}"
-        for method, made in gains.items()
+
+
+def gains_on_tables(evidence: Mapping[str, Evidence]) -> pd.DataFrame:
+    """The mixtures and EL minus CE on small tables in points, by classifier; empty without recorded runs."""
+    studies = [study for study in complete(evidence[TABLE4])[:1] if not study.embedded]
+    keys = tuple(record.key for study in studies for record in study.records)
+    return pd.DataFrame(
+        {"Minus CE, points": NAMES[method]}
+        | {
+            name: tables.Cell(
+                interval_text(gain), {"mean": gain.mean, "low": gain.low, "high": gain.high}, keys
+            )
+            for name, gain in made.items()
+        }
+        for study in studies
+        for method, made in _gains_on_tables(study).items()
     )
+
+
+def _on_tables(study: Study) -> str:
+    """What follows from the gains of the mixtures and of EL over CE on small tables."""
+    gains = _gains_on_tables(study)
     ahead = [
-        f"{NAMES[method]} with {'a linear classifier' if name == 'linear' else name}"
+        f"{NAMES[method]} with {'a linear classifier' if name == CLASSIFIERS['linear'] else name.lower()}, "
+        f"{interval_text(gain)} points"
         for method in (CONSTANT, TWO_PHASE, GRADUAL)
         for name, gain in gains[method].items()
         if gain.low > 0
     ]
-    follows = "No mixture's gain can be told from zero."
+    follows = "No mixture's gain over CE can be told from zero."
     if ahead:
-        follows = f"The interval lies above zero for {' and '.join(ahead)}."
+        follows = f"The interval of the gain over CE lies above zero for {'; '.join(ahead)}."
     if all(gain.high < 0 for gain in gains[EL].values()):
         follows += " Do not train with EL alone from the start."
-    return f"**Tables: {_basis(study)}.** Accuracy minus that of CE, in points: {numbers}. {follows}"
+    return f"**Tables: {_basis(study)}.** {follows}"
 
 
 def _median(found: Scores, method: int) -> str:
