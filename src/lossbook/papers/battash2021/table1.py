@@ -235,7 +235,9 @@ def follows(evidence: Evidence) -> str:
     said = [f"{name} minus CE is {made[name].short()} points here." for name in (*ahead, *behind)]
     if ahead:
         return " ".join(["Compare a mixture with CE on held-out images of your own.", *said])
-    return " ".join(["These runs give no reason to mix EL into CE.", *said])
+    return " ".join(
+        ["At the learning rate that CE does best at, these runs give no reason to mix in EL.", *said]
+    )
 
 
 def differences(evidence: Evidence, profile: str, metric: str = "test_accuracy") -> list[Difference]:
