@@ -99,5 +99,5 @@ def in_words(found: Iterable[Difference], gains: Iterable[float] = ()) -> str:
         f"it exceeds {reach(seeds) * middle:.2f} points."
     )
     needed = [(gain, seeds_for(gain, middle)) for gain in gains]
-    said = ", ".join(f"{gain:g} points {n if n is not None else 'over 1,000'}" for gain, n in needed)
-    return f"{text} To show in four of five studies, a gain takes this many seeds: {said}." if said else text
+    said = ", ".join(f"{'over 1,000' if n is None else n} for {gain:g} points" for gain, n in needed)
+    return f"{text} Seeds that it takes to show a gain in four of five studies: {said}." if said else text
