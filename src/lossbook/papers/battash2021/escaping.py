@@ -74,7 +74,7 @@ EXPERIMENT = Experiment(
             "reference",
             "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs, measured after every epoch",
             _cells(SMALL),
-            seeds=3,
+            seeds=5,
         ),
         Profile(
             "quick",
