@@ -21,7 +21,7 @@ def runs(points, noise=0.001, **where):
     """CE at 0.6, and so many points more for other regimes; noise by seed that the networks share."""
 
     def accuracy(seed, loss, schedule, **_):
-        scatter = np.random.default_rng([seed, len(loss + schedule)]).normal() * noise if points else 0
+        scatter = np.random.default_rng([seed, len(loss + schedule)]).normal() * noise
         return 0.6 + points.get((loss, schedule), 0.0) / 100 + (scatter if loss != "ce" else 0)
 
     return made(ITEM, "clean", accuracy, seeds=8, **where)

@@ -1,4 +1,4 @@
-"""Is it the gradient's norm, on reviews? CE at the size of the mixtures, and each loss at its own rate."""
+"""Is it the gradient's norm, on reviews? CE at the size of the mixtures, and each loss at several rates."""
 
 from __future__ import annotations
 
@@ -130,19 +130,15 @@ def against(
     base: Regime,
     network: str = SMALLEST,
     metric: str = "test_accuracy",
-    *,
     epochs: int | None = None,
-    lr: float = SHARED_RATE,
-    base_lr: float = SHARED_RATE,
 ) -> Contrast:
     """One regime minus another with one of the networks, paired by seed; after the last epoch by default."""
-    at, base_at = ("", "") if lr == base_lr else (f" at {lr:g}", f" at {base_lr:g}")
     left, right = (
-        replace(select(each, metric=metric, architecture=network, lr=rate, part="test"), epochs=epochs)
-        for each, rate in ((regime, lr), (base, base_lr))
+        replace(select(each, metric=metric, architecture=network, lr=SHARED_RATE, part="test"), epochs=epochs)
+        for each in (regime, base)
     )
     return Contrast(
-        f"{name(regime)}{at} minus {name(base)}{base_at}, LSTM {NAMES[network]}",
+        f"{name(regime)} minus {name(base)}, LSTM {NAMES[network]}",
         left,
         right,
         resolved=metric == "test_accuracy",
@@ -182,14 +178,14 @@ def over_networks(
     epochs: int | None = None,
 ) -> Mean | None:
     """One regime minus another, mean over the networks; None without a seed that all of them have."""
-    found = [against(regime, base, each, metric, epochs=epochs).at(evidence, CLEAN) for each in NETWORKS]
+    found = [against(regime, base, each, metric, epochs).at(evidence, CLEAN) for each in NETWORKS]
     made = [each for each in found if each is not None]
     means = averaged(made) if len(made) == len(NETWORKS) else {}
     return Mean(stats.mean_interval(POINTS.scale * m for m in means.values()), made) if means else None
 
 
-#: What is compared for each mixture, in the order of the table.
 def _pairs(mixture: Regime) -> tuple[tuple[Regime, Regime], ...]:
+    """What is compared for a mixture, in the order of the table."""
     sized = SIZED[mixture]
     return (mixture, CE), (sized, CE), (mixture, sized)
 
@@ -257,7 +253,7 @@ def follows(evidence: Evidence) -> str:
     if not explained:
         return ""
     return (
-        "Try CE with a learning rate that falls at the end before another loss: scaling the gradient of CE "
+        "Before another loss, try CE with a learning rate that falls at the end: scaling the gradient of CE "
         f"alone gains too, and no gain of {' or '.join(explained)} beyond that is shown."
     )
 
@@ -298,7 +294,7 @@ def factors(epochs: int) -> pd.DataFrame:
 
 
 def small(evidence: Evidence) -> list[str]:
-    """With the smallest network: the second reading, EL alone, and each loss at its own rate, minus CE."""
+    """With the smallest network: CE scaled in the second reading, and EL alone, minus CE."""
     found = [against(regime, CE) for regime in (SQUARE, EL)]
     made = [c.measure(evidence, (CLEAN,), [p for p in evidence.by_profile if p not in TRIALS]) for c in found]
     return [f"{d.what}: {d.in_words()}." for d in made if d is not None]
