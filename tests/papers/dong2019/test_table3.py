@@ -228,6 +228,7 @@ def test_without_records_nothing_is_claimed(store: Store) -> None:
     for claim in table3.CLAIMS:
         assert claim.judge({TABLE3: found}).finding == "not tested"
     assert len(table3.differences_table(found)) == 0
+    assert table3.published_text(found) == ""
     assert len(table3.table(found, "reference")[0]) == 0
     assert "lossbook run dong2019/table3 --profile reference" in runs_not_made(found, "reference")
     assert table3_figures.shown(found) == []
@@ -271,6 +272,8 @@ def test_differences_and_claims_on_known_numbers(store: Store, made: Callable[..
     assert list(by_measure.iloc[-1, 2:5]) == ["12 / 0 of 12", "12 / 0 of 12", "0 / 12 of 12"]
     # Low biases are worth 1 point here, hard selection 3.
     assert table3.low_biases_table(found)["HS-LR"].iloc[-1] == "12 / 0 of 12"
+    assert table3.low_biases_table(found)["HS-LR as in the code"].iloc[-1] == "12 / 0 of 12"
+    assert numbers(table3.published_text(found)) == ["24", "24", "0"]
     read = table3.published_table(found)
     assert list(map(str, read.iloc[0, 2:])) == ["–", "+2.03 ± 0.29", "+0.52 ± 0.14", "+4.03 ± 0.29"]
     low = table3.against_low_biases(found)

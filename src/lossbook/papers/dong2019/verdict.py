@@ -176,7 +176,7 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
             "Those ahead of CE are worth a try where features are what you want.",
             "These runs give no reason to leave CE.",
         ),
-        _few_labels(few, table3.against_low_biases(evidence[TABLE3]), table3.follows(evidence[TABLE3])),
+        _few_labels(few, _beside(evidence[TABLE3]), table3.follows(evidence[TABLE3])),
         f"**Settings.** {' '.join(_sentence(each) for each in settings if each) or OPEN}",
     ]
 
@@ -206,8 +206,13 @@ def _paragraph(
     return f"**{question}.** In points, {said}. {gain if ahead in groups else none}"
 
 
-def _few_labels(verdict: Verdict, low_biases: str, first: str) -> str:
-    """How often selection is ahead of LR, how it stands beside LR from low biases, and what to do first."""
+def _beside(evidence: Evidence) -> str:
+    """How selection as in the published code stands to LR, and both readings to LR from low biases."""
+    return " ".join(filter(None, (table3.published_text(evidence), table3.against_low_biases(evidence))))
+
+
+def _few_labels(verdict: Verdict, beside: str, first: str) -> str:
+    """How often selection is ahead of LR, what else it stands beside, and what to do first."""
     question = "**Few labels beside many classes.**"
     found = table3.at_rates(verdict, OWN)
     if not found:
@@ -216,7 +221,7 @@ def _few_labels(verdict: Verdict, low_biases: str, first: str) -> str:
     said = (
         f"Each at its own rate, HS-LR or SS-LR is ahead of LR in {shown} of {made} comparisons on tables of "
         f"features, and behind in {below}."
-    ) + (f" {low_biases}" if low_biases else "")
+    ) + (f" {beside}" if beside else "")
     if shown > made / 2 and not below:
         return f"{question} {said} Try them before LR."
     if not shown:
