@@ -198,6 +198,7 @@ def test_advice_on_settings_is_that_of_their_page(store: Store, made: Callable[.
     said = advice(evidence(store, made(SELECTION, value)))["Settings."]
     assert all(name in said for name in (" m ", " r "))
     assert "matters" not in said
+    assert "M = " not in said
 
 
 def test_competitive_is_no_loss_that_the_test_images_resolve(

@@ -320,9 +320,9 @@ def follows(key: str, verdict: Verdict) -> str:
         return ""
     shown, refuted = verdict.finding == "holds in part", verdict.finding in AGAINST
     if refuted if what == "m" else shown:
-        return f"{SET[what]} will do; these runs show nothing to be gained by tuning it."
+        return f"keep {SET[what]}: these runs show nothing to be gained by tuning it."
     if shown if what == "m" else refuted:
-        return f"{what} matters: if you change it from {SET[what]}, choose it on validation data."
+        return f"choose {what} on validation data if you change it from {SET[what]}, as {what} matters."
     return ""
 
 
