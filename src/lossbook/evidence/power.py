@@ -74,10 +74,10 @@ def before(found: Iterable[Difference], seeds: int, gains: Iterable[float], *, w
         "over 1,000" if n is None else str(n) for n in (seeds_for(each, middle) for each in (low, high))
     )
     return (
-        f"How many runs this takes: the paired differences in {where} have a standard deviation of "
+        f"How many runs this takes: the paired differences in {where} have a standard deviation of about "
         f"{middle:.2f} points over the seeds. If it is the same here, {seeds} seeds show a difference that "
-        f"exceeds {reach(seeds) * middle:.2f} points. The {what} are {low:.2f} to {high:.2f} points. To show "
-        f"in four of five studies, the smallest takes {most} seeds and the largest {fewest}."
+        f"exceeds {reach(seeds) * middle:.2f} points. The {what} are {low:.2f} to {high:.2f} points. To be "
+        f"shown in four of five studies, the smallest takes {most} seeds and the largest {fewest}."
     )
 
 

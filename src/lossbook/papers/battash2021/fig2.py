@@ -202,7 +202,7 @@ GLUE_CLAIM = Claim(
 
 GLUE_MIXTURES = Claim(
     "glue-mixtures",
-    "On GLUE CE is mostly below the other mixtures, CE+EL 0 and CE+EL 0,0.5, as well.",
+    "On GLUE CE is mostly below CE+EL 0 and CE+EL 0,0.5, too.",
     "BERT on the GLUE Benchmark; Fig. 2",
     "Each task's own measure after the last epoch, CE+EL 0 and CE+EL 0,0.5 minus CE, paired by seed.",
     {"": Contrasts(FIG2, [gain(t, method) for t in RUN for method in (CONSTANT, TWO_PHASE)])},

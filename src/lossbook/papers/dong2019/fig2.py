@@ -375,14 +375,15 @@ def overshoot(shown: Sequence[Shown]) -> str:
         if runs and min(parts) > level and min(ratios) > 1:
             said.append(
                 f"on {what.title}, LR's positive part peaks at {_span(parts)}, where log K is "
-                f"{level:.1f}, and the ratio of 10 steps together to {_span(ratios)}"
+                f"{level:.1f}, and the ratio over {WINDOW} steps at {_span(ratios)}"
             )
     if not said:
         return ""
     return (
         f"In the runs the biases overshoot: {'; '.join(said)}. For some steps the correct class then has "
-        "more of the gradient than all wrong classes together, the reverse of distraction. What that costs "
-        "these runs do not tell apart from the distraction before it: the start at −log(K − 1) avoids both."
+        "more of the gradient than all wrong classes together, the reverse of distraction. These runs cannot "
+        "tell what that costs from what the distraction before it costs, since the start at "
+        "−log(K − 1) avoids both."
     )
 
 
