@@ -604,8 +604,8 @@ def published_text(evidence: Evidence) -> str:
         return ""
     above, below, n = _sides({"": found})[""]
     return (
-        "With several labels as in the published code, each loss at its own learning rate, "
-        f"{above} of {n} intervals lie above zero and {below} below."
+        "With several labels as in the published code, each loss at its own rate, HS-LR or SS-LR is ahead of "
+        f"LR in {above} of {n} comparisons and behind in {below}."
     )
 
 
