@@ -1,6 +1,7 @@
 """The control on reviews: what is declared, and differences whose answer is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,11 +9,13 @@ from battash2021_runs import evidence, made
 from said import numbers
 
 from lossbook import experiments
+from lossbook.evidence import recorded
 from lossbook.papers.battash2021 import gradient_norm_reviews as reviews
 from lossbook.papers.battash2021 import gradient_norm_reviews_figures as figures
 from lossbook.papers.battash2021 import verdict
 from lossbook.papers.battash2021.protocol import CE, GRADUAL, TWO_PHASE
 from lossbook.papers.battash2021.table3 import CLEAN_EPOCHS
+from lossbook.results import Store
 
 ITEM = "gradient_norm_reviews"
 
@@ -115,6 +118,19 @@ def test_what_follows_needs_a_control_that_gains():
     assert "CE+EL 0,0.5" not in ahead
     assert "CE+EL 0-0.5" in ahead
     assert reviews.follows(evidence(ITEM, runs({TWO_PHASE: 1.0, GRADUAL: 1.0}))) == ""
+
+
+def test_the_chapters_first_page_quotes_the_records(tmp_path):
+    found = recorded(reviews.REVIEWS_NORM, store=Store(working=tmp_path))
+    text = (Path(__file__).parents[3] / "book" / "battash2021.md").read_text(encoding="utf-8")
+    sized, ahead = (
+        reviews.over_networks(found, *pair)
+        for pair in ((reviews.TARGET_TWO, CE), (TWO_PHASE, reviews.TARGET_TWO))
+    )
+    assert sized.interval.n == ahead.interval.n == 8
+    assert f"{sized} with four of the networks" in text
+    assert f"ahead of it by {ahead} after the last epoch" in " ".join(text.split())
+    assert sized.interval.low < 0 < ahead.interval.low
 
 
 def test_epoch_by_epoch_the_last_is_that_of_the_table():
