@@ -234,7 +234,7 @@ def headline(evidence: Evidence) -> str:
         if any(each is None for each in found):
             continue
         own, sized, between = found
-        said.append(f"{title(mixture)} {own}, CE at its size {sized}, one minus the other {between}")
+        said.append(f"{title(mixture)} {own}, CE at its size {sized}, the first minus the second {between}")
     if not said:
         return ""
     return (
@@ -245,17 +245,31 @@ def headline(evidence: Evidence) -> str:
 
 def follows(evidence: Evidence) -> str:
     """What follows for someone who sees a gain after the last epoch; nothing where no interval says so."""
-    explained = []
+    explained, beyond, unbalanced = [], [], []
     for mixture, sized in SIZED.items():
         own, alone = over_networks(evidence, mixture, sized), over_networks(evidence, sized, CE)
-        if own is not None and alone is not None and alone.interval.low > 0 >= own.interval.low:
+        balanced = over_networks(evidence, mixture, sized, "balanced_accuracy")
+        if own is None or alone is None:
+            continue
+        if own.interval.low > 0:
+            beyond.append(title(mixture))
+            if balanced is not None and balanced.interval.high < 0:
+                unbalanced.append(title(mixture))
+        elif alone.interval.low > 0:
             explained.append(title(mixture))
-    if not explained:
-        return ""
-    return (
-        "Before another loss, try CE with a learning rate that falls at the end: scaling the gradient of CE "
-        f"alone gains too, and no gain of {' or '.join(explained)} beyond that is shown."
-    )
+    said = []
+    if beyond:
+        both = "" if unbalanced != beyond else " Balanced accuracy is lower than with CE so scaled."
+        said.append(
+            f"A gradient as large does not give CE what {' and '.join(beyond)} "
+            f"{'gain' if len(beyond) > 1 else 'gains'} in accuracy after the last epoch.{both}"
+        )
+    if explained:
+        said.append(
+            "Before another loss, try CE with a learning rate that falls at the end: scaling the gradient of "
+            f"CE alone gains too, and no gain of {' or '.join(explained)} beyond that is shown."
+        )
+    return " ".join(said)
 
 
 def choose(records: Iterable[Record]) -> dict[Regime, float]:
