@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,7 +162,7 @@ def test_the_papers_picture(store: Store, made: Callable[..., list[Record]]) -> 
     assert judged(found, "m-retrieval").short == "holds in part, 12 of 12"
     assert judged(found, "m-matters").finding == "holds in part"
     assert judged(found, "ss-favourable").finding == "holds in part"
-    assert "m matters" in selection.follows("m-matters", judged(found, "m-matters"))
+    assert "m = 100" in selection.follows("m-matters", judged(found, "m-matters"))
     assert "m = 100" in selection.number(judged(found, "m-objects"))
 
 
@@ -216,3 +217,18 @@ def test_some_runs_make_a_table_and_a_figure(store: Store, made: Callable[..., l
     # Rank-1 and mAP; HS-LR at both shares, and no runs of SS-LR.
     said = selection.started_sentences(found)
     assert [(each.count("HS-LR at m"), each.count("SS-LR")) for each in said] == [(2, 0), (2, 0)]
+
+
+def test_the_chapters_first_page_quotes_the_records(tmp_path: Path) -> None:
+    found = recorded(NAME, store=Store(working=tmp_path))
+    text = " ".join((Path(__file__).parents[3] / "book" / "dong2019.md").read_text(encoding="utf-8").split())
+    many = selection.shares("omniglot", RANK, 1.0, M).at(found, "reference")
+    assert many is not None
+    assert f"m = 100 minus m = 25 is {many.short()} points of rank-1" in text
+    assert many.interval.n == 3
+    one = selection.shares("omniglot", RANK, ONE_CLASS, M).at(found, "reference")
+    assert one is not None
+    assert one.interval.high < -0.5
+    rates = {r: selection.powers("omniglot", "map", r).at(found, "reference") for r in (1.0, 5.0, 10.0)}
+    assert rates[1.0].interval.low < 0 < rates[1.0].interval.high
+    assert all(-0.035 < rates[r].interval.mean < -0.015 and rates[r].below for r in (5.0, 10.0))

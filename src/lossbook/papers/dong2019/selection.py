@@ -321,9 +321,12 @@ def follows(key: str, verdict: Verdict) -> str:
     shown, refuted = verdict.finding == "holds in part", verdict.finding in AGAINST
     if refuted if what == "m" else shown:
         return f"keep {SET[what]}: these runs show nothing to be gained by tuning it."
-    if shown if what == "m" else refuted:
+    if not (shown if what == "m" else refuted):
+        return ""
+    better = max((d for d in verdict.differences if d.above), key=lambda d: d.interval.mean, default=None)
+    if better is None:
         return f"choose {what} on validation data if you change it from {SET[what]}, as {what} matters."
-    return ""
+    return f"choose {what} on validation data. {better.what}: {better.short()}."
 
 
 def published_count_sentences(evidence: Evidence) -> list[str]:

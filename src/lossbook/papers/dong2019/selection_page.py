@@ -158,7 +158,7 @@ def figure(evidence: Evidence, profile: str) -> Figure | None:
         title = dataset_name(dataset, [r for e in found if e.dataset == dataset for r in e.runs.records])
         axes[row, 0].set_title(title)
         axes[row, 0].set_ylabel(" and ".join(MEASURES.get(dataset, MEASURES[OBJECTS]).values()) + ", %")
-    for column, label in enumerate(("m of HS-LR, % of the negative classes", "r of SS-LR")):
+    for column, label in enumerate(("m of HS-LR, % of wrong classes", "r of SS-LR")):
         axes[-1, column].set_xlabel(label)
     return made
 
@@ -184,7 +184,9 @@ def _curve(ax: Axes, found: Sequence[Setting], loss: str) -> None:
             ax.plot(x, y, color=style.color, linestyle=style.dash, marker=style.marker, markerfacecolor=face)
             if len(metrics) > 1:
                 name = found[0].measures[metric]
-                ax.annotate(name, (x[0], y[0]), xytext=(4, 6), textcoords="offset points", color=INK)
+                # At the right end: on the left, m = one class lies far below the others.
+                end = (x[-1], y[-1])
+                ax.annotate(name, end, xytext=(4, -15), textcoords="offset points", ha="right", color=INK)
     ax.set_xticks(list(places.values()), [_tick(loss, value) for value in places])
 
 
