@@ -277,7 +277,7 @@ def planned(evidence: Evidence, seeds: int, gains: Iterable[float], what: str) -
         gains: The gains that they are meant to show, in points.
         what: What the gains are.
     """
-    where = "[Table 1](table1) on CIFAR-100"
+    where = "[Table 1](table1.html) on CIFAR-100"
     return power.before(differences(evidence, "reference"), seeds, gains, where=where, what=what)
 
 
