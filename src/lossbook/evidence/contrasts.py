@@ -12,7 +12,7 @@ import numpy as np
 from lossbook import datasets
 from lossbook.evidence import stats
 from lossbook.evidence.select import Evidence, joined, substituted
-from lossbook.evidence.tables import Runs, band, signed
+from lossbook.evidence.tables import Cell, Runs, band, signed
 from lossbook.results import Record
 
 
@@ -222,11 +222,40 @@ class Difference:
         return "; ".join(parts) + "."
 
 
-def averaged(found: Sequence[Difference]) -> dict[int, float]:
-    """The mean of several differences, seed -> difference, of the seeds that all of them have."""
-    each = [difference.by_seed for difference in found]
-    seeds = set.intersection(*map(set, each)) if each else set()
-    return {seed: sum(one[seed] for one in each) / len(each) for seed in sorted(seeds)}
+@dataclass(frozen=True)
+class Mean:
+    """A mean over several differences, seed by seed, in the unit shown.
+
+    Attributes:
+        interval: The mean over the seeds that all of them have, with its 95% interval.
+        differences: What is averaged.
+    """
+
+    interval: stats.Interval
+    differences: Sequence[Difference]
+
+    def __str__(self) -> str:
+        """As tables have it: ``"+0.27 ± 0.15"``."""
+        return f"{signed(self.interval.mean)}{band(self.interval, 2)}"
+
+    @property
+    def cell(self) -> Cell:
+        """The same as a cell of a table, with its numbers and the runs behind them."""
+        numbers = {name: getattr(self.interval, name) for name in ("mean", "low", "high")}
+        runs = dict.fromkeys(r.key for each in self.differences for r in each.records)
+        return Cell(str(self), numbers, tuple(runs))
+
+
+def averaged(found: Sequence[Difference | None]) -> Mean | None:
+    """The mean of several differences; None where one has not been run, or no seed is shared by all."""
+    made = [each for each in found if each is not None]
+    if not made or len(made) < len(found):
+        return None
+    each = [difference.by_seed for difference in made]
+    seeds = sorted(set.intersection(*map(set, each)))
+    scale = made[0].contrast.unit.scale
+    means = [scale * sum(one[seed] for one in each) / len(each) for seed in seeds]
+    return Mean(stats.mean_interval(means), made) if means else None
 
 
 def interval_in_words(d: stats.Interval, unit: Unit = POINTS) -> str:

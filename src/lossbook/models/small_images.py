@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 # Records made with ResNet-20 and ResNet-32 depend on the text of that module, so it gets no new networks.
 from lossbook.models.cifar_resnet import _resnet
+from lossbook.models.wide_resnet import PreActivated
 
 
 def resnet44(in_shape: tuple[int, ...], num_classes: int = 10) -> nn.Module:
@@ -102,24 +103,6 @@ def small_shufflenet_v2(in_shape: tuple[int, ...], num_classes: int = 10) -> nn.
     return whole
 
 
-class _PreActivated(nn.Module):
-    """Two convolutions, each after normalisation and ReLU; the shortcut is a 1x1 one where shapes differ."""
-
-    def __init__(self, channels: int, out_channels: int, stride: int) -> None:
-        super().__init__()
-        self.bn1 = nn.BatchNorm2d(channels)
-        self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
-        self.bn2 = nn.BatchNorm2d(out_channels)
-        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, 1, 1, bias=False)
-        same = channels == out_channels and stride == 1
-        self.shortcut = None if same else nn.Conv2d(channels, out_channels, 1, stride, bias=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        ready = F.relu(self.bn1(images))
-        out: Tensor = self.conv2(F.relu(self.bn2(self.conv1(ready))))
-        return out + (images if self.shortcut is None else self.shortcut(ready))
-
-
 def preact_resnet18(in_shape: tuple[int, ...], num_classes: int = 10) -> nn.Module:
     """ResNet-18 with normalisation and ReLU before each convolution, and with the stem for small images.
 
@@ -138,7 +121,7 @@ def preact_resnet18(in_shape: tuple[int, ...], num_classes: int = 10) -> nn.Modu
     channels = 64
     for width in (64, 128, 256, 512):
         for block in range(2):
-            stages.append(_PreActivated(channels, width, 2 if width > 64 and not block else 1))
+            stages.append(PreActivated(channels, width, 2 if width > 64 and not block else 1))
             channels = width
     return nn.Sequential(
         nn.Conv2d(in_shape[0], 64, 3, 1, 1, bias=False),

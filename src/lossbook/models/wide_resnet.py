@@ -6,10 +6,17 @@ from torch.nn import functional as F
 _STAGES = (16, 32, 64)
 
 
-class _Block(nn.Module):
+class PreActivated(nn.Module):
     """Two convolutions, each after normalisation and ReLU; the shortcut is a 1x1 one where shapes differ."""
 
     def __init__(self, channels: int, out_channels: int, stride: int) -> None:
+        """Draw the weights.
+
+        Args:
+            channels: Of the input.
+            out_channels: Of the output; another number where the stride is not 1.
+            stride: Of the first convolution.
+        """
         super().__init__()
         self.bn1 = nn.BatchNorm2d(channels)
         self.conv1 = nn.Conv2d(channels, out_channels, 3, stride, 1, bias=False)
@@ -20,6 +27,7 @@ class _Block(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the branch and the shortcut, added."""
         ready = F.relu(self.bn1(images))
         out: Tensor = self.conv2(F.relu(self.bn2(self.conv1(ready))))
         return out + (images if self.shortcut is None else self.shortcut(ready))
@@ -44,7 +52,7 @@ def wide_resnet28_10(in_shape: tuple[int, ...], num_classes: int = 10) -> nn.Mod
     channels = _STAGES[0]
     for stage, width in enumerate(_STAGES):
         for block in range(blocks):
-            stages.append(_Block(channels, factor * width, 2 if stage and not block else 1))
+            stages.append(PreActivated(channels, factor * width, 2 if stage and not block else 1))
             channels = factor * width
     network = nn.Sequential(
         nn.Conv2d(in_shape[0], _STAGES[0], 3, 1, 1, bias=False),

@@ -166,8 +166,8 @@ def test_the_mean_over_the_networks():
     found = evidence(clean=records("clean", gains(AS_CLAIMED)))
     mean = table3.over_networks(found)
     # By seed 1.05 and 0.95 in turn, whatever the network.
-    assert (mean.mean, mean.n) == (pytest.approx(1.0), 8)
-    assert mean.half == pytest.approx(2.3646 * 0.05 * (8 / 7) ** 0.5 / 8**0.5, rel=1e-3)
+    assert (mean.interval.mean, mean.interval.n) == (pytest.approx(1.0), 8)
+    assert mean.interval.half == pytest.approx(2.3646 * 0.05 * (8 / 7) ** 0.5 / 8**0.5, rel=1e-3)
     # The paper's five differences are 0.49, 0.90, 1.20, 0.20 and 0.63.
     both = ["+1.00", "0.04", "+1.00", "0.04"]
     assert numbers(table3.headline(found))[2:9] == [*both, "+0.68", "+0.50", "0.02"]
@@ -190,7 +190,7 @@ def test_the_mean_over_the_networks():
     assert numbers(table3.follows(behind)) == numbers("CE+EL 0-0.5")
     # Seeds that a network lacks do not count; before all networks have been run there is no mean.
     part = [r for r in found.records if r.seed < 3 or r.labels["architecture"] != "arch4"]
-    assert table3.over_networks(evidence(clean=part)).n == 3
+    assert table3.over_networks(evidence(clean=part)).interval.n == 3
     assert table3.headline(evidence(clean=records("clean", gains(AS_CLAIMED), architecture="arch2"))) == ""
 
 

@@ -232,8 +232,8 @@ def _mixtures_on_reviews() -> list[str]:
         for metric in reviews.MEANS.values()
         for method in (gradual, two_phase)
     ]
-    said = [f"{signed(d.mean)} ± {d.half:.2f}" for d in found if d is not None]
-    (seeds,) = {d.n for d in found if d is not None}
+    said = [f"{signed(d.interval.mean)} ± {d.interval.half:.2f}" for d in found if d is not None]
+    (seeds,) = {d.interval.n for d in found if d is not None}
     return [str(reviews.CLEAN_EPOCHS), *said, str(seeds)]
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from lossbook.evidence import stats, tables
+from lossbook.evidence import tables
 from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim
-from lossbook.evidence.contrasts import POINTS, Contrast, Contrasts, Difference, averaged
+from lossbook.evidence.contrasts import Contrast, Contrasts, Mean, averaged
 from lossbook.evidence.rules import Gain, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import TRIALS, Cell, Experiment, Profile
@@ -145,31 +145,6 @@ def against(
     )
 
 
-@dataclass(frozen=True)
-class Mean:
-    """A difference in points, the networks averaged seed by seed.
-
-    Attributes:
-        interval: The mean over the seeds that all networks have, with its 95% interval.
-        differences: What is averaged, a difference per network.
-    """
-
-    interval: stats.Interval
-    differences: Sequence[Difference]
-
-    def __str__(self) -> str:
-        """As tables have it: ``"+0.27 ± 0.15"``."""
-        return f"{tables.signed(self.interval.mean)}{tables.band(self.interval, 2)}"
-
-    @property
-    def cell(self) -> tables.Cell:
-        """The same as a cell of a table, with its numbers and the runs behind them."""
-        numbers = {name: getattr(self.interval, name) for name in ("mean", "low", "high")}
-        return tables.Cell(
-            str(self), numbers, tuple(r.key for each in self.differences for r in each.records)
-        )
-
-
 def over_networks(
     evidence: Evidence,
     regime: Regime,
@@ -178,10 +153,7 @@ def over_networks(
     epochs: int | None = None,
 ) -> Mean | None:
     """One regime minus another, mean over the networks; None without a seed that all of them have."""
-    found = [against(regime, base, each, metric, epochs).at(evidence, CLEAN) for each in NETWORKS]
-    made = [each for each in found if each is not None]
-    means = averaged(made) if len(made) == len(NETWORKS) else {}
-    return Mean(stats.mean_interval(POINTS.scale * m for m in means.values()), made) if means else None
+    return averaged([against(regime, base, each, metric, epochs).at(evidence, CLEAN) for each in NETWORKS])
 
 
 def _pairs(mixture: Regime) -> tuple[tuple[Regime, Regime], ...]:

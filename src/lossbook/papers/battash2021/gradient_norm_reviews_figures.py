@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from lossbook.evidence.contrasts import Mean
 from lossbook.evidence.select import Evidence
 from lossbook.pages.style import INK, LossStyle, loss_style
-from lossbook.papers.battash2021.gradient_norm_reviews import SIZED, Mean, Regime, by_epoch, name
+from lossbook.papers.battash2021.gradient_norm_reviews import SIZED, Regime, by_epoch, name
 from lossbook.papers.battash2021.images_figures import LOOKS
 from lossbook.papers.battash2021.protocol import title
 

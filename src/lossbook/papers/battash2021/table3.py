@@ -11,12 +11,12 @@ import pandas as pd
 
 from lossbook.evidence import stats
 from lossbook.evidence.claims import Claim
-from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Unit, averaged
+from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Mean, Unit, averaged
 from lossbook.evidence.grids import Column, Table
 from lossbook.evidence.rules import Above, CarriesOver, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.evidence.tables import Cell as TableCell
-from lossbook.evidence.tables import band, signed
+from lossbook.evidence.tables import signed
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.battash2021 import texts
 from lossbook.papers.battash2021.names import Method
@@ -269,16 +269,12 @@ def summary(evidence: Evidence, profile: str, protocol: str) -> str:
     )
 
 
-def over_networks(
-    evidence: Evidence, method: Method = GRADUAL, metric: str = "test_accuracy"
-) -> stats.Interval | None:
+def over_networks(evidence: Evidence, method: Method = GRADUAL, metric: str = "test_accuracy") -> Mean | None:
     """A mixture minus CE in points under the clean protocol, the five networks averaged seed by seed.
 
     Only seeds that every network has count; None without one.
     """
-    found = [gain(name, method, "clean", metric).at(evidence, "clean") for name in ARCHITECTURES]
-    means = {} if None in found else averaged([each for each in found if each is not None])
-    return stats.mean_interval(100 * mean for mean in means.values()) if means else None
+    return averaged([gain(each, method, "clean", metric).at(evidence, "clean") for each in ARCHITECTURES])
 
 
 #: What the mean over the networks is taken of, as a table names it.
@@ -302,24 +298,10 @@ def means_table(evidence: Evidence) -> pd.DataFrame:
     rows = []
     for method in reversed(MIXTURES):
         found = {name: over_networks(evidence, method, metric) for name, metric in MEANS.items()}
-        keys = tuple(
-            record.key
-            for record in evidence.by_profile.get("clean", ())
-            if (record.labels["loss"], record.labels["schedule"])
-            in ((method.loss, method.schedule), (CE.loss, CE.schedule))
-        )
-        cells = {
-            name: TableCell(_points(each), {"mean": each.mean, "low": each.low, "high": each.high}, keys)
-            for name, each in found.items()
-            if each is not None
-        }
+        cells = {name: each.cell for name, each in found.items() if each is not None}
         if cells:
             rows.append({"Mixture": method.name, "Paper": signed(paper_mean(method)), **cells})
     return pd.DataFrame(rows)
-
-
-def _points(found: stats.Interval) -> str:
-    return f"{signed(found.mean)}{band(found, 2)}"
 
 
 def headline(evidence: Evidence) -> str:
@@ -332,23 +314,26 @@ def headline(evidence: Evidence) -> str:
         return ""
     said = (
         f"{GRADUAL.name} minus CE, mean over the five networks under the clean protocol: accuracy "
-        f"{_points(last)} points after the last epoch and {_points(best)} at the best test epoch "
+        f"{last} points after the last epoch and {best} at the best test epoch "
         f"(the paper, presumably at the latter: {signed(paper_mean(GRADUAL))}), balanced accuracy "
-        f"{_points(balanced)}."
+        f"{balanced}."
     )
     for method in MIXTURES:
         last, best = (over_networks(evidence, method, MEANS[name]) for name in list(MEANS)[:2])
-        if method != GRADUAL and last is not None and best is not None and not last.low <= 0 <= last.high:
-            said += (
-                f" {method.name}: accuracy {_points(last)} after the last epoch, {_points(best)} at the best."
-            )
+        if (
+            method != GRADUAL
+            and last is not None
+            and best is not None
+            and not last.interval.low <= 0 <= last.interval.high
+        ):
+            said += f" {method.name}: accuracy {last} after the last epoch, {best} at the best."
     return said
 
 
 def follows(evidence: Evidence) -> str:
     """What follows for someone who trains on few rare classes; nothing where no interval says so."""
     balanced = {method.name: over_networks(evidence, method, "balanced_accuracy") for method in MIXTURES}
-    losing = [name for name, found in balanced.items() if found is not None and found.high < 0]
+    losing = [name for name, found in balanced.items() if found is not None and found.interval.high < 0]
     if not losing:
         return ""
     named = " and ".join(filter(None, (", ".join(losing[:-1]), losing[-1])))
