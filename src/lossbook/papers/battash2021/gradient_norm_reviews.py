@@ -220,21 +220,21 @@ def follows(evidence: Evidence) -> str:
     explained, beyond, unbalanced = [], [], []
     for mixture, sized in SIZED.items():
         own, alone = over_networks(evidence, mixture, sized), over_networks(evidence, sized, CE)
-        balanced = over_networks(evidence, mixture, sized, "balanced_accuracy")
+        rare = over_networks(evidence, mixture, sized, "balanced_accuracy")
         if own is None or alone is None:
             continue
         if own.interval.low > 0:
             beyond.append(title(mixture))
-            if balanced is not None and balanced.interval.high < 0:
+            if rare is not None and rare.interval.high < 0:
                 unbalanced.append(title(mixture))
         elif alone.interval.low > 0:
             explained.append(title(mixture))
     said = []
     if beyond:
-        both = "" if unbalanced != beyond else " Balanced accuracy is lower than with CE so scaled."
+        balanced = ", and is ahead in balanced accuracy" if unbalanced == beyond else ""
         said.append(
-            f"A gradient as large does not give CE what {' and '.join(beyond)} "
-            f"{'gain' if len(beyond) > 1 else 'gains'} in accuracy after the last epoch.{both}"
+            f"CE with a gradient as large stays behind {' and '.join(beyond)} in accuracy after the last "
+            f"epoch{balanced}."
         )
     if explained:
         said.append(
