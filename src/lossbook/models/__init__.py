@@ -35,12 +35,14 @@ from lossbook.models.small_images import (
     small_shufflenet_v2,
 )
 from lossbook.models.wide_resnet import wide_resnet28_10
+from lossbook.models.with_dropout import cnn2c_dropout
 
 __all__ = [
     "bert",
     "build",
     "builder",
     "cnn2c",
+    "cnn2c_dropout",
     "cnn5c",
     "imagenet_resnet18",
     "imagenet_resnet34",
@@ -82,6 +84,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "cifar_resnet20": resnet20,
     "cifar_resnet32": resnet32,
     "cifar_resnet44": resnet44,
+    "cnn2c_dropout": cnn2c_dropout,
     "imagenet_resnet101": imagenet_resnet101,
     "imagenet_resnet18": imagenet_resnet18,
     "imagenet_resnet34": imagenet_resnet34,

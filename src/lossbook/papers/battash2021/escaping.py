@@ -27,6 +27,7 @@ from lossbook.papers.battash2021.protocol import (
     MIXTURES,
     REDUCED,
     REGIMES,
+    SMALL,
     basis,
     by_name,
     cell,
@@ -41,18 +42,6 @@ EL = ("el", "")
 #: The regimes that are measured.
 ALL = (*REGIMES, EL)
 _MEASURED: dict[str, Any] = {"epoch_measures": "escaping"}
-#: Small enough for its curvature to be measured after every epoch.
-SMALL = RunSpec(
-    dataset="fashion_mnist",
-    model="li2020_cnn2c",
-    loss="ce",
-    optimizer="sgd",
-    optimizer_options={"lr": 0.05, "momentum": 0.9},
-    schedule={"name": "cosine"},
-    batch_size=64,
-    epochs=12,
-    train_size=6000,
-)
 
 
 def _cells(base: RunSpec, regimes: Sequence[tuple[str, str]] = ALL) -> tuple[Cell, ...]:

@@ -56,12 +56,13 @@ NETWORK_NAMES = {
     "imagenet_resnext101": "ResNeXt-101",
     "keras_mnist_cnn": "a small CNN",
     "li2020_cnn2c": "CNN2C",
+    "cnn2c_dropout": "CNN2C",
     "lstm": "LSTM",
 }
 FOCUS_NAMES = {"": "–"}
 
 #: What counts as the paper's protocol, and the runs made with the reference network or a shorter schedule.
-DECISIVE = (PAPER, "reference", "resnet20")
+DECISIVE = (PAPER, "reference", "resnet20", "cnn2c")
 REDUCED = "one small network cannot show a general rule"
 #: Where what has not been run is listed.
 MISSING = "../reproduce.html"
@@ -89,6 +90,18 @@ CINIC = replace(
     schedule={"name": "steps", "at": [30, 60]},
     batch_size=256,
     epochs=90,
+)
+#: Where a run takes less than a minute: many seeds, and curvature after every epoch.
+SMALL = RunSpec(
+    dataset="fashion_mnist",
+    model="li2020_cnn2c",
+    loss="ce",
+    optimizer="sgd",
+    optimizer_options={"lr": 0.05, "momentum": 0.9},
+    schedule={"name": "cosine"},
+    batch_size=64,
+    epochs=12,
+    train_size=6000,
 )
 #: Small versions, to try everything.
 QUICK: dict[str, Any] = {"train_size": 2000, "test_size": 1000, "batch_size": 128, "epochs": 6}

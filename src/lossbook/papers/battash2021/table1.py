@@ -33,6 +33,7 @@ from lossbook.papers.battash2021.protocol import (
     REDUCED,
     REFERENCE,
     REGIMES,
+    SMALL,
     TWO_PHASE,
     basis,
     by_name,
@@ -107,6 +108,12 @@ EXPERIMENT = Experiment(
             "12 epochs of the reference network on CIFAR-10",
             _cells(REFERENCE, dataset="cifar10"),
             seeds=3,
+        ),
+        Profile(
+            "cnn2c",
+            "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs",
+            _cells(SMALL),
+            seeds=8,
         ),
         Profile(
             "quick",
