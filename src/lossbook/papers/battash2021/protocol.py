@@ -60,6 +60,8 @@ NETWORK_NAMES = {
     "lstm": "LSTM",
 }
 FOCUS_NAMES = {"": "–"}
+#: The paper's sets of images.
+DATASETS = ("cifar100", "cinic10", "tiny_imagenet", "imagenet")
 
 #: What counts as the paper's protocol, and the runs made with the reference network or a shorter schedule.
 DECISIVE = (PAPER, "reference", "resnet20", "cnn2c")
@@ -197,6 +199,8 @@ def basis(records: Sequence[Record]) -> str:
         sets = ", ".join(dict.fromkeys(dataset_name(str(r.labels["dataset"])) for r in mine))
         epochs = " or ".join(str(n) for n in sorted({int(r.labels["epochs"]) for r in mine}))
         seeds = claims.seeds_text(mine)
-        how = "the paper's protocol" if profile == PAPER else "not the paper's networks or length"
+        own = all(str(r.labels["dataset"]) in DATASETS for r in mine)
+        reduced = f"not the paper's {'' if own else 'data, '}networks or length"
+        how = "the paper's protocol" if profile == PAPER else reduced
         parts.append(f"{networks} on {sets}, {epochs} epochs, {seeds}: {how}")
     return "; ".join(parts) or "no runs"

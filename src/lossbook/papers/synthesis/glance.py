@@ -482,19 +482,29 @@ def _battash2021(read: Reader) -> list[Group]:
     def same_length(dataset: str, regime: Regime) -> list[Answer]:
         if regime == protocol.GRADUAL:
             return []  # Table 1 has the same runs
-        where = {"dataset": dataset, "length": battash2021_complement.EPOCHS}
-        networks = dict.fromkeys(r.labels["network"] for r in complement.records)
-        return [(_title(dataset), minus_ce(complement, regime, network=each, **where)) for each in networks]
+        where = {"length": battash2021_complement.EPOCHS}
+        found = []
+        for used in (dataset, *(["fashion_mnist"] if dataset == "cifar100" else [])):
+            label = _title(used) if used == dataset else _other(used, dataset)
+            mine = [r for r in complement.records if r.labels["dataset"] == used]
+            networks = dict.fromkeys(r.labels["network"] for r in mine)
+            found += [
+                (label, minus_ce(complement, regime, dataset=used, network=each, **where))
+                for each in networks
+            ]
+        return found
 
     def nearest(row: str, regime: Regime) -> list[Answer]:
         """With another network at the paper's own, or on other data at those that are nearest to it."""
-        names_of, shared = battash2021_regularised.NAMES, battash2021_regularised.SHARED
+        names_of = battash2021_regularised.NAMES
         near = [name for name, printed in battash2021_regularised.PRINTED.items() if printed == row]
+        places = {"cifar10": "cifar10", "cnn2c": "fashion_mnist"}  # profile -> its data
         return [(row.replace("_", " "), minus_ce(regularised, regime, (PAPER,), regularisation=row))] + [
             (
-                f"{names_of[n]}, {_other('cifar10', 'cinic10')}",
-                minus_ce(regularised, regime, shared, regularisation=n),
+                f"{names_of[n]}, {_other(used, 'cinic10')}",
+                minus_ce(regularised, regime, (profile,), regularisation=n),
             )
+            for profile, used in places.items()
             for n in near
         ]
 
