@@ -112,7 +112,7 @@ EXPERIMENT = Experiment(
         Profile(
             "cnn2c",
             "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs",
-            _cells(SMALL),
+            _cells(SMALL, **TRACKED),
             seeds=8,
         ),
         Profile(
