@@ -58,7 +58,7 @@ SMALL_RATES: Tried = {
     CE: (0.02, 0.05, 0.1, 0.2),
     EL: (0.05, 0.1, 0.2, 0.5),
 }
-SMALL_RATE: dict[tuple[str, str], float] = {CE: 0.05, GRADUAL: 0.05, EL: 0.2}
+SMALL_RATE: dict[tuple[str, str], float] = {CE: 0.05, GRADUAL: 0.05, EL: 0.1}
 #: Profiles whose rates are chosen: where they are tried, which ones, and those of the test images.
 CHOICES: dict[str, tuple[str, Tried, Mapping[tuple[str, str], float]]] = {
     "reference": ("rates", RATES, RATE),
