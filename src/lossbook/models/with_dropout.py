@@ -5,7 +5,9 @@ from torch import nn
 from lossbook.models.li2020 import cnn2c
 
 
-def cnn2c_dropout(in_shape: tuple[int, int, int], num_classes: int = 10, *, dropout: float) -> nn.Module:
+def cnn2c_dropout(
+    in_shape: tuple[int, int, int], num_classes: int = 10, *, dropout: float = 0.0
+) -> nn.Module:
     """CNN2C of li2020 with dropout before its linear layer; with the same weights at the start.
 
     Args:
