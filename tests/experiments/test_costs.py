@@ -113,6 +113,14 @@ def test_a_run_that_is_measured_on_validation_images():
     assert run_sizes(replace(spec, train_size=512, test_size=500)) == (512, 500)
 
 
+def test_a_part_of_the_classes_has_a_part_of_the_images():
+    spec = replace(SPEC, dataset="cifar100", model="reference_small")
+    assert run_sizes(replace(spec, classes=20)) == (10_000, 2000)
+    assert run_sizes(replace(spec, classes=20, validation_size=1000, train_size=9500)) == (9000, 1000)
+    # Of classes held out the test images are retrieved, the training images of the others are trained on.
+    assert run_sizes(replace(spec, unseen_classes=20)) == (40_000, 2000)
+
+
 def test_tables_cost_by_their_own_network(store, make_record):
     estimator = Estimator(store, [experiments.get("battash2021/table4")])
     spec = RunSpec(dataset="sklearn/iris", model="linear", loss="ce", **BASE | {"batch_size": 8})

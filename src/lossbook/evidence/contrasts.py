@@ -97,7 +97,9 @@ class Contrast:
         resolution = math.nan
         if self.resolved:
             size = min(r.provenance["test_size"] for r in base.records)
-            resolution = stats.resolution(float(np.mean(list(others.values()))), size)
+            shared = set(values) & set(others)
+            middle = np.mean([(values[seed] + others[seed]) / 2 for seed in shared])
+            resolution = stats.resolution(float(middle), size)
         return Difference(self, runs, base, stats.paired_difference(values, others), resolution)
 
     def measure(

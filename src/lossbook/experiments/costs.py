@@ -179,11 +179,17 @@ def run_sizes(spec: RunSpec) -> tuple[int, int]:
         examples, _, _ = table_shape(spec.dataset)
         return math.ceil(examples / 2), math.floor(examples / 2)
     info = datasets.info(spec.dataset)
-    train = min(spec.train_size or info.train_size, info.train_size - (spec.validation_size or 0))
+    # Of published sets all classes are about as large.
+    share = 1.0
+    if spec.classes is not None or spec.unseen_classes is not None:
+        share = (spec.classes or info.num_classes - (spec.unseen_classes or 0)) / info.num_classes
+    train = round(info.train_size * share) - (spec.validation_size or 0)
+    train = min(spec.train_size or train, train)
     if spec.class_shares is not None:
-        # Of published sets all classes are about as large.
         train = min(train, int(info.train_size * sum(spec.class_shares) / info.num_classes))
-    measured = spec.validation_size or info.test_size
+    measured = spec.validation_size or round(
+        info.test_size * (share if spec.unseen_classes is None else 1 - share)
+    )
     return train, min(spec.test_size or measured, measured)
 
 

@@ -46,6 +46,20 @@ def test_a_larger_trace_can_be_the_scale_alone():
     assert verdict.judge("escapes-at-scale", smaller).finding == "does not hold"
 
 
+def test_negative_estimates_are_counted_where_they_cannot_be_drawn():
+    found = escaping_runs(own=80.0, scale=2.0)
+    assert images_figures.not_drawn(found, "reference") == ""
+    below = [
+        replace(r, curves=r.curves | {"own_trace": [-1.0, *r.curves["own_trace"][1:]]})
+        if r.labels["loss"] == "el"
+        else r
+        for r in found.records
+    ]
+    said = images_figures.not_drawn(evidence("escaping", below), "reference")
+    # Three seeds of twelve epochs, under its own loss and at the scale of CE.
+    assert numbers(said) == ["3", "36", "3", "36"]
+
+
 def test_traces_and_what_goes_with_them():
     found = escaping_runs(own=80.0, scale=2.0)
     frame = escaping.table(found, "reference").set_index("Regime")

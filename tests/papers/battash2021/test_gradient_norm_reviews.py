@@ -146,3 +146,13 @@ def test_epoch_by_epoch_the_last_is_that_of_the_table():
     drawn = figures.figure(found)
     assert [ax.get_title(loc="left") or ax.get_title() for ax in drawn.axes] == ["CE+EL 0-0.5", "CE+EL 0,0.5"]
     assert str(means[0]) in figures.alt(found)
+
+
+def test_intervals_are_adjusted_for_their_number():
+    judged = verdict.judge("size-on-reviews", evidence(ITEM, runs(AS_SIZED | {TWO_PHASE: 3.0})))
+    p = sorted(d.interval.p for d in judged.differences)
+    assert len(p) == 8
+    # Holm: the smallest p-value times their number.
+    said = numbers(reviews.adjusted(judged))
+    assert said == ["8", "4", "0.05", f"{8 * p[0]:.3f}"]
+    assert reviews.adjusted(verdict.judge("size-on-reviews", evidence(ITEM))) == ""

@@ -1,6 +1,7 @@
 """The number of classes: what is run, and how the gap between CE and LR grows."""
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -121,7 +122,9 @@ def test_the_page_on_numbers_of_classes(made: Callable[..., list[Record]]) -> No
     assert classes.follows(two) == ""
     assert "−log(K − 1)" in classes.follows(found)
     # CE minus LR from such biases and from zero, with the classes of either set.
-    assert numbers(classes.follows(found))[1:] == [
+    narrowed, _, beyond = classes.follows(found).partition(" Ahead of LR so started: ")
+    assert re.findall(r"(\S+) by ", beyond) == ["HS-LR", "SS-LR"] * 2
+    assert numbers(narrowed)[1:] == [
         *("+0.84", "0.24", "+6.62", "0.14", "100", "100"),
         *("+1.17", "0.24", "+9.89", "0.14", "964"),
     ]

@@ -65,7 +65,8 @@ def test_features_are_compared_over_seeds(made: Callable[..., list[Record]]) -> 
     assert "+15.10 ± 1.88" in fig1.follows("lr-features", evidence(TABLE1, *low))
     behind = fig1.follows("ss-lr-features", evidence(TABLE1, *low))
     assert "-4.90 ± 3.52" in behind
-    assert " not " in behind
+    # The silhouette of made-up records does not vary with the start.
+    assert "in 2 of 4 comparisons (silhouette, one rate for all; silhouette, each at" in behind
     frame, _ = fig1.table(found, "reference")
     assert frame["Loss"].tolist() == ["CE", "LR", "HS-LR", "SS-LR", "LR, biases at −log(K − 1)"]
     pictured = fig1.embeddings(found, "reference")

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from lossbook.evidence import tables
+from lossbook.evidence import stats, tables
 from lossbook.evidence.choosing import best_rates
-from lossbook.evidence.claims import Claim
+from lossbook.evidence.claims import Claim, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts, Mean, averaged
 from lossbook.evidence.rules import Gain, OnceWhole
 from lossbook.evidence.select import Evidence
@@ -276,6 +276,23 @@ def factors(epochs: int) -> pd.DataFrame:
     frames = {title(mixture): gradient_norm.factors(epochs, mixture[1]) for mixture in SIZED}
     return pd.concat(
         [frame.assign(Mixture=mixture)[["Mixture", "Epochs", "Eq. 21"]] for mixture, frame in frames.items()]
+    )
+
+
+def adjusted(verdict: Verdict) -> str:
+    """How many of a claim's comparisons are left after an adjustment for their number.
+
+    Args:
+        verdict: The finding, whose intervals are each for a single comparison.
+    """
+    if not verdict.differences:
+        return ""
+    p = stats.holm([each.interval.p for each in verdict.differences])
+    left = sum(value < stats.LEVEL for value in p)
+    return (
+        f"Each interval of the claim is for a single comparison. After Holm's adjustment over its {len(p)} "
+        f"{'none is' if not left else f'{left} are'} left below {stats.LEVEL:g}; the smallest p-value is then "
+        f"{min(p):.3f}."
     )
 
 

@@ -199,6 +199,19 @@ def traces(evidence: Evidence, profile: str) -> Figure:
     return figure
 
 
+def not_drawn(evidence: Evidence, profile: str) -> str:
+    """How many estimates of the trace are negative, so that a logarithmic axis cannot show them."""
+    said = []
+    for reading, words in escaping.READINGS.items():
+        for regime, runs in escaping.curves(evidence, profile, reading).items():
+            values = np.asarray(runs, dtype=float)
+            if below := int((values <= 0).sum()):
+                said.append(f"{title(regime)} {words}, {below} of {values.size}")
+    if not said:
+        return ""
+    return f"Estimates that are not positive are left out of the figure and its means: {'; '.join(said)}."
+
+
 def traces_alt(evidence: Evidence, profile: str) -> str:
     """The figure of traces in words and numbers."""
     parts = []

@@ -338,8 +338,8 @@ def follows(evidence: Evidence) -> str:
         return ""
     named = " and ".join(filter(None, (", ".join(losing[:-1]), losing[-1])))
     return (
-        "On reviews like these, where rare classes count, stay with CE: balanced accuracy is lower with "
-        f"{named}."
+        "On reviews like these, where rare classes count, stay with CE: under the clean protocol balanced "
+        f"accuracy is lower with {named}."
     )
 
 

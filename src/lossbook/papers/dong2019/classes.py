@@ -509,7 +509,7 @@ def follows(evidence: Evidence) -> str:
     Args:
         evidence: The records.
     """
-    said = []
+    said, beyond = [], []
     for dataset, declared in COUNTS.items():
         many = max(declared)
         usual, low = (decided(lead(dataset, many, ("lr", start)), evidence) for start in (USUAL, FREQUENCIES))
@@ -525,11 +525,17 @@ def follows(evidence: Evidence) -> str:
         said.append(
             f"{low.short()} instead of {usual.short()} points with {many} classes of {dataset_name(dataset)}"
         )
+        for loss in ("hs_lr", "ss_lr"):
+            sides = select(dataset, many, loss), select(dataset, many, "lr", FREQUENCIES)
+            better = decided(Contrast("", *sides), evidence)
+            if better is not None and better.above:
+                beyond.append(f"{NAMES[loss]} by {better.short()} with the {many} of {dataset_name(dataset)}")
     if not said:
         return ""
+    ahead = f" Ahead of LR so started: {', '.join(beyond)}." if beyond else ""
     return (
         "start LR's output biases at −log(K − 1) where there are many classes. CE minus LR is then "
-        f"{', and '.join(said)}, at one rate."
+        f"{', and '.join(said)}, at one rate.{ahead}"
     )
 
 

@@ -146,13 +146,24 @@ def follows(key: str, evidence: Evidence) -> str:
             "at one rate."
         )
     if key == DISCRIMINATIVE.key:
-        beside = table1.decided(compared(what, "ss_lr", "lr", other_start=FREQUENCIES), evidence)
+        found = {
+            (name, rates): table1.decided(
+                compared(name, "ss_lr", "lr", rates, other_start=FREQUENCIES), evidence
+            )
+            for name in MEASURED
+            for rates in (ONE, OWN)
+        }
+        made = {key: each for key, each in found.items() if each is not None}
+        beside = made.get((what, ONE))
         if beside is None:
             return ""
-        shown = "is also" if beside.above else "is not shown to be"
+        words = {"nearest_neighbour": "nearest neighbour", "silhouette": "silhouette"}
+        ahead = [f"{words[name]}, {RATES[rates]}" for (name, rates), each in made.items() if each.above]
+        which = f" ({'; '.join(ahead)})" if ahead else ""
         return (
-            f"SS-LR {shown} ahead of LR whose biases start at −log(K − 1), which is the smaller change: "
-            f"nearest neighbour {beside.short()} points at one rate."
+            "LR whose biases start at −log(K − 1) is the smaller change. SS-LR is ahead of it in "
+            f"{len(ahead)} of {len(made)} comparisons{which}; nearest neighbour {beside.short()} points at "
+            "one rate."
         )
     return ""
 

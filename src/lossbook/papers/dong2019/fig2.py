@@ -262,8 +262,8 @@ THROUGHOUT = Claim(
     "ratio is nearly zero.",
     "Learning Focus Rectification; Fig. 2 (d)",
     "A half minus the median of LR's gradient ratio over the second half of the steps, the gradient taken "
-    "with respect to the logits and summed over wrong classes and images: the paper does not say which it "
-    'takes. A ratio below a half counts as distracted, which is generous to "nearly zero".',
+    f"with respect to the logits and summed over wrong classes, images and {WINDOW} steps: the paper does "
+    'not say which it takes. A ratio below a half counts as distracted, which is generous to "nearly zero".',
     _contrasts(
         "0.5 minus LR's gradient ratio (−0.5: balance; +0.5: full distraction)",
         _sides(_half, "lr"),
@@ -279,8 +279,9 @@ RAISED = Claim(
     "SS-LR raises the learning focus on the positive class.",
     "Learning Focus Rectification; Fig. 2 (d)",
     "The gradient ratio, SS-LR minus LR, paired by seed: at the first step, where the formula alone decides, "
-    "and in the median over the first tenth of the steps. Later on the biases of both have largely settled, "
-    "and the ratio is not far from 1.",
+    "and in the median over the first tenth of the steps, where the gradients of "
+    f"{WINDOW} steps are taken together. Later on the biases of both have largely settled, and the ratio is "
+    "not far from 1.",
     {
         f"{place}, {when}": each
         for when, value in (("at the first step", first_ratio), ("over the first tenth", early_ratio))
