@@ -154,5 +154,5 @@ def test_intervals_are_adjusted_for_their_number():
     assert len(p) == 8
     # Holm: the smallest p-value times their number.
     said = numbers(reviews.adjusted(judged))
-    assert said == ["8", "4", "0.05", f"{8 * p[0]:.3f}"]
+    assert said == ["8", "0.05", "4", f"{8 * p[0]:.3f}"]
     assert reviews.adjusted(verdict.judge("size-on-reviews", evidence(ITEM))) == ""
