@@ -290,8 +290,8 @@ def adjusted(verdict: Verdict) -> str:
     p = stats.holm([each.interval.p for each in verdict.differences])
     left = sum(value < stats.LEVEL for value in p)
     return (
-        f"Each interval of the claim is for a single comparison. After Holm's adjustment over the {len(p)} of "
-        f"them the number of p-values below {stats.LEVEL:g} is {left}, and the smallest is {min(p):.3f}."
+        f"Each interval of the claim is for a single comparison. After Holm's adjustment over the {len(p)} "
+        f"of them the number of p-values below {stats.LEVEL:g} is {left}, and the smallest is {min(p):.3f}."
     )
 
 
