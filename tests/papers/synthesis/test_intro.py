@@ -13,7 +13,7 @@ import torch
 
 from lossbook.analysis import distraction
 from lossbook.evidence import Evidence, Runs, gather, recorded, stats
-from lossbook.evidence.contrasts import Difference
+from lossbook.evidence.contrasts import Contrast, Difference
 from lossbook.evidence.tables import difference, signed, signed_band
 from lossbook.losses import hs_lr_loss, lr_loss
 from lossbook.papers.battash2021 import table1 as images
@@ -194,8 +194,13 @@ def _many_classes() -> list[str]:
     nothing = Store(working=Path(__file__).parent / "no-such-folder")
     many = max(dong2019_classes.COUNTS["cifar100"])
     leads = [dong2019_classes.lead("cifar100", many, ("lr", start)) for start in (USUAL, FREQUENCIES)]
+    sides = [
+        dong2019_classes.select("cifar100", many, *variant)
+        for variant in (("ss_lr", USUAL), ("lr", FREQUENCIES))
+    ]
     behind = [
-        _points(each.measure(recorded(dong2019_classes.CLASSES, store=nothing), DECISIVE)) for each in leads
+        _points(each.measure(recorded(dong2019_classes.CLASSES, store=nothing), DECISIVE))
+        for each in (*leads, Contrast("", *sides))
     ]
     return [*made, str(many), *behind]
 

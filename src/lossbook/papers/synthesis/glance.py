@@ -477,7 +477,12 @@ def _battash2021(read: Reader) -> list[Group]:
         where = _title(used) if used == dataset else _other(used, dataset)
         own = _head_to_head(read, used, (regime[0], {"schedule": regime[1]}), ("ce", {}))[1]
         one = minus_ce(images, regime, dataset=used, network="reference_small")
-        return [(where, one), (f"{OWN_RATES}, {where}", own)]
+        small = minus_ce(images, regime, dataset="fashion_mnist", network=protocol.SMALL.model)
+        return [
+            (where, one),
+            (f"{OWN_RATES}, {where}", own),
+            (_other("fashion_mnist", dataset), small),
+        ]
 
     def same_length(dataset: str, regime: Regime) -> list[Answer]:
         if regime == protocol.GRADUAL:
