@@ -73,8 +73,8 @@ def test_ce_at_the_mixtures_size_is_compared_with_table_1s_runs(profile: str, se
         ("CE", "1"),
         ("CE+EL 0-0.5", "0.3"),
         ("CE+EL 0-0.5", "1"),
-        ("CE, sized by Eq. 21", "1"),
-        ("CE, sized by Eq. 22", "1"),
+        ("CE sized by Eq. 21", "1"),
+        ("CE sized by Eq. 22", "1"),
         ("EL", "1"),
     }
     assert str(rows["CE", "1"]["Minus CE+EL 0-0.5"]).startswith("-1.0")

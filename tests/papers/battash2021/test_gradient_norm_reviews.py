@@ -131,7 +131,7 @@ def test_the_chapters_first_page_quotes_the_records(tmp_path):
         for pair in ((reviews.TARGET_TWO, CE), (TWO_PHASE, reviews.TARGET_TWO))
     )
     assert sized.interval.n == ahead.interval.n == 8
-    assert f"{sized} with four of the networks" in text
+    assert f"{sized}, four networks" in " ".join(text.split())
     assert f"ahead of it by {ahead} after the last epoch" in " ".join(text.split())
     assert sized.interval.low < 0 < ahead.interval.low
 

@@ -692,7 +692,8 @@ def test_the_advice_follows_from_the_runs() -> None:
 
 def test_the_advice_has_every_experiment_that_was_run() -> None:
     found = {name: recorded(name) for name in verdict.EXPERIMENTS}
-    assert [each[2:].partition(":")[0] for each in verdict.advice(found)] == ["Tables", "Images", "Texts"]
+    said = [each[2:].partition(":")[0] for each in verdict.advice(found)]
+    assert said == ["Tables", "Images", "Images", "Texts"]
 
 
 def test_the_names_and_looks_are_those_of_the_book() -> None:

@@ -280,12 +280,13 @@ def _probabilities() -> list[str]:
 def _rare() -> list[str]:
     derived = imbalance.derived(_evidence("li2020/imbalance"))
     found = []
-    for design in ("step", "long_tailed"):
-        sides = (imbalance.runs(derived, "subset", design, "sml", weight) for weight in ("inverse", "none"))
-        d = difference(*sides, "small_accuracy")
-        assert d is not None
-        found.append(signed_band(d))
-        seeds = d.n
+    for metric in ("small_accuracy", "large_accuracy"):
+        for design in ("step", "long_tailed"):
+            sides = (imbalance.runs(derived, "subset", design, "sml", w) for w in ("inverse", "none"))
+            d = difference(*sides, metric)
+            assert d is not None
+            found.append(signed_band(d))
+            seeds = d.n
     return [*found, str(seeds)]
 
 

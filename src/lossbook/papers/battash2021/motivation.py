@@ -293,7 +293,7 @@ def _rows(evidence: Evidence, profile: str) -> dict[tuple[tuple[str, str], str],
 _FLOWS: Mapping[str, Callable[[Mapping[str, Fate]], int]] = {
     "Come back, p ≥ 0.2": lambda found: found["wrong_above_0.2"].right,
     "Come back, p < 0.2": lambda found: found["wrong_below_0.2"].right,
-    "Lost": lambda found: found["correct"].images - found["correct"].right,
+    "Become wrong": lambda found: found["correct"].images - found["correct"].right,
 }
 
 
@@ -392,7 +392,7 @@ def returned(regime: tuple[str, str]) -> Contrast:
         return share(record, "wrong_below_0.2")
 
     return Contrast(
-        f"{title(regime)} minus CE, share of the test images with p < 0.2 that come back",
+        f"{title(regime)} minus CE, {{left[dataset]}}: share of the test images with p < 0.2 that come back",
         select(regime, run=FALLING, value=value),
         select(CE, run=FALLING, value=value),
         resolved=False,

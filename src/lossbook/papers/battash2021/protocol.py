@@ -25,8 +25,8 @@ LOSS_NAMES = {
     "ceel": "CE+EL",
     "el": "EL",
     "cot": "COT",
-    "ce_target": "CE, sized by Eq. 21",
-    "ce_square": "CE, sized by Eq. 22",
+    "ce_target": "CE sized by Eq. 21",
+    "ce_square": "CE sized by Eq. 22",
     "ce_without_lost": "CE without lost images",
     "ce_without_random": "CE without random images",
 }
@@ -188,6 +188,15 @@ def places(evidence: Evidence, profile: str) -> list[dict[str, Any]]:
         (str(r.labels["dataset"]), str(r.labels["network"])) for r in evidence.by_profile.get(profile, ())
     )
     return [{"dataset": dataset, "network": network} for dataset, network in dict.fromkeys(found)]
+
+
+def place(evidence: Evidence, profile: str) -> str:
+    """Network and data of a profile's runs, as pages name them: ``"CNN2C on Fashion-MNIST"``."""
+    each = (
+        f"{NETWORK_NAMES[where['network']]} on {dataset_name(where['dataset'])}"
+        for where in places(evidence, profile)
+    )
+    return ", ".join(dict.fromkeys(each))
 
 
 def basis(records: Sequence[Record]) -> str:

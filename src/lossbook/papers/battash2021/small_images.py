@@ -31,7 +31,10 @@ def sized(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
     """The gradual mixture minus CE at its size, in both printed readings."""
     both = gradient_norm.together(evidence[gradient_norm.GRADIENT_NORM], evidence[table1.TABLE1])
     return _decided(
-        (title(each), gradient_norm.against(GRADUAL, each, profile=SMALL).at(both, SMALL))
+        (
+            title(each).removeprefix("CE sized "),
+            gradient_norm.against(GRADUAL, each, profile=SMALL).at(both, SMALL),
+        )
         for each in gradient_norm.SIZED
     )
 
@@ -53,7 +56,8 @@ def complement(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
 def regularised(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
     """The gradual mixture minus CE under each regularisation, the baseline's shifts and flips first."""
     found = evidence[table6.TABLE6]
-    return _decided((name, table6.gain(row, SMALL).at(found, SMALL)) for row, name in table6.NAMES.items())
+    names = table6.NAMES | {table6.BASELINE: "shifts and flips alone"}
+    return _decided((name, table6.gain(row, SMALL).at(found, SMALL)) for row, name in names.items())
 
 
 def follows(evidence: Mapping[str, Evidence]) -> str:
@@ -73,4 +77,7 @@ def follows(evidence: Mapping[str, Evidence]) -> str:
         said.append(f"{title(GRADUAL)} minus CE under regularisation: {_listed(under)}.")
     if cot := complement(evidence):
         said.append(f"Complement training minus {_listed(cot)}.")
+    said.append(
+        "Compare a mixture with CE on held-out images of your own, with the augmentation that you use."
+    )
     return " ".join(said)

@@ -243,7 +243,10 @@ def follows(evidence: Evidence) -> str:
     if ahead:
         return " ".join(["Compare a mixture with CE on held-out images of your own.", *said])
     return " ".join(
-        ["At the learning rate that CE does best at, these runs give no reason to mix in EL.", *said]
+        [
+            "At the learning rate that CE does best at, these runs on CIFAR-100 give no reason to mix in EL.",
+            *said,
+        ]
     )
 
 
@@ -285,7 +288,8 @@ def planned(evidence: Evidence, seeds: int, gains: Iterable[float], what: str) -
         what: What the gains are.
     """
     where = "[Table 1](table1.html) on CIFAR-100"
-    return power.before(differences(evidence, "reference"), seeds, gains, where=where, what=what)
+    said = power.before(differences(evidence, "reference"), seeds, gains, where=where, what=what)
+    return said and f"{said} All this is about runs with the reference network."
 
 
 def best_epoch_table(evidence: Evidence, profile: str) -> pd.DataFrame:

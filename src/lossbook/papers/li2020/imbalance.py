@@ -309,9 +309,11 @@ def batches_table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[
 
 
 def _sizes(record: Record) -> list[int]:
-    """Training images of each class, to rounding."""
+    """Training images of each class, by the rule of :func:`lossbook.training.imbalance.class_rows`."""
     shares = record.config.get("class_shares") or (1.0,) * CLASSES
-    return [max(1, round(share * record.provenance["train_size"] / sum(shares))) for share in shares]
+    size = record.config.get("train_size") or record.provenance["train_size"]
+    largest = size / sum(shares)
+    return [max(1, int(share * largest + 1e-6)) for share in shares]
 
 
 def accuracy_table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str]]:
@@ -384,7 +386,7 @@ def rarest(evidence: Evidence, profile: str) -> str:
         return ""
     return (
         f"**The rarest class**, with {images} training images: the ratio of what it lacks to what it "
-        f"receives, on training and on test images: {'; '.join(parts)}."
+        f"receives, on training and on test images, medians over the seeds: {'; '.join(parts)}."
     )
 
 

@@ -53,8 +53,11 @@ class LongRuns:
 
     @property
     def late_share(self) -> float:
-        """Share of the test loss's descent that happened in the last tenth of the epochs, mean over seeds."""
-        return self._share_of_descent(lambda windows: abs(windows[-1 - self._width] - windows[-1]))
+        """Share of the test loss's descent that happened in the last tenth of the epochs, mean over seeds.
+
+        Negative where the loss rises there.
+        """
+        return self._share_of_descent(lambda windows: windows[-1 - self._width] - windows[-1])
 
     def late_gain(self, metric: str) -> stats.Interval:
         """Mean of the last tenth minus the mean of the ten epochs that end at epoch 100, over seeds."""

@@ -103,8 +103,7 @@ def _runaway(d: Difference) -> list[str]:
     return [
         f"Its test loss has reached {number(float(np.mean(losses)), 1)}, averaged over seeds, and "
         f"{number(lowest, 1)} in the seed where it is lowest: the loss has no lower bound, and training has "
-        "driven it down without end. The logits keep growing, and with them the damage that each wrong "
-        "example does."
+        "driven it far down. The larger the logits, the more damage each wrong example does."
     ]
 
 

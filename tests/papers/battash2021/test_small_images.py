@@ -1,0 +1,50 @@
+"""What the small network's runs say across pages, counted from made-up records."""
+
+import re
+from typing import Any
+
+from battash2021_runs import evidence, made
+
+from lossbook.evidence import Evidence
+from lossbook.papers.battash2021 import small_images, table5, table6, verdict
+
+ITEMS = ("table1", "gradient_norm", "table5", "table6")
+
+
+def accuracy(seed: int, loss: str, regularisation: str = "", length: str = "", **_: Any) -> float:
+    """The mixture gains a point, and loses one under regularisation; CE at its size loses half a point."""
+    point = {"ceel": -1.0 if regularisation else 1.0, "ce_target": -0.5, "ce_square": -0.5, "cot": 2.0}
+    longer = 3.0 if length == table5.COST else 0.0
+    return 0.8 + (point.get(loss, 0.0) + longer + 0.01 * (seed % 3) * (loss != "ce")) / 100
+
+
+def runs(*items: str, seeds: int = 8) -> dict[str, Evidence]:
+    empty = {name: Evidence(name, "", {}) for name in verdict.EXPERIMENTS}
+    found = {f"battash2021/{item}": evidence(item, made(item, "cnn2c", accuracy, seeds)) for item in items}
+    return empty | found
+
+
+def points(text: str) -> list[float]:
+    return [float(value) for value in re.findall(r"([+-]\d+\.\d+) ± ", text)]
+
+
+def test_the_paragraph_has_the_differences_of_every_page() -> None:
+    said = small_images.follows(runs(*ITEMS))
+    table1, _, rest = said.partition("at its size")
+    assert [round(p) for p in points(table1)] == [1, 1, 1]
+    assert [round(2 * p) / 2 for p in points(rest)[:2]] == [1.5, 1.5]
+    assert len(points(rest)) == 2 + 6 + 4
+    under = small_images.regularised(runs(*ITEMS))
+    assert set(under) == {"shifts and flips alone", *table6.NAMES.values()} - {
+        table6.NAMES[table6.NONE],
+        table6.NAMES[table6.BASELINE],
+    }
+    assert {round(100 * d.interval.mean) for d in under.values()} == {-1}
+    cot = small_images.complement(runs(*ITEMS))
+    assert [round(100 * d.interval.mean) for d in cot.values()] == [2, -1, 1, 0]
+
+
+def test_without_table_1_or_an_interval_nothing_is_said() -> None:
+    assert small_images.follows(runs()) == ""
+    assert small_images.follows(runs("table1", seeds=2)) == ""
+    assert "at its size" not in small_images.follows(runs("table1"))
