@@ -556,12 +556,17 @@ def _is_table_1s(item: str, regime: Regime) -> bool:
 
 def _motivation(read: Reader) -> Group:
     claim = motivation.LEFT_BEHIND
-    found = claim.readings[""].measure({name: read(name) for name in claim.experiments}, (PAPER,))
+    evidence = {name: read(name) for name in claim.experiments}
+    found = [made for each in claim.readings.values() for made in each.measure(evidence, (PAPER,))]
     share = {name: 100 * fate.share for name, fate in motivation.printed().items()}
     rows = _rows_of(
         {("cifar_resnet32", "cifar100", "ce"): (share["wrong_above_0.2"], share["wrong_below_0.2"])},
         lambda *_: next((made for made in found if made.profile == PAPER), None),
-        lambda dataset, _: [(_title(dataset), made) for made in found],
+        lambda dataset, _: [
+            (_title(dataset) if used == dataset else _other(used, dataset), made)
+            for made in found
+            for used in {str(record.labels["dataset"]) for record in made.records}
+        ],
         head=protocol.LOSS_NAMES.__getitem__,
     )
     title = "Wrong images that come back: share at p ≥ 0.2 minus share at p < 0.2, points"
