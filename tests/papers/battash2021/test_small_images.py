@@ -1,13 +1,16 @@
 """What the small network's runs say across pages, counted from made-up records."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from battash2021_runs import evidence, made
 
-from lossbook.evidence import Evidence
-from lossbook.papers.battash2021 import small_images, table5, table6, verdict
+from lossbook.evidence import Evidence, recorded
+from lossbook.papers.battash2021 import motivation, small_images, table1, table5, table6, verdict
+from lossbook.papers.battash2021.protocol import CE
+from lossbook.results import Store
 
 ITEMS = ("table1", "gradient_norm", "table5", "table6")
 
@@ -50,3 +53,26 @@ def test_without_table_1_or_an_interval_nothing_is_said() -> None:
     assert small_images.follows(runs()) == ""
     assert small_images.follows(runs("table1", seeds=2)) == ""
     assert "at its size" not in small_images.follows(runs("table1"))
+
+
+def test_the_chapters_first_page_quotes_the_records(tmp_path: Path) -> None:
+    store = Store(working=tmp_path)
+    found = {name: recorded(name, store=store) for name in verdict.EXPERIMENTS}
+    text = " ".join((Path(__file__).parents[3] / "book" / "battash2021.md").read_text("utf-8").split())
+    (passage,) = re.findall(r"On \[Fashion-MNIST\].*?(?=Late in training)", text)
+    gain, under = small_images.gains(found)["CE+EL 0-0.5"], small_images.regularised(found)
+    cot = small_images.complement(found)
+    left_out = motivation.omitted(motivation.WITHOUT_LOST, CE).at(
+        motivation.together(found[motivation.MOTIVATION], found[table1.TABLE1]), "cnn2c"
+    )
+    assert left_out is not None
+    quoted = [
+        gain,
+        *small_images.sized(found).values(),
+        under["shifts and flips alone"],
+        cot["CE+EL 0-0.5"],
+        cot["CE with twice the epochs"],
+        left_out,
+    ]
+    assert re.findall(r"[+-]\d+\.\d+ ± \d+\.\d+", passage) == [each.short() for each in quoted]
+    assert {each.interval.n for each in quoted} == {8}

@@ -19,6 +19,7 @@ from lossbook.losses import hs_lr_loss, lr_loss
 from lossbook.papers.battash2021 import table1 as images
 from lossbook.papers.battash2021 import table3 as reviews
 from lossbook.papers.battash2021 import table4_tables as battash2021
+from lossbook.papers.battash2021 import table6 as regularisation
 from lossbook.papers.battash2021.names import CE, CONSTANT, EL, GRADUAL, TWO_PHASE
 from lossbook.papers.battash2021.protocol import GRADUAL as MIXTURE
 from lossbook.papers.dong2019 import classes as dong2019_classes
@@ -139,12 +140,20 @@ def _battash2021() -> list[str]:
 
 
 def _mixtures_on_images() -> list[str]:
-    """How far CE+EL 0-0.5 is from CE on CIFAR-100: the epochs, the difference, and the seeds."""
+    """How far CE+EL 0-0.5 is from CE on CIFAR-100, and on Fashion-MNIST without and with augmentation."""
     nothing = Store(working=Path(__file__).parent / "no-such-folder")
     found = images.gain(MIXTURE).at(recorded(images.TABLE1, store=nothing), "reference")
     assert found is not None
     (epochs,) = {r.labels["epochs"] for r in found.records}
-    return [str(epochs), _points(found), str(found.interval.n)]
+    small = regularisation.together(
+        *(recorded(name, store=nothing) for name in (regularisation.TABLE6, images.TABLE1))
+    )
+    rows = [
+        regularisation.gain(row, "cnn2c").at(small, "cnn2c")
+        for row in (regularisation.NONE, regularisation.BASELINE)
+    ]
+    (seeds,) = {each.interval.n for each in rows if each is not None}
+    return [str(epochs), _points(found), str(found.interval.n), *map(_points, rows), str(seeds)]
 
 
 def _points(found: Difference | None) -> str:
