@@ -104,6 +104,17 @@ def test_images_that_come_back():
     assert "CE, test images: 20.0%" in images_figures.returning_alt(both, "reference")
 
 
+def test_what_comes_back_at_a_constant_rate():
+    def back(record: Record) -> list[list[int]]:
+        return lost(3, 4 if record.labels["run"] == "constant" else 1)
+
+    own = [tracked(r, back(r)) for r in made("motivation", "cnn2c", gains())]
+    falling = [tracked(r, lost(3, 1)) for r in made("table1", "cnn2c", gains())]
+    both = motivation.together(evidence("motivation", own), evidence("table1", falling))
+    assert numbers(motivation.steady(both, "cnn2c"))[-2:] == ["80.00", "20.00"]
+    assert motivation.steady(evidence("motivation", own), "cnn2c") == ""
+
+
 def test_runs_without_lost_images_beside_their_control_and_table_1():
     def accuracy(seed, loss, **_):
         return 0.7 + {"ce_without_lost": 0.01, "ce_without_random": -0.005}.get(loss, 0.0) + 0.001 * seed

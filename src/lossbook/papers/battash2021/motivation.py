@@ -31,6 +31,7 @@ from lossbook.papers.battash2021.protocol import (
     basis,
     by_name,
     cell,
+    place,
     select,
     title,
 )
@@ -418,6 +419,23 @@ def returned(regime: tuple[str, str]) -> Contrast:
         select(regime, run=FALLING, value=value),
         select(CE, run=FALLING, value=value),
         resolved=False,
+    )
+
+
+def steady(evidence: Evidence, profile: str) -> str:
+    """How many of the test images with p < 0.2 CE brings back at a constant rate, and at the falling one."""
+    found = _rows(evidence, profile)
+    shares = [
+        [100 * value for r in found.get((CE, run), ()) if (value := share(r, "wrong_below_0.2")) is not None]
+        for run in (STEADY, FALLING)
+    ]
+    if not all(shares):
+        return ""
+    constant, falling = (stats.mean_interval(each) for each in shares)
+    said = [f"{each.mean:.2f}{band(each, 2)}%" for each in (constant, falling)]
+    return (
+        f"{place(evidence, profile)}: of the test images with p < 0.2, CE brings back {said[0]} at a constant "
+        f"rate and {said[1]} at the falling one."
     )
 
 
