@@ -434,8 +434,8 @@ def steady(evidence: Evidence, profile: str) -> str:
     constant, falling = (stats.mean_interval(each) for each in shares)
     said = [f"{each.mean:.2f}{band(each, 2)}%" for each in (constant, falling)]
     return (
-        f"{place(evidence, profile)}: of the test images with p < 0.2, CE brings back {said[0]} at a constant "
-        f"rate and {said[1]} at the falling one."
+        f"{place(evidence, profile)}: of the test images with p < 0.2, CE brings back {said[0]} at a "
+        f"constant rate and {said[1]} at the falling one."
     )
 
 
