@@ -254,6 +254,19 @@ def choose(records: Iterable[Record]) -> dict[Regime, float]:
     return {(str(loss), str(schedule)): rate for (loss, schedule), rate in found.items()}
 
 
+def same_rate(evidence: Evidence) -> str:
+    """That the rate all losses share is the best of CE and of both mixtures, where it is; nothing otherwise."""
+    best = choose(evidence.by_profile.get("rates", ()))
+    compared = (CE, *SIZED)
+    if {best.get(regime) for regime in compared} != {SHARED_RATE}:
+        return ""
+    names = ", ".join(title(regime) for regime in compared)
+    return (
+        f"{names}: each does best at {SHARED_RATE:g}, the rate of the runs above. So the comparison of each at "
+        "its own rate is the one above."
+    )
+
+
 def rates_table(evidence: Evidence) -> pd.DataFrame:
     """Accuracy on held-out reviews by regime and rate."""
     best = choose(evidence.by_profile.get("rates", ()))
