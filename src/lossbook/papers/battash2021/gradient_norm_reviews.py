@@ -255,15 +255,15 @@ def choose(records: Iterable[Record]) -> dict[Regime, float]:
 
 
 def same_rate(evidence: Evidence) -> str:
-    """That the rate all losses share is the best of CE and of both mixtures, where it is; nothing otherwise."""
+    """That CE and both mixtures do best at the rate that all losses share; nothing where they do not."""
     best = choose(evidence.by_profile.get("rates", ()))
     compared = (CE, *SIZED)
     if {best.get(regime) for regime in compared} != {SHARED_RATE}:
         return ""
     names = ", ".join(title(regime) for regime in compared)
     return (
-        f"{names}: each does best at {SHARED_RATE:g}, the rate of the runs above. So the comparison of each at "
-        "its own rate is the one above."
+        f"{names}: each does best at {SHARED_RATE:g}, the rate of the runs above. So the comparison of each "
+        "at its own rate is the one above."
     )
 
 
