@@ -188,7 +188,7 @@ def run_sizes(spec: RunSpec) -> tuple[int, int]:
     if spec.class_shares is not None:
         train = min(train, int(info.train_size * sum(spec.class_shares) / info.num_classes))
     measured = spec.validation_size or round(
-        info.test_size * (share if spec.unseen_classes is None else 1 - share)
+        info.test_size * (share if spec.unseen_classes is None else spec.unseen_classes / info.num_classes)
     )
     return train, min(spec.test_size or measured, measured)
 

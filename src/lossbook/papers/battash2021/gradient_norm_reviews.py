@@ -10,7 +10,7 @@ import pandas as pd
 
 from lossbook.evidence import stats, tables
 from lossbook.evidence.choosing import best_rates
-from lossbook.evidence.claims import Claim, Verdict
+from lossbook.evidence.claims import Claim, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Mean, averaged
 from lossbook.evidence.rules import Gain, OnceWhole
 from lossbook.evidence.select import Evidence
@@ -256,14 +256,15 @@ def choose(records: Iterable[Record]) -> dict[Regime, float]:
 
 def same_rate(evidence: Evidence) -> str:
     """That CE and both mixtures do best at the rate that all losses share; nothing where they do not."""
-    best = choose(evidence.by_profile.get("rates", ()))
+    tried = evidence.by_profile.get("rates", ())
+    best = choose(tried)
     compared = (CE, *SIZED)
     if {best.get(regime) for regime in compared} != {SHARED_RATE}:
         return ""
     names = ", ".join(title(regime) for regime in compared)
     return (
-        f"{names}: each does best at {SHARED_RATE:g}, the rate of the runs above. So the comparison of each "
-        "at its own rate is the one above."
+        f"{names}: with this network ({seeds_text(tried)}) each does best at {SHARED_RATE:g}, the rate of "
+        "the runs above, so that with it the comparison of each at its own rate is the one above."
     )
 
 

@@ -76,8 +76,10 @@ def follows(evidence: Mapping[str, Evidence]) -> str:
     if under := regularised(evidence):
         said.append(f"{title(GRADUAL)} minus CE under regularisation: {_listed(under)}.")
     if cot := complement(evidence):
-        said.append(f"Complement training minus {_listed(cot)}.")
+        said.append(f"Lead of complement training over {_listed(cot)}.")
     said.append(
         "Compare a mixture with CE on held-out images of your own, with the augmentation that you use."
+        if any(each.above for each in found.values())
+        else "These runs give no reason to leave CE."
     )
     return " ".join(said)
