@@ -1,5 +1,6 @@
 """Table 1: what is run, and what its losses gain, on records whose answer is known."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -126,6 +127,13 @@ def test_what_follows_for_someone_who_chooses_a_loss(made: Callable[..., list[Re
     assert "LR" not in said("beyond-ce", level), "no loss is named beside CE"
     assert said("beyond-ce", level, 2) == ""
     assert said("soft-best", level) == ""
+
+    def soft(labels: dict[str, Any], seed: int) -> float:
+        # The soft selection is ahead from the usual start, and behind from low biases.
+        gain = 0.02 * (labels["loss"] == "ss_lr") * (1 if labels["start"] == USUAL else -1)
+        return level(labels, seed) + gain
+
+    assert re.findall(r"-\d.\d+ ± ", said("soft-best", soft)), "the reverse from low biases is said"
 
 
 def test_table_one_has_a_row_for_every_cell_run(made: Callable[..., list[Record]]) -> None:

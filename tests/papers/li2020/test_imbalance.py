@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,11 @@ import pytest
 from said import numbers
 
 from lossbook import experiments
-from lossbook.evidence import Evidence
+from lossbook.evidence import Evidence, recorded
 from lossbook.pages import style
 from lossbook.papers.li2020 import imbalance, imbalance_figures
 from lossbook.papers.li2020.names import IMBALANCE
-from lossbook.results import Record
+from lossbook.results import Record, Store
 
 K = 10
 EPOCHS = 10
@@ -125,6 +126,13 @@ def test_the_epoch_at_which_the_learning_rate_falls() -> None:
     assert imbalance.constant_epochs(one) == 7
     constant = {name: value for name, value in one.config.items() if name != "schedule"}
     assert imbalance.constant_epochs(replace(one, config=constant)) == 10
+
+
+def test_the_sizes_shown_are_those_trained_on(tmp_path: Path) -> None:
+    found = recorded("li2020/imbalance", store=Store(working=tmp_path)).by_profile["subset"]
+    assert {record.labels["design"] for record in found} == set(imbalance.DESIGNS)
+    for each in found:
+        assert sum(imbalance._sizes(each)) == each.provenance["train_size"]
 
 
 def test_sizes_of_the_classes() -> None:

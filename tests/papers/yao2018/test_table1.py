@@ -13,7 +13,7 @@ from lossbook.evidence import claims as verdict
 from lossbook.evidence import recorded as choose
 from lossbook.evidence.preferred import first
 from lossbook.pages import figures, style
-from lossbook.papers.yao2018 import names, table1
+from lossbook.papers.yao2018 import long_runs, names, table1
 from lossbook.papers.yao2018 import verdict as yao2018
 from lossbook.papers.yao2018.table1_figures import Curves
 from lossbook.results import Record, Store, published
@@ -330,6 +330,17 @@ def test_overfitting_is_a_loss_of_accuracy_and_of_descent(make_record: MakeRecor
 
     assert _findings(*runs(0.05))["overfit"] == "holds"
     assert _findings(*runs(0.0))["overfit"] == "does not hold"
+
+
+def test_a_loss_that_rises_at_the_end_has_no_descent_there(make_record: MakeRecord) -> None:
+    def late(test_loss: list[float]) -> float:
+        record = make_record([0.9] * 20, loss="ce", dataset="mnist", profile="paper", test_loss=test_loss)
+        return long_runs.LongRuns("paper", "mnist", "ce", (record,), 20).late_share
+
+    falling = [20.0 - epoch for epoch in range(20)]
+    # Windows of two epochs: the last differs by two from the one before it, of a descent from 20 to 1.5.
+    assert late(falling) == pytest.approx(2 / 18.5)
+    assert late([*falling[:18], 5.0, 7.0]) < 0
 
 
 def test_nllr_keeps_improving_only_if_it_gets_better_after_epoch_100(make_record: MakeRecord) -> None:
