@@ -17,7 +17,7 @@ from lossbook.evidence.claims import AnyClaim, Claim, Measured, Measurement, Ver
 from lossbook.evidence.conditions import All, Cases, Each, Is, Some, share
 from lossbook.evidence.select import RECORDED, Evidence
 from lossbook.experiments.grid import PAPER
-from lossbook.papers.battash2021 import fig2, small_images, table1, table3, texts
+from lossbook.papers.battash2021 import fig2, small_network, table1, table3, texts
 from lossbook.papers.battash2021.escaping import CE_ESCAPES, ESCAPES, ESCAPES_AT_SCALE, FLATTER
 from lossbook.papers.battash2021.gradient_norm import SIZE
 from lossbook.papers.battash2021.gradient_norm_reviews import SIZE_ON_REVIEWS
@@ -122,7 +122,7 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
     images, reviews = evidence[table1.TABLE1], evidence[table3.TABLE3]
     if said := table1.follows(images):
         found.append(f"**Images: {IMAGES.judge({table1.TABLE1: images}).basis}.** {said}")
-    if said := small_images.follows(evidence):
+    if said := small_network.follows(evidence):
         found.append(said)
     if said := table3.headline(reviews):
         basis = texts.basis(reviews.by_profile["clean"], table3.HOW)

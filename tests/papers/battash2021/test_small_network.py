@@ -8,7 +8,7 @@ import numpy as np
 from battash2021_runs import evidence, made
 
 from lossbook.evidence import Evidence, recorded
-from lossbook.papers.battash2021 import motivation, small_images, table1, table5, table6, verdict
+from lossbook.papers.battash2021 import motivation, small_network, table1, table5, table6, verdict
 from lossbook.papers.battash2021.protocol import CE
 from lossbook.results import Store
 
@@ -34,25 +34,25 @@ def points(text: str) -> list[float]:
 
 
 def test_the_paragraph_has_the_differences_of_every_page() -> None:
-    said = small_images.follows(runs(*ITEMS))
+    said = small_network.follows(runs(*ITEMS))
     table1, _, rest = said.partition("at its size")
     assert [round(p) for p in points(table1)] == [1, 1, 1]
     assert [round(2 * p) / 2 for p in points(rest)[:2]] == [1.5, 1.5]
     assert len(points(rest)) == 2 + 6 + 4
-    under = small_images.regularised(runs(*ITEMS))
+    under = small_network.regularised(runs(*ITEMS))
     assert set(under) == {"shifts and flips alone", *table6.NAMES.values()} - {
         table6.NAMES[table6.NONE],
         table6.NAMES[table6.BASELINE],
     }
     assert {round(100 * d.interval.mean) for d in under.values()} == {-1}
-    cot = small_images.complement(runs(*ITEMS))
+    cot = small_network.complement(runs(*ITEMS))
     assert [round(100 * d.interval.mean) for d in cot.values()] == [2, -1, 1, -2]
 
 
 def test_without_table_1_or_an_interval_nothing_is_said() -> None:
-    assert small_images.follows(runs()) == ""
-    assert small_images.follows(runs("table1", seeds=2)) == ""
-    assert "at its size" not in small_images.follows(runs("table1"))
+    assert small_network.follows(runs()) == ""
+    assert small_network.follows(runs("table1", seeds=2)) == ""
+    assert "at its size" not in small_network.follows(runs("table1"))
 
 
 def test_the_chapters_first_page_quotes_the_records(tmp_path: Path) -> None:
@@ -60,15 +60,15 @@ def test_the_chapters_first_page_quotes_the_records(tmp_path: Path) -> None:
     found = {name: recorded(name, store=store) for name in verdict.EXPERIMENTS}
     text = " ".join((Path(__file__).parents[3] / "book" / "battash2021.md").read_text("utf-8").split())
     (passage,) = re.findall(r"On \[Fashion-MNIST\].*?(?=Late in training)", text)
-    gain, under = small_images.gains(found)["CE+EL 0-0.5"], small_images.regularised(found)
-    cot = small_images.complement(found)
+    gain, under = small_network.gains(found)["CE+EL 0-0.5"], small_network.regularised(found)
+    cot = small_network.complement(found)
     left_out = motivation.omitted(motivation.WITHOUT_LOST, CE).at(
         motivation.together(found[motivation.MOTIVATION], found[table1.TABLE1]), "cnn2c"
     )
     assert left_out is not None
     quoted = [
         gain,
-        *small_images.sized(found).values(),
+        *small_network.sized(found).values(),
         under["shifts and flips alone"],
         cot["CE+EL 0-0.5"],
         cot["CE with twice the epochs"],

@@ -10,7 +10,7 @@ from lossbook.papers.battash2021 import gradient_norm, table1, table5, table6
 from lossbook.papers.battash2021.protocol import CE, GRADUAL, basis, title
 
 #: The profile of its runs in each of these experiments.
-SMALL = "cnn2c"
+SMALL_RUNS = "cnn2c"
 
 
 def _decided(found: Iterable[tuple[str, Difference | None]]) -> dict[str, Difference]:
@@ -24,7 +24,7 @@ def _listed(found: Mapping[str, Difference]) -> str:
 
 def gains(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
     """Each mixture minus CE at the shared rate."""
-    return _decided(table1.named(table1.differences(evidence[table1.TABLE1], SMALL)))
+    return _decided(table1.named(table1.differences(evidence[table1.TABLE1], SMALL_RUNS)))
 
 
 def sized(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
@@ -33,7 +33,7 @@ def sized(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
     return _decided(
         (
             title(each).removeprefix("CE sized "),
-            gradient_norm.against(GRADUAL, each, profile=SMALL).at(both, SMALL),
+            gradient_norm.against(GRADUAL, each, profile=SMALL_RUNS).at(both, SMALL_RUNS),
         )
         for each in gradient_norm.SIZED
     )
@@ -46,7 +46,7 @@ def complement(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
     return _decided(
         (
             f"{title(base)}{said[length]}",
-            table5.lead(base, length, table5.network(SMALL)).at(both, SMALL),
+            table5.lead(base, length, table5.network(SMALL_RUNS)).at(both, SMALL_RUNS),
         )
         for base in (CE, GRADUAL)
         for length in said
@@ -57,7 +57,7 @@ def regularised(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
     """The gradual mixture minus CE under each regularisation, the baseline's shifts and flips first."""
     found = evidence[table6.TABLE6]
     names = table6.NAMES | {table6.BASELINE: "shifts and flips alone"}
-    return _decided((name, table6.gain(row, SMALL).at(found, SMALL)) for row, name in names.items())
+    return _decided((name, table6.gain(row, SMALL_RUNS).at(found, SMALL_RUNS)) for row, name in names.items())
 
 
 def follows(evidence: Mapping[str, Evidence]) -> str:
