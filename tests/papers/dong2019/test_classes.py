@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from dong2019_runs import CLASSES, Value, evidence, mark
 from said import numbers
 
 from lossbook import experiments
+from lossbook.evidence import recorded
+from lossbook.evidence.contrasts import Contrast
 from lossbook.papers.dong2019 import classes, objects_figures
-from lossbook.papers.dong2019.names import FREQUENCIES, ONE, OWN, USUAL
-from lossbook.results import Record
+from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES, ONE, OWN, USUAL
+from lossbook.results import Record, Store
 
 
 def test_numbers_of_classes_differ_in_nothing_else() -> None:
@@ -129,3 +132,18 @@ def test_the_page_on_numbers_of_classes(made: Callable[..., list[Record]]) -> No
         *("+1.17", "0.24", "+9.89", "0.14", "964"),
     ]
     assert "±" not in classes.headline(two, "reference")
+
+
+def test_the_chapters_first_page_quotes_the_records(tmp_path: Path) -> None:
+    found = recorded(CLASSES, store=Store(working=tmp_path))
+    text = " ".join((Path(__file__).parents[3] / "book" / "dong2019.md").read_text("utf-8").split())
+    many = max(classes.COUNTS["cifar100"])
+    best = classes.select("cifar100", many, "ss_lr")
+    over_ce, over_low = (
+        Contrast("", best, classes.select("cifar100", many, *other)).measure(found, DECISIVE)
+        for other in (("ce",), ("lr", FREQUENCIES))
+    )
+    assert over_ce is not None
+    assert over_low is not None
+    quoted = (over_ce.short().removeprefix("+"), over_low.short().removeprefix("+"))
+    assert f"by {quoted[0]} points and of LR from those biases by {quoted[1]}." in text
