@@ -11,6 +11,7 @@ from lossbook.models.cifar_resnet import resnet20, resnet32
 from lossbook.models.imagenet import mobilenet, resnet50
 from lossbook.models.keras2018 import keras_cifar10_cnn, keras_mnist_cnn
 from lossbook.models.li2020 import cnn2c, cnn5c, mobilenet_v2, resnet18
+from lossbook.models.narrow_reference import reference_narrow
 from lossbook.models.photographs import (
     imagenet_resnet18,
     imagenet_resnet34,
@@ -61,6 +62,7 @@ __all__ = [
     "names",
     "preact_resnet18",
     "reference_large",
+    "reference_narrow",
     "reference_small",
     "resnet18",
     "resnet20",
@@ -104,6 +106,7 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "mobilenet": mobilenet,
     "preact_resnet18": preact_resnet18,
     "reference_large": reference_large,
+    "reference_narrow": reference_narrow,
     "reference_small": reference_small,
     "resnet50": resnet50,
     "resnext29": resnext29,

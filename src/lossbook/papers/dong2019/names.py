@@ -10,11 +10,11 @@ from lossbook.experiments.grid import PAPER
 TABLE1, TABLE2, TABLE3 = "dong2019/table1", "dong2019/table2", "dong2019/table3"
 CLASSES, SELECTION = "dong2019/classes", "dong2019/selection"
 
-#: The profile of the reference network.
-REFERENCE = "reference"
+#: The profile of the reference network, and that of the same at a quarter of its width.
+REFERENCE, NARROW = "reference", "narrow"
 #: Profiles that decide. Runs of the reference network answer the paper's questions; they are not its
 #: experiments.
-DECISIVE = (PAPER, REFERENCE)
+DECISIVE = (PAPER, REFERENCE, NARROW)
 
 #: The paper's losses. Its SR is the book's CE.
 LOSSES = ("ce", "lr", "hs_lr", "ss_lr")
@@ -51,6 +51,8 @@ ONE, OWN = "one", "own"
 RATES = {ONE: "one rate for all", OWN: "each at its own rate"}
 #: The profile whose runs choose them. They are measured on validation images, and decide nothing else.
 CHOSEN_AT = "rates"
+#: The same for the narrow network.
+NARROW_CHOSEN_AT = "narrow_rates"
 
 #: Data sets whose name in the paper's tables is another.
 PRINTED_DATASETS = {"tiny_imagenet": "tiny200"}
@@ -60,6 +62,7 @@ PRINTED_NETWORKS = {SMALL_NETWORK: "resnet32", LARGE_NETWORK: "wrn28_10"}
 #: Networks by their name in records.
 NETWORK_NAMES = {
     "reference_small": "reference network",
+    "reference_narrow": "narrow reference network",
     "cifar_resnet32": "ResNet-32",
     "wide_resnet28_10": "WideResNet-28-10",
     "mlp": "one hidden layer",
