@@ -164,3 +164,14 @@ def test_dropout_changes_training_alone():
     assert not torch.equal(features(images), features(images))
     plain = made("reference_small", (3, 18, 18), 3)
     assert list(plain.state_dict()) == list(network.state_dict())
+
+
+def test_the_narrow_network_is_the_reference_network_with_fewer_channels():
+    narrow, small = made("reference_narrow"), made("reference_small")
+    assert isinstance(narrow, reference.ReferenceNetwork)
+    shapes = [
+        [m.out_channels for m in network.stages if isinstance(m, nn.Conv2d)] for network in (narrow, small)
+    ]
+    assert shapes == [[16, 16, 32, 32, 64, 64], [64, 64, 128, 128, 128, 128]]
+    assert narrow.output.in_features == 64
+    assert narrow(torch.rand(2, 3, 32, 32)).shape == (2, 10)

@@ -1,4 +1,4 @@
-"""The reference network at a quarter of its width, for grids of many runs on one core."""
+"""A narrow reference network, for grids of many runs on one core."""
 
 from torch import nn
 
@@ -6,7 +6,7 @@ from lossbook.models.reference import ReferenceNetwork
 
 
 def reference_narrow(in_shape: tuple[int, ...], num_classes: int = 10, *, dropout: float = 0.0) -> nn.Module:
-    """The reference network with stages of 16, 32 and 64 channels.
+    """The reference network with stages of 16, 32 and 64 channels instead of 64, 128 and 128.
 
     Args:
         in_shape: Shape of one input, ``(channels, height, width)``.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pandas as pd
@@ -9,10 +10,18 @@ import pandas as pd
 from lossbook.evidence import tables
 from lossbook.evidence.claims import Claim, Verdict
 from lossbook.evidence.contrasts import Contrast, Contrasts
-from lossbook.evidence.rules import CarriesOver, NoGain
+from lossbook.evidence.rules import Above, CarriesOver, NoGain, OnceWhole
 from lossbook.evidence.select import Evidence, dataset_name
-from lossbook.papers.dong2019 import table1
-from lossbook.papers.dong2019.names import BASELINE, DECISIVE, LARGE_NETWORK, NAMES, NETWORK_NAMES, TABLE1
+from lossbook.papers.dong2019 import table1, table2
+from lossbook.papers.dong2019.names import (
+    BASELINE,
+    DECISIVE,
+    LARGE_NETWORK,
+    NAMES,
+    NETWORK_NAMES,
+    TABLE1,
+    TABLE2,
+)
 from lossbook.results import published
 
 DATASET = "cifar100"
@@ -60,6 +69,23 @@ def minus_ce(loss: str, dataset: str = DATASET) -> Contrast:
     )
 
 
+#: What hard selection on CE retrieves is measured on, and the paper's name of each measure.
+RETRIEVED = table2.OBJECTS
+PRINTED = {"rank_1": "rank1", "map": "map"}
+
+
+def retrieved(loss: str, measure: str) -> Contrast:
+    """A reading minus CE on classes never seen, beside the paper's difference on persons."""
+    (row,) = (r for r in printed().to_dict("records") if r["metric"] == PRINTED[measure])
+    return Contrast(
+        f"{READINGS[loss]} minus CE, {table2.MEASURES[measure]} on {RETRIEVED.title}",
+        table2.select(RETRIEVED, loss, measure),
+        table2.select(RETRIEVED, BASELINE, measure),
+        paper=float(row["hard_selection_percent"]) - float(row["ce_percent"]),
+        resolved=False,
+    )
+
+
 NO_HELP = Claim(
     "hard-mining-ce",
     "Hard mining does not help CE, which suggests that CE does not suffer from distraction as LR does.",
@@ -71,7 +97,32 @@ NO_HELP = Claim(
     DECISIVE,
     basis=partial(table1.basis, paper="the paper has WideResNet-28-10 here, and MobileNet on persons"),
 )
-CLAIMS = (NO_HELP,)
+
+
+def _flipped(contrast: Contrast) -> Contrast:
+    """CE minus a reading, for a claim that hard selection is behind."""
+    paper = None if contrast.paper is None else -contrast.paper
+    reading, _, where = contrast.what.partition(" minus CE, ")
+    return replace(
+        contrast, what=f"CE minus {reading}, {where}", left=contrast.right, right=contrast.left, paper=paper
+    )
+
+
+WORSE = Claim(
+    "hard-mining-retrieval",
+    "Where persons are identified, CE with hard selection is behind CE.",
+    "Hard Mining for SR: MobileNet on DukeMTMC",
+    f"CE minus hard selection on CE, rank-1 and mAP on {RETRIEVED.title}, at one rate, in two readings of "
+    "the paper's words; paired by seed.",
+    {
+        name: Contrasts(TABLE2, [_flipped(retrieved(loss, measure)) for measure in table2.MEASURES])
+        for loss, name in READINGS.items()
+    },
+    CarriesOver(OnceWhole(Above()), "one small network on objects instead of persons"),
+    DECISIVE,
+    basis=table2.basis,
+)
+CLAIMS = (NO_HELP, WORSE)
 
 
 def follows(verdict: Verdict) -> str:
@@ -124,4 +175,34 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | ta
         differences, p_values = tables.difference_cells(pairs, "test_accuracy", percent=True)
         frame["Difference, points"] = pd.Series(differences, dtype=object)
         frame["p (Holm)"] = pd.Series(p_values, dtype=object)
+    return frame, [*tables.notes(used)]
+
+
+def retrieval_table(evidence: Evidence) -> tuple[pd.DataFrame, list[str | tables.Cell]]:
+    """CE, both readings, LR and HS-LR among classes never seen, each minus its own baseline.
+
+    Args:
+        evidence: The records of Table 2.
+    """
+    rows, pairs, used = [], [], []
+    for loss, base in (("ce", None), ("hs_ce", "ce"), ("selected_ce", "ce"), ("lr", None), ("hs_lr", "lr")):
+        mine, other = (
+            None
+            if each is None
+            else table2.select(RETRIEVED, each, "rank_1").runs(evidence, RETRIEVED.profile)
+            for each in (loss, base)
+        )
+        if mine is None or not mine.records:
+            continue
+        used.append(mine)
+        pairs.append(None if other is None or not other.records else (mine, other))
+        rows.append({"Loss": READINGS.get(loss) or NAMES[loss], "Minus": NAMES[base] if base else "–"})
+    frame = pd.DataFrame(rows)
+    for measure, name in table2.MEASURES.items() if rows else ():
+        differences, p_values = tables.difference_cells(pairs, measure, percent=True)
+        frame[f"{name}, %"] = pd.Series(
+            [tables.mean_cell(r, measure, percent=True) for r in used], dtype=object
+        )
+        frame[f"{name}, difference"] = pd.Series(differences, dtype=object)
+        frame[f"p (Holm), {name}"] = pd.Series(p_values, dtype=object)
     return frame, [*tables.notes(used)]

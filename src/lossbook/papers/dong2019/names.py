@@ -10,7 +10,7 @@ from lossbook.experiments.grid import PAPER
 TABLE1, TABLE2, TABLE3 = "dong2019/table1", "dong2019/table2", "dong2019/table3"
 CLASSES, SELECTION = "dong2019/classes", "dong2019/selection"
 
-#: The profile of the reference network, and that of the same at a quarter of its width.
+#: The profile of the reference network, and that of the narrow one.
 REFERENCE, NARROW = "reference", "narrow"
 #: Profiles that decide. Runs of the reference network answer the paper's questions; they are not its
 #: experiments.
@@ -53,6 +53,7 @@ RATES = {ONE: "one rate for all", OWN: "each at its own rate"}
 CHOSEN_AT = "rates"
 #: The same for the narrow network.
 NARROW_CHOSEN_AT = "narrow_rates"
+CHOOSING = (CHOSEN_AT, NARROW_CHOSEN_AT)
 
 #: Data sets whose name in the paper's tables is another.
 PRINTED_DATASETS = {"tiny_imagenet": "tiny200"}

@@ -13,11 +13,12 @@ from lossbook.evidence.contrasts import Contrast, Contrasts, Select
 from lossbook.evidence.rules import AGAINST, Above, CarriesOver, Gain, OnceWhole
 from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
-from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES, OPTIONS, SELECTION, USUAL
+from lossbook.papers.dong2019 import table2
+from lossbook.papers.dong2019.names import DECISIVE, FREQUENCIES, NARROW, OPTIONS, SELECTION, USUAL
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
 from lossbook.papers.dong2019.rules import Beyond, Within
 from lossbook.papers.dong2019.table1 import PAPER_RECIPE
-from lossbook.papers.dong2019.table2 import OMNIGLOT, ONE, RECIPES
+from lossbook.papers.dong2019.table2 import OMNIGLOT, RECIPES, networks_and_sets
 from lossbook.papers.dong2019.table2 import PAPER_RECIPE as PERSONS_RECIPE
 from lossbook.results import Record
 from lossbook.training import RunSpec
@@ -36,18 +37,23 @@ M, R = 0.25, 2.0
 SET = {"m": "m = 25", "r": "r = 2"}
 
 OBJECTS = "cifar100"
-BASES: dict[str, RunSpec] = {
-    dataset: replace(
-        base,
-        optimizer_options={**REFERENCE_RECIPE.optimizer_options, "lr": ONE[dataset]},
+
+
+def _base(place: table2.Place, recipe: RunSpec) -> RunSpec:
+    """A recipe at the one rate of a place, with the short schedule."""
+    return replace(
+        recipe,
+        optimizer_options={**recipe.optimizer_options, "lr": table2.ONE[place]},
         schedule={"name": "one_cycle", "peak": 1, "start": 0.2},
         epochs=3,
     )
-    for dataset, base in {
-        OBJECTS: replace(REFERENCE_RECIPE, dataset=OBJECTS),
-        OMNIGLOT: replace(RECIPES[OMNIGLOT], measures=["retrieval_cosine"]),
-    }.items()
+
+
+BASES: dict[str, RunSpec] = {
+    OBJECTS: _base(table2.LARGER, replace(REFERENCE_RECIPE, dataset=OBJECTS)),
+    OMNIGLOT: _base(table2.CHARACTERS, replace(RECIPES[OMNIGLOT], measures=["retrieval_cosine"])),
 }
+NARROW_BASE = _base(table2.OBJECTS, replace(table2.NARROW_RECIPE, unseen_classes=None))
 
 
 def selected(base: RunSpec, m: float, count: str = PAPER_COUNT, **changes: Any) -> Cell:
@@ -98,6 +104,12 @@ EXPERIMENT = Experiment(
             "reference",
             "the reference network for 3 epochs, on CIFAR-100 and on Omniglot with retrieval, at one rate",
             tuple(each for base in BASES.values() for each in (*_cells(base), *_started(base))),
+            seeds=5,
+        ),
+        Profile(
+            NARROW,
+            "a narrow reference network for 3 epochs on CIFAR-100, at one rate",
+            (*_cells(NARROW_BASE), *_started(NARROW_BASE)),
             seeds=5,
         ),
         Profile(
@@ -203,8 +215,7 @@ def basis(records: Sequence[Record]) -> str:
         return "no runs"
     if {r.profile for r in records} == {PAPER}:
         return f"the paper's protocol ({seeds_text(records)})"
-    sets = " and ".join(dict.fromkeys(datasets.info(r.labels["dataset"]).title for r in records))
-    return f"the reference network on {sets}, a few epochs ({seeds_text(records)})"
+    return f"{networks_and_sets(records)}, a few epochs ({seeds_text(records)})"
 
 
 _WHERE = "Further Analysis and Discussion, Parameter Analysis"

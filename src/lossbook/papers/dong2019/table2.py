@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.stats import wilcoxon
@@ -16,7 +16,7 @@ from lossbook.evidence.choosing import best_rates
 from lossbook.evidence.claims import Claim, Untested, Verdict, seeds_text
 from lossbook.evidence.contrasts import Contrast, Contrasts, Difference, Select
 from lossbook.evidence.rules import AGAINST, Above, AtMostInPart, CarriesOver, OnceWhole, Rule
-from lossbook.evidence.select import Evidence, dataset_name
+from lossbook.evidence.select import Evidence
 from lossbook.experiments.grid import PAPER, Cell, Experiment, Profile
 from lossbook.papers.dong2019.names import (
     BASELINE,
@@ -26,6 +26,7 @@ from lossbook.papers.dong2019.names import (
     LOGISTIC,
     LOSSES,
     NAMES,
+    NARROW,
     NARROW_CHOSEN_AT,
     NETWORK_NAMES,
     REFERENCE,
@@ -36,6 +37,7 @@ from lossbook.papers.dong2019.names import (
 from lossbook.papers.dong2019.names import RATES as RATE_READINGS
 from lossbook.papers.dong2019.protocol import REFERENCE_RECIPE, by_name, cell
 from lossbook.papers.dong2019.rules import Within
+from lossbook.papers.dong2019.table1 import HARD_CE
 from lossbook.results import Record, published
 from lossbook.training import RunSpec
 
@@ -74,16 +76,45 @@ HELD_OUT = {OMNIGLOT: 1928, CIFAR100: 3999}
 
 #: Learning rates that are tried on examples held out of training.
 RATES = (0.1, 0.3, 1.0, 3.0)
-#: The one rate of all losses on a data set, as in the paper: what :func:`choose` makes of the records of
-#: ``rates`` for CE.
-ONE: dict[str, float] = {OMNIGLOT: 0.3, CIFAR100: 3.0}
+
+
+class Place(NamedTuple):
+    """A data set that stands in for persons, and the profile that trains on it."""
+
+    profile: str
+    dataset: str
+
+    @property
+    def title(self) -> str:
+        """The data set, with the network where that is not the reference network."""
+        said = datasets.info(self.dataset).title
+        return f"{said}, narrow network" if self.profile == NARROW else said
+
+
+CHARACTERS, OBJECTS = Place(REFERENCE, OMNIGLOT), Place(NARROW, CIFAR100)
+#: The reference network on objects is declared as well, and counts once it has runs.
+LARGER = Place(REFERENCE, CIFAR100)
+PLACES = (CHARACTERS, OBJECTS)
+#: The profile whose runs choose the rates of a place.
+CHOSEN_BY: Mapping[Place, str] = {
+    CHARACTERS: CHOSEN_AT,
+    LARGER: CHOSEN_AT,
+    OBJECTS: NARROW_CHOSEN_AT,
+}
+#: The one rate of all losses, as in the paper: what :func:`choose` makes of the records of ``rates`` and
+#: ``narrow_rates`` for CE.
+ONE: dict[Place, float] = {CHARACTERS: 0.3, LARGER: 3.0, OBJECTS: 1.0}
 #: Each loss's own rate: what it makes of them for the loss.
-OWN: dict[tuple[str, str], float] = {
-    **{(OMNIGLOT, loss): 0.3 for loss in LOSSES},
-    (CIFAR100, "ce"): 3.0,
-    (CIFAR100, "lr"): 0.3,
-    (CIFAR100, "hs_lr"): 1.0,
-    (CIFAR100, "ss_lr"): 3.0,
+OWN: dict[tuple[Place, str], float] = {
+    **{(CHARACTERS, loss): 0.3 for loss in LOSSES},
+    (LARGER, "ce"): 3.0,
+    (LARGER, "lr"): 0.3,
+    (LARGER, "hs_lr"): 1.0,
+    (LARGER, "ss_lr"): 3.0,
+    (OBJECTS, "ce"): 1.0,
+    (OBJECTS, "lr"): 1.0,
+    (OBJECTS, "hs_lr"): 1.0,
+    (OBJECTS, "ss_lr"): 1.0,
 }
 
 #: The paper's protocol. It names no schedule and no augmentation. Adam's momentum is its beta1.
@@ -101,27 +132,49 @@ PAPER_RECIPE = RunSpec(
 NETWORKS = ("resnet50", "mobilenet")
 
 
-def choose(records: Iterable[Record]) -> dict[tuple[str, str], float]:
-    """The rate of each data set and loss with the highest last accuracy; of equal ones the least.
+def choose(records: Iterable[Record]) -> dict[tuple[Place, str], float]:
+    """The rate of each place and loss with the highest last accuracy; of equal ones the least.
 
     One is left out until every one of its rates has a run. A run that broke down is never chosen.
 
     Args:
-        records: Those of the profile ``rates``, whose accuracies are those of examples held out of training.
+        records: Those of the profiles ``rates`` and ``narrow_rates``, whose accuracies are those of examples
+            held out of training.
     """
-    return best_rates(records, ["dataset", "loss"], lambda *_: RATES)
+    every = list(records)
+    return {
+        (place, loss): rate
+        for place, profile in CHOSEN_BY.items()
+        for (dataset, loss), rate in best_rates(
+            [r for r in every if r.profile == profile], ["dataset", "loss"], lambda *_: RATES
+        ).items()
+        if dataset == place.dataset
+    }
+
+
+def _compared(place: Place, recipe: RunSpec, **measured: Any) -> tuple[Cell, ...]:
+    """All at the one rate, then each loss at its own; a rate that is both is run once."""
+    wanted = [(*variant, ONE[place]) for variant in VARIANTS]
+    wanted += [(loss, USUAL, OWN[place, loss]) for loss in LOSSES]
+    return tuple(
+        cell(recipe, loss, start=start, lr=lr, measures=["retrieval_both"], **measured)
+        for loss, start, lr in dict.fromkeys(wanted)
+    )
 
 
 def _reference() -> tuple[Cell, ...]:
-    """Omniglot, with its many classes, before CIFAR-100; a rate that is both is run once."""
-    cells: dict[tuple[str, str, str, float], Cell] = {}
-    for dataset in SETS:
-        seen: dict[str, Any] = {"step_measures": ["parts"]} if dataset == OMNIGLOT else {}
-        own = [(loss, USUAL, OWN[dataset, loss]) for loss in LOSSES]
-        for loss, start, lr in [*((*variant, ONE[dataset]) for variant in VARIANTS), *own]:
-            made = cell(RECIPES[dataset], loss, start=start, lr=lr, measures=["retrieval_both"], **seen)
-            cells.setdefault((dataset, loss, start, lr), made)
-    return tuple(cells.values())
+    """Omniglot, with its many classes, before CIFAR-100."""
+    characters = _compared(CHARACTERS, RECIPES[OMNIGLOT], step_measures=["parts"])
+    return (*characters, *_compared(LARGER, RECIPES[CIFAR100]))
+
+
+def _narrow() -> tuple[Cell, ...]:
+    """Besides the losses, hard selection on CE, in the two readings of the paper's words."""
+    hard = (
+        cell(NARROW_RECIPE, loss, options=options, lr=ONE[OBJECTS], measures=["retrieval_both"])
+        for loss, options in HARD_CE.items()
+    )
+    return (*_compared(OBJECTS, NARROW_RECIPE), *hard)
 
 
 def _rates() -> tuple[Cell, ...]:
@@ -168,8 +221,15 @@ EXPERIMENT = Experiment(
             seeds=5,
         ),
         Profile(
+            NARROW,
+            "a narrow reference network: 80 classes of CIFAR-100 for 3 epochs; retrieval among the 20 other "
+            "classes",
+            _narrow(),
+            seeds=5,
+        ),
+        Profile(
             CHOSEN_AT,
-            "the same on 18 of 20 drawings and on nine tenths of the images, measured on the others",
+            "the reference network on 18 of 20 drawings or nine tenths of the images, measured on the rest",
             _rates(),
             seeds=1,
         ),
@@ -235,33 +295,32 @@ def printed_difference(network: str, dataset: str, left: str, right: str, measur
     return None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
 
 
-def select(dataset: str, loss: str, measure: str, *, start: str = USUAL, own: bool = False) -> Select:
-    """A loss on a data set, at the one rate or at its own; never a run that chooses a rate."""
-    lr = OWN[dataset, loss] if own else ONE[dataset]
-    labels = {"dataset": dataset, "loss": loss, "start": start, "lr": lr}
-    return Select(labels, measure, chosen=lambda _, profile: None if profile == CHOSEN_AT else {})
+def select(place: Place, loss: str, measure: str, *, start: str = USUAL, own: bool = False) -> Select:
+    """A loss at a place, at the one rate or at its own; never a run that chooses a rate."""
+    lr = OWN[place, loss] if own else ONE[place]
+    labels = {"dataset": place.dataset, "loss": loss, "start": start, "lr": lr}
+    return Select(labels, measure, chosen=lambda _, profile: {} if profile == place.profile else None)
 
 
 def contrast(
-    dataset: str, left: str, right: str, measure: str, *, start: str = USUAL, own: bool = False
+    place: Place, left: str, right: str, measure: str, *, start: str = USUAL, own: bool = False
 ) -> Contrast:
     """A loss, from a start of its biases, minus another on what stands in for persons."""
     return Contrast(
-        f"{named(left, start)} minus {NAMES[right]}, {MEASURES[measure]} on {datasets.info(dataset).title}, "
+        f"{named(left, start)} minus {NAMES[right]}, {MEASURES[measure]} on {place.title}, "
         f"{RATE_READINGS['own' if own else 'one']}",
-        select(dataset, left, measure, start=start, own=own),
-        select(dataset, right, measure, own=own),
+        select(place, left, measure, start=start, own=own),
+        select(place, right, measure, own=own),
         resolved=False,
     )
 
 
-def started(dataset: str, loss: str, measure: str) -> Contrast:
+def started(place: Place, loss: str, measure: str) -> Contrast:
     """Biases at -log(K - 1) minus biases at 0, at the one rate."""
     return Contrast(
-        f"{named(loss, FREQUENCIES)}, minus the usual start, {MEASURES[measure]} on "
-        f"{datasets.info(dataset).title}",
-        select(dataset, loss, measure, start=FREQUENCIES),
-        select(dataset, loss, measure),
+        f"{named(loss, FREQUENCIES)}, minus the usual start, {MEASURES[measure]} on {place.title}",
+        select(place, loss, measure, start=FREQUENCIES),
+        select(place, loss, measure),
         resolved=False,
     )
 
@@ -284,19 +343,21 @@ def on_persons(network: str, left: str, right: str, measure: str) -> Contrast:
 def readings(pairs: Sequence[tuple[str, str]]) -> dict[str, Contrasts]:
     """Losses compared on what stands in for persons, at own rates where those are others, and on persons."""
 
-    def made(own: bool) -> list[Contrast]:
+    def made(own: bool, *places: Place) -> list[Contrast]:
         return [
-            contrast(dataset, *pair, measure, own=own)
-            for dataset in SETS
+            contrast(place, *pair, measure, own=own)
+            for place in places
             for pair in pairs
             # Where both own rates are the one rate, the runs are the same and count once.
-            if not own or any(OWN[dataset, loss] != ONE[dataset] for loss in pair)
+            if not own or any(OWN[place, loss] != ONE[place] for loss in pair)
             for measure in MEASURES
         ]
 
-    found = {RATE_READINGS["one"]: Contrasts(TABLE2, made(own=False))}
-    if others := made(own=True):
+    found = {RATE_READINGS["one"]: Contrasts(TABLE2, made(False, *PLACES))}
+    if others := made(True, *PLACES):
         found[RATE_READINGS["own"]] = Contrasts(TABLE2, others, optional=True)
+    larger = [*made(False, LARGER), *made(True, LARGER)]
+    found["the reference network on objects"] = Contrasts(TABLE2, larger, optional=True)
     persons = [on_persons(n, *pair, measure) for n in NETWORKS for pair in pairs for measure in MEASURES]
     return {**found, "persons": Contrasts(TABLE2, persons, optional=True)}
 
@@ -307,8 +368,17 @@ def basis(records: Sequence[Record]) -> str:
         return "no runs"
     if {r.profile for r in records} == {PAPER}:
         return f"the paper's protocol on Market-1501 ({seeds_text(records)})"
-    sets = " and ".join(dict.fromkeys(datasets.info(r.labels["dataset"]).title for r in records))
-    return f"the reference network on {sets} instead of persons ({seeds_text(records)})"
+    return f"{networks_and_sets(records)} instead of persons ({seeds_text(records)})"
+
+
+def networks_and_sets(records: Sequence[Record]) -> str:
+    """Which network was trained on which sets: ``"the reference network on Omniglot"``."""
+    sets: dict[str, dict[str, None]] = {}
+    for record in records:
+        mine = sets.setdefault(record.labels["network"], {})
+        mine[datasets.info(record.labels["dataset"]).title] = None
+    said = (f"the {NETWORK_NAMES[network]} on {' and '.join(each)}" for network, each in sets.items())
+    return ", ".join(said)
 
 
 _MEASURED = "Rank-1 and mAP, features compared by angle, paired by seed."
@@ -407,12 +477,12 @@ def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
 def _start_low(evidence: Evidence) -> str:
     """How LR from biases at -log(K - 1) stands beside CE; nothing unless that start gains everywhere."""
     said = []
-    for dataset in SETS:
+    for place in PLACES:
         gains, beside = (
             {m: c.measure(evidence, DECISIVE, DECISIVE) for m, c in made.items()}
             for made in (
-                {m: started(dataset, "lr", m) for m in MEASURES},
-                {m: contrast(dataset, "lr", BASELINE, m, start=FREQUENCIES) for m in MEASURES},
+                {m: started(place, "lr", m) for m in MEASURES},
+                {m: contrast(place, "lr", BASELINE, m, start=FREQUENCIES) for m in MEASURES},
             )
         )
         found = [d for d in gains.values() if d is not None and d.interval.bounded]
@@ -421,7 +491,7 @@ def _start_low(evidence: Evidence) -> str:
         if not all(d.above for d in found):
             return ""
         parts = " and ".join(f"{MEASURES[m]} {d.short()}" for m, d in beside.items() if d is not None)
-        said.append(f"{parts} on {datasets.info(dataset).title}")
+        said.append(f"{parts} on {place.title}")
     if not said:
         return ""
     return (
@@ -431,10 +501,15 @@ def _start_low(evidence: Evidence) -> str:
 
 
 def not_retrieved(evidence: Evidence) -> str:
-    """The data sets on which no run of the reference network has retrieved anything; empty if none."""
-    made = {record.labels["dataset"] for record in evidence.by_profile.get(REFERENCE, ())}
-    left = [each for each in SETS if each not in made]
-    return f"Retrieval on {' and '.join(map(dataset_name, left))} has not been run yet." if left else ""
+    """The places at which no run has retrieved anything; empty if none."""
+    left = [
+        place
+        for place in PLACES
+        if not any(r.labels["dataset"] == place.dataset for r in evidence.by_profile.get(place.profile, ()))
+    ]
+    return (
+        f"Retrieval on {' and on '.join(each.title for each in left)} has not been run yet." if left else ""
+    )
 
 
 # --- the tests ----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from lossbook.evidence import stats, tables
 from lossbook.evidence.select import Evidence, dataset_name
 from lossbook.pages.style import INK, loss_style
 from lossbook.papers.dong2019.names import RATES
-from lossbook.papers.dong2019.table2 import MEASURES, ONE
+from lossbook.papers.dong2019.table2 import MEASURES, ONE, Place
 from lossbook.papers.dong2019.table2_tables import Row, rows
 
 
@@ -22,10 +22,10 @@ def _panels(evidence: Evidence, profile: str) -> dict[str, list[Row]]:
     return found
 
 
-def _named(row: Row, panel: list[Row]) -> str:
+def _named(row: Row, panel: list[Row], profile: str) -> str:
     """The name of a row; with its rate where the panel has several."""
     rates = {each.labels["lr"] for each in panel}
-    own = len(rates) > 1 and row.labels["lr"] != ONE.get(row.labels["dataset"])
+    own = len(rates) > 1 and row.labels["lr"] != ONE.get(Place(profile, row.labels["dataset"]))
     return f"{row.name}, at {row.labels['lr']:g}" if own else row.name
 
 
@@ -49,7 +49,7 @@ def figure(evidence: Evidence, profile: str) -> Figure | None:
                     continue
                 _draw(ax, difference, y + shift, style.color, style.marker, filled=metric == "rank_1")
         ax.axvline(0, color=INK, linewidth=0.9)
-        ax.set_yticks(range(len(panel)), [_named(row, panel) for row in panel])
+        ax.set_yticks(range(len(panel)), [_named(row, panel, profile) for row in panel])
         ax.set_ylim(len(panel) - 0.5, -0.5)
         ax.set_title(title)
         ax.grid(visible=False, axis="y")
@@ -79,6 +79,6 @@ def alt(evidence: Evidence, profile: str) -> str:
         for row in panel:
             found = [(name, row.minus_base(metric)) for metric, name in MEASURES.items()]
             numbers = ", ".join(f"{name} {tables.signed_band(d)}" for name, d in found if d)
-            parts.append(f"{_named(row, panel)} {numbers}")
+            parts.append(f"{_named(row, panel, profile)} {numbers}")
         said.append(f"{title}: {'; '.join(parts)}")
     return f"Differences from CE in points, {RATES['one']} unless another is named. {'. '.join(said)}."

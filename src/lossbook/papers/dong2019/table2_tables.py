@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lossbook import datasets, experiments
+from lossbook import experiments
 from lossbook.evidence import stats, tables
 from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.grids import NOTHING, filled, not_run
@@ -17,7 +17,6 @@ from lossbook.evidence.tables import Runs
 from lossbook.experiments.grid import PAPER, Cell
 from lossbook.papers.dong2019.names import (
     BASELINE,
-    CHOSEN_AT,
     DECISIVE,
     LOGISTIC,
     LOSSES,
@@ -28,21 +27,25 @@ from lossbook.papers.dong2019.names import (
     named,
 )
 from lossbook.papers.dong2019.table2 import (
+    CHOSEN_BY,
+    LARGER,
     MEASURES,
     MISSING,
     NETWORKS,
     ONE,
     OWN,
     PERSONS,
+    PLACES,
     RATES,
-    SETS,
     TESTED,
+    Place,
     choose,
     contrast,
     printed_difference,
     signed_rank,
     started,
 )
+from lossbook.results import Record
 
 
 @dataclass(frozen=True)
@@ -74,14 +77,19 @@ def rows(evidence: Evidence, profile: str) -> list[Row]:
 
     A loss at the one rate is compared with CE at that rate, one at its own rate with CE at CE's own.
     """
-    declared = experiments.get(TABLE2).profile(profile).cells
+    declared = _declared(profile)
     found = []
     for made in declared:
         mine = _runs(evidence, profile, made.labels)
         if mine.records:
-            base = _base(made.labels, declared)
+            base = _base(profile, made.labels, declared)
             found.append(Row(made.labels, mine, Runs() if base is None else _runs(evidence, profile, base)))
     return found
+
+
+def _declared(profile: str) -> list[Cell]:
+    """The cells of the paper's losses; hard selection on CE has a page of its own."""
+    return [each for each in experiments.get(TABLE2).profile(profile).cells if each.labels["loss"] in LOSSES]
 
 
 def _runs(evidence: Evidence, profile: str, labels: Mapping[str, Any]) -> Runs:
@@ -119,22 +127,23 @@ def table(evidence: Evidence, profile: str) -> tuple[pd.DataFrame, list[str | ta
             short = MEASURES[metric]
             frame.insert(at, f"{short} minus CE", pd.Series(differences, dtype=object))
             frame.insert(at + 1, f"p (Holm), {short}", pd.Series(p_values, dtype=object))
-    declared = len(experiments.get(TABLE2).profile(profile).cells)
+    declared = len(_declared(profile))
     notes = tables.notes((row.runs for row in shown), "rank_1")
     return frame, [*notes, *not_run(declared, len(shown), MISSING)]
 
 
-def _base(labels: Mapping[str, Any], declared: Sequence[Cell]) -> Mapping[str, Any] | None:
+def _base(profile: str, labels: Mapping[str, Any], declared: Sequence[Cell]) -> Mapping[str, Any] | None:
     """The labels of CE in the place of a loss; its own rate for a loss at its own rate."""
     if labels["loss"] == BASELINE:
         return None
     dataset, loss, start, lr = (labels[name] for name in ("dataset", "loss", "start", "lr"))
-    own = start == USUAL and lr != ONE.get(dataset) and lr == OWN.get((dataset, loss))
+    place = Place(profile, dataset)
+    own = start == USUAL and lr != ONE.get(place) and lr == OWN.get((place, loss))
     wanted = {
         **labels,
         "loss": BASELINE,
         "start": USUAL,
-        "lr": OWN[dataset, BASELINE] if own else lr,
+        "lr": OWN[place, BASELINE] if own else lr,
     }
     return next((made.labels for made in declared if made.labels == wanted), None)
 
@@ -142,15 +151,15 @@ def _base(labels: Mapping[str, Any], declared: Sequence[Cell]) -> Mapping[str, A
 def started_table(evidence: Evidence) -> pd.DataFrame:
     """What biases at -log(K - 1) do to the one-vs-rest losses, at the one rate; empty without runs."""
     rows: list[dict[str, Any]] = []
-    for dataset in SETS:
+    for place in (*PLACES, LARGER):
         for loss in LOGISTIC:
             found = {
                 title: difference
                 for measure, title in MEASURES.items()
-                if (difference := started(dataset, loss, measure).measure(evidence, DECISIVE)) is not None
+                if (difference := started(place, loss, measure).measure(evidence, DECISIVE)) is not None
             }
             if found:
-                row: dict[str, Any] = {"Data": datasets.info(dataset).title, "Loss": NAMES[loss]}
+                row: dict[str, Any] = {"Data": place.title, "Loss": NAMES[loss]}
                 rows.append(row | {title: _difference(each) for title, each in found.items()})
     return filled(pd.DataFrame(rows))
 
@@ -189,7 +198,7 @@ def other_ways(evidence: Evidence, profile: str) -> pd.DataFrame:
     )
 
 
-def beside_the_paper(evidence: Evidence, profile: str) -> pd.DataFrame:
+def beside_the_paper(evidence: Evidence) -> pd.DataFrame:
     """The paper's differences on persons beside ours on what stands in for them: rank-1 / mAP, in points."""
     rows = []
     for left, right in (*TESTED, ("hs_lr", "lr"), ("ss_lr", "lr")):
@@ -200,11 +209,9 @@ def beside_the_paper(evidence: Evidence, profile: str) -> pd.DataFrame:
                 row[f"Paper: {title}, {NETWORK_NAMES[network]}"] = _both(
                     [NOTHING if each is None else tables.signed(each, 1) for each in both]
                 )
-        for dataset in SETS:
-            found = [contrast(dataset, left, right, m).at(evidence, profile) for m in MEASURES]
-            row[f"Ours: {datasets.info(dataset).title}"] = _both(
-                [NOTHING if each is None else each.short() for each in found]
-            )
+        for place in PLACES:
+            found = [contrast(place, left, right, m).at(evidence, place.profile) for m in MEASURES]
+            row[f"Ours: {place.title}"] = _both([NOTHING if each is None else each.short() for each in found])
         rows.append(row)
     return filled(pd.DataFrame(rows))
 
@@ -213,13 +220,23 @@ def _both(texts: Sequence[str]) -> str:
     return NOTHING if set(texts) == {NOTHING} else " / ".join(texts)
 
 
+def _chosen_from(evidence: Evidence) -> list[tuple[Place, Record]]:
+    """The runs that choose rates, each with its place."""
+    return [
+        (place, record)
+        for place, profile in CHOSEN_BY.items()
+        for record in evidence.by_profile.get(profile, ())
+        if record.labels["dataset"] == place.dataset
+    ]
+
+
 def rates_table(evidence: Evidence) -> pd.DataFrame:
-    """Accuracy on held-out training examples by data set, loss and rate, of the runs made so far."""
-    records = evidence.by_profile.get(CHOSEN_AT, ())
-    best = choose(records)
+    """Accuracy on held-out training examples by place, loss and rate, of the runs made so far."""
+    found = _chosen_from(evidence)
+    best = choose(r for _, r in found)
     return pd.DataFrame(
         {
-            "Data": datasets.info(r.labels["dataset"]).title,
+            "Data": place.title,
             "Loss": NAMES[r.labels["loss"]],
             "Rate": f"{r.labels['lr']:g}",
             "Accuracy on held-out examples, %": tables.Cell(
@@ -227,44 +244,44 @@ def rates_table(evidence: Evidence) -> pd.DataFrame:
                 {},
                 (r.key,),
             ),
-            "Chosen": "yes" if best.get((r.labels["dataset"], r.labels["loss"])) == r.labels["lr"] else "",
+            "Chosen": "yes" if best.get((place, r.labels["loss"])) == r.labels["lr"] else "",
         }
-        for r in records
+        for place, r in found
     )
 
 
 def rates_text(evidence: Evidence) -> str:
     """Which own rates the records have chosen, and for which losses they have not."""
-    best = choose(evidence.by_profile.get(CHOSEN_AT, ()))
+    best = choose(r for _, r in _chosen_from(evidence))
     if not best:
         return "The rates have not all been tried for any loss yet, so only the one rate is compared."
     said = [
-        f"{datasets.info(dataset).title}: "
-        + ", ".join(f"{NAMES[loss]} {best[dataset, loss]:g}" for loss in LOSSES if (dataset, loss) in best)
-        for dataset in SETS
-        if any(which[0] == dataset for which in best)
+        f"{place.title}: "
+        + ", ".join(f"{NAMES[loss]} {best[place, loss]:g}" for loss in LOSSES if (place, loss) in best)
+        for place in CHOSEN_BY
+        if any(which[0] == place for which in best)
     ]
     ends = [
-        f"{NAMES[loss]} on {datasets.info(dataset).title}"
-        for (dataset, loss), rate in best.items()
+        f"{NAMES[loss]} on {place.title}"
+        for (place, loss), rate in best.items()
         if rate in (RATES[0], RATES[-1])
     ]
     beyond = (
-        f" For {', '.join(ends)} the best rate is at the end of those tried: one beyond may be better."
+        f" For {'; '.join(ends)} the best rate is at the end of those tried: one beyond may be better."
         if ends
         else ""
     )
     return f"The rates chosen: {'; '.join(said)}.{beyond}"
 
 
-def tests_table(evidence: Evidence, profile: str) -> pd.DataFrame:
+def tests_table(evidence: Evidence) -> pd.DataFrame:
     """Wilcoxon's test, as in the paper, beside the paired t test with its interval, at the one rate."""
     found = [
         difference
-        for dataset in SETS
+        for place in PLACES
         for pair in TESTED
         for measure in MEASURES
-        if (difference := contrast(dataset, *pair, measure).at(evidence, profile)) is not None
+        if (difference := contrast(place, *pair, measure).at(evidence, place.profile)) is not None
         and difference.interval.bounded
     ]
     adjusted = stats.holm([d.interval.p for d in found])

@@ -27,7 +27,7 @@ from lossbook.papers.dong2019 import (
     theory,
 )
 from lossbook.papers.dong2019.names import (
-    CHOSEN_AT,
+    CHOOSING,
     CLASSES,
     DECISIVE,
     FREQUENCIES,
@@ -133,17 +133,15 @@ def advice(evidence: Mapping[str, Evidence]) -> list[str]:
             table1.minus("cifar100", "lr", "lr", start=FREQUENCIES, rates=rates), objects
         ),
         **{
-            f"rank-1 on {dataset_name(dataset)}": table1.decided(
-                table2.started(dataset, "lr", "rank_1"), unseen
-            )
-            for dataset in table2.SETS
+            f"rank-1 on {place.title}": table1.decided(table2.started(place, "lr", "rank_1"), unseen)
+            for place in table2.PLACES
         },
     }
     retrieved = {
-        f"{named(loss, start)}, on {dataset_name(dataset)}": table1.decided(
-            table2.contrast(dataset, loss, "ce", "rank_1", start=start), unseen
+        f"{named(loss, start)}, on {place.title}": table1.decided(
+            table2.contrast(place, loss, "ce", "rank_1", start=start), unseen
         )
-        for dataset in table2.SETS
+        for place in table2.PLACES
         for loss, start in (("hs_lr", USUAL), ("ss_lr", USUAL), ("lr", FREQUENCIES))
     }
     few = table3.SUPERIOR.judge({TABLE3: evidence[TABLE3]})
@@ -240,7 +238,7 @@ def missing() -> pd.DataFrame:
     estimate = experiments.estimator().seconds
     declared = [(item, name) for item in EXPERIMENTS for name in experiments.get(item).profiles]
     for item, name in declared:
-        if is_trial(name) or name == CHOSEN_AT:
+        if is_trial(name) or name in CHOOSING:
             continue
         for pending in experiments.pending(name, item, estimate=estimate):
             rows[item, name, str(pending.labels["network"]), str(pending.labels["dataset"])].append(pending)

@@ -669,13 +669,13 @@ def _persons(read: Reader) -> list[Group]:
 
     def others(measure: str, asked: str, loss: str) -> list[Answer]:
         answers = []
-        for dataset in dong2019_persons.SETS:
+        for place in dong2019_persons.PLACES:
             sides = (
-                dong2019_persons.contrast(dataset, loss, dong2019.BASELINE, measure, own=each)
+                dong2019_persons.contrast(place, loss, dong2019.BASELINE, measure, own=each)
                 for each in (False, True)
             )
-            made = [each.measure(found, (), (dong2019.REFERENCE,)) for each in sides]
-            answers += _rates(_other(dataset, asked), *made)
+            made = [each.measure(found, (), (place.profile,)) for each in sides]
+            answers += _rates(_other(place.dataset, asked), *made)
         return answers
 
     made = []
@@ -719,15 +719,22 @@ def _hard_mining(read: Reader) -> Group:
         for r in _rows("dong2019", "hard_mining")
     }
 
-    def others(dataset: str, _: str) -> list[Answer]:
-        return [
-            (f"{reading}, {_title(dataset)}", made)
-            for loss, reading in hard_mining.READINGS.items()
-            if dataset == hard_mining.DATASET
-            and (
-                made := hard_mining.minus_ce(loss).measure(read(dong2019.TABLE1), only=(dong2019.REFERENCE,))
-            )
-        ]
+    measures = {printed: ours for ours, printed in hard_mining.PRINTED.items()}
+
+    def others(dataset: str, metric: str) -> list[Answer]:
+        answers = []
+        for loss, reading in hard_mining.READINGS.items():
+            if dataset == hard_mining.DATASET:
+                where, sides = _title(dataset), hard_mining.minus_ce(loss)
+                made = sides.measure(read(dong2019.TABLE1), only=(dong2019.REFERENCE,))
+            else:
+                where, sides = (
+                    _other(hard_mining.RETRIEVED.dataset, dataset),
+                    hard_mining.retrieved(loss, measures[metric]),
+                )
+                made = sides.measure(read(dong2019.TABLE2), only=(hard_mining.RETRIEVED.profile,))
+            answers.append((f"{reading}, {where}", made))
+        return answers
 
     rows = _rows_of(printed, others=others, look=lambda _: "hs_lr")
     return Group("Hard mining", "Hard selection on CE minus CE, points", rows, "hard_mining")
