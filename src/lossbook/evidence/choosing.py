@@ -19,7 +19,8 @@ def best_rates(
 ) -> dict[tuple[Any, ...], float]:
     """The rate with the highest accuracy after the last epoch, for everything that has one of its own.
 
-    What has not been run at all of its rates is left out. A run that broke down is never chosen.
+    Rates are compared on the seeds that all of them have; what has no such seed is left out. A run that broke
+    down is never chosen.
 
     Args:
         records: Their test accuracies are those of held-out examples. Of several seeds the mean counts.
@@ -29,17 +30,22 @@ def best_rates(
     Returns:
         Values of the labels -> rate.
     """
-    seen: dict[tuple[Any, ...], dict[float, list[float]]] = defaultdict(lambda: defaultdict(list))
+    seen: dict[tuple[Any, ...], dict[float, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
     for record in records:
         accuracy = record.metric("test_accuracy") if record.status == "finished" else None
         which = tuple(record.labels[name] for name in by)
-        seen[which][record.labels["lr"]].append(-1.0 if accuracy is None else accuracy)
-    found = {
-        which: {rate: -1.0 if min(each) < 0 else sum(each) / len(each) for rate, each in rates.items()}
-        for which, rates in seen.items()
-    }
-    return {
-        which: best_rate(each)
-        for which, each in found.items()
-        if (rates := set(tried(*which))) and rates <= set(each) and max(each.values()) >= 0
-    }
+        seen[which][record.labels["lr"]][record.seed] = -1.0 if accuracy is None else accuracy
+    found = {}
+    for which, rates in seen.items():
+        wanted = set(tried(*which))
+        if not wanted or not wanted <= set(rates):
+            continue
+        seeds = sorted(set.intersection(*(set(rates[rate]) for rate in wanted)))
+        means = {
+            rate: -1.0 if min(rates[rate].values()) < 0 else sum(rates[rate][s] for s in seeds) / len(seeds)
+            for rate in wanted
+            if seeds
+        }
+        if means and max(means.values()) >= 0:
+            found[which] = best_rate(means)
+    return found

@@ -28,6 +28,7 @@ from lossbook.papers.battash2021.protocol import (
     REDUCED,
     REFERENCE,
     SMALL,
+    SMALL_RUNS,
     basis,
     by_name,
     cell,
@@ -62,7 +63,7 @@ SMALL_RATE: dict[tuple[str, str], float] = {CE: 0.05, GRADUAL: 0.05, EL: 0.1}
 #: Profiles whose rates are chosen: where they are tried, which ones, and those of the test images.
 CHOICES: dict[str, tuple[str, Tried, Mapping[tuple[str, str], float]]] = {
     "reference": ("rates", RATES, RATE),
-    "cnn2c": ("cnn2c_rates", SMALL_RATES, SMALL_RATE),
+    SMALL_RUNS: ("cnn2c_rates", SMALL_RATES, SMALL_RATE),
 }
 #: In the order of the page's table.
 _SHOWN = (CE, GRADUAL, *SIZED, EL)
@@ -108,7 +109,7 @@ EXPERIMENT = Experiment(
             seeds=3,
         ),
         Profile(
-            "cnn2c",
+            SMALL_RUNS,
             "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs: what Table 1's runs do not have",
             _cells(SMALL, SMALL_RATE),
             seeds=8,
@@ -196,7 +197,7 @@ def _span(first: int, last: int) -> str:
 
 def recipe(profile: str) -> RunSpec:
     """What the runs of a profile have in common: their network, and the rate that the regimes share."""
-    return {PAPER: CIFAR, "smoke": _SMOKE, "cnn2c": SMALL}.get(profile, REFERENCE)
+    return {PAPER: CIFAR, "smoke": _SMOKE, SMALL_RUNS: SMALL}.get(profile, REFERENCE)
 
 
 def against(
@@ -322,7 +323,7 @@ SIZE = Claim(
     "with the reference network and with the paper's ResNet-20. The paper does not say which reading it "
     "used; its numbers are in a supplement that was not available.",
     {
-        "CNN2C": _beside("cnn2c", optional=False),
+        "CNN2C": _beside(SMALL_RUNS, optional=False),
         "reference network": _beside("reference", optional=True),
         "the paper's protocol": Contrasts(
             GRADIENT_NORM,

@@ -28,6 +28,7 @@ from lossbook.papers.battash2021.protocol import (
     REFERENCE,
     REGIMES,
     SMALL,
+    SMALL_RUNS,
     basis,
     by_name,
     cell,
@@ -134,7 +135,7 @@ EXPERIMENT = Experiment(
             seeds=3,
         ),
         Profile(
-            "cnn2c",
+            SMALL_RUNS,
             "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs: what Table 1's runs do not have",
             _small(),
             seeds=8,
@@ -155,7 +156,6 @@ EXPERIMENT = Experiment(
 )
 
 #: What is taken over from Table 1, and what its labels do not say.
-SMALL_RUNS = "cnn2c"
 SHARED = ("reference", SMALL_RUNS)
 AS_IN_TABLE1 = {"run": FALLING}
 

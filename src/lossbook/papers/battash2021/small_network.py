@@ -7,10 +7,7 @@ from collections.abc import Iterable, Mapping
 from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.select import Evidence
 from lossbook.papers.battash2021 import gradient_norm, table1, table5, table6
-from lossbook.papers.battash2021.protocol import CE, GRADUAL, basis, title
-
-#: The profile of its runs in each of these experiments.
-SMALL_RUNS = "cnn2c"
+from lossbook.papers.battash2021.protocol import CE, GRADUAL, SMALL_RUNS, basis, title
 
 
 def _decided(found: Iterable[tuple[str, Difference | None]]) -> dict[str, Difference]:

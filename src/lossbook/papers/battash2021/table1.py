@@ -34,6 +34,7 @@ from lossbook.papers.battash2021.protocol import (
     REFERENCE,
     REGIMES,
     SMALL,
+    SMALL_RUNS,
     TWO_PHASE,
     basis,
     by_name,
@@ -110,7 +111,7 @@ EXPERIMENT = Experiment(
             seeds=3,
         ),
         Profile(
-            "cnn2c",
+            SMALL_RUNS,
             "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs",
             _cells(SMALL, **TRACKED),
             seeds=8,

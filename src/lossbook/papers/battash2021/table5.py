@@ -28,6 +28,7 @@ from lossbook.papers.battash2021.protocol import (
     REDUCED,
     REFERENCE,
     SMALL,
+    SMALL_RUNS,
     basis,
     by_name,
     cell,
@@ -99,7 +100,7 @@ EXPERIMENT = Experiment(
             seeds=3,
         ),
         Profile(
-            "cnn2c",
+            SMALL_RUNS,
             "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs, and 24 of what takes one pass a step",
             (*_short(SMALL, (COT,)), *_long(SMALL)),
             seeds=8,
@@ -122,7 +123,7 @@ EXPERIMENT = Experiment(
     ),
 )
 
-SHARED = ("reference", "cnn2c")
+SHARED = ("reference", SMALL_RUNS)
 AS_IN_TABLE1 = {"length": EPOCHS}
 
 

@@ -26,6 +26,7 @@ from lossbook.papers.battash2021.protocol import (
     REDUCED,
     REFERENCE,
     SMALL,
+    SMALL_RUNS,
     basis,
     by_name,
     cell,
@@ -141,7 +142,7 @@ EXPERIMENT = Experiment(
             seeds=3,
         ),
         Profile(
-            "cnn2c",
+            SMALL_RUNS,
             "CNN2C on 6,000 images of Fashion-MNIST for 12 epochs",
             _small(),
             seeds=8,
@@ -177,7 +178,7 @@ AS_IN_TABLE1 = {"regularisation": BASELINE}
 def together(evidence: Evidence, table1: Evidence) -> Evidence:
     """The page's runs with those of Table 1: on CIFAR-10 the baseline, with CNN2C those not augmented."""
     both = joined(evidence, table1, SHARED, AS_IN_TABLE1)
-    return joined(both, table1, ("cnn2c",), {"regularisation": NONE})
+    return joined(both, table1, (SMALL_RUNS,), {"regularisation": NONE})
 
 
 @cache
@@ -266,7 +267,7 @@ REGULARISATION = Claim(
             labels=AS_IN_TABLE1,
             optional=True,
         ),
-        "CNN2C": Contrasts(TABLE6, [gain(row, "cnn2c") for row in FURTHER], only=("cnn2c",)),
+        "CNN2C": Contrasts(TABLE6, [gain(row, SMALL_RUNS) for row in FURTHER], only=(SMALL_RUNS,)),
         "the paper's protocol": Contrasts(
             TABLE6,
             [gain(row, PAPER) for row in PAPER_NAMES if row != BASELINE],
@@ -275,6 +276,6 @@ REGULARISATION = Claim(
         ),
     },
     CarriesOver(OnceWhole(Gain()), REDUCED),
-    (PAPER, "cifar10", "cnn2c"),
+    (PAPER, "cifar10", SMALL_RUNS),
     basis=basis,
 )

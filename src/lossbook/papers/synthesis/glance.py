@@ -503,7 +503,7 @@ def _battash2021(read: Reader) -> list[Group]:
         """With another network at the paper's own, or on other data at those that are nearest to it."""
         names_of = battash2021_regularised.NAMES
         near = [name for name, printed in battash2021_regularised.PRINTED.items() if printed == row]
-        places = {"cifar10": "cifar10", "cnn2c": "fashion_mnist"}  # profile -> its data
+        places = {"cifar10": "cifar10", protocol.SMALL_RUNS: "fashion_mnist"}  # profile -> its data
         return [(row.replace("_", " "), minus_ce(regularised, regime, (PAPER,), regularisation=row))] + [
             (
                 f"{names_of[n]}, {_other(used, 'cinic10')}",
