@@ -344,3 +344,16 @@ def test_rates_are_shown_with_the_one_chosen(store: Store, made: Callable[..., l
     text = table2_tables.rates_text(found)
     assert "Omniglot: LR 3" in text
     assert text.count("LR on Omniglot") == 1, "its best rate is the last one tried"
+
+
+def test_how_far_lr_is_behind_on_held_out_objects(store: Store, made: Callable[..., list[Record]]) -> None:
+    best = {"ce": 0.6, "lr": 0.2, "hs_lr": 0.3, "ss_lr": 0.3}
+    small = made("rates", lambda labels, _: best[labels["loss"]] - 0.01 * labels["lr"], dataset="cifar100")
+    narrow = made("narrow_rates", lambda labels, _: best[labels["loss"]] + 0.1 * (labels["lr"] == 1.0))
+    every = [replace(r, provenance=r.provenance | {"train_size": 36_001}) for r in (*small, *narrow)]
+    found = evidence(store, every)
+    said = numbers(table2_tables.behind_text(found))
+    # The best rates are 0.1 and 1; 3 epochs of 36,001 images make 213 and 846 steps.
+    assert said == ["213", "512", "19.9", "59.9", "846", "128", "30.0", "70.0"]
+    one = replace(found, by_profile={"rates": found.by_profile["rates"]})
+    assert table2_tables.behind_text(one) == "", "only one network has been tried"

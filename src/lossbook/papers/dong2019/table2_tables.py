@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ from lossbook.papers.dong2019.table2 import (
     MEASURES,
     MISSING,
     NETWORKS,
+    OBJECTS,
     ONE,
     OWN,
     PERSONS,
@@ -272,6 +274,33 @@ def rates_text(evidence: Evidence) -> str:
         else ""
     )
     return f"The rates chosen: {'; '.join(said)}.{beyond}"
+
+
+def behind_text(evidence: Evidence) -> str:
+    """How far LR's best accuracy on held-out objects is behind CE's with either network; nothing without."""
+    found = _chosen_from(evidence)
+    best = choose(r for _, r in found)
+    said = []
+    for place in (LARGER, OBJECTS):
+        runs = {
+            r.labels["loss"]: r
+            for where, r in found
+            if where == place and best.get((place, r.labels["loss"])) == r.labels["lr"]
+        }
+        if not {BASELINE, "lr"} <= runs.keys():
+            return ""
+        lr, ce = (100 * runs[loss].metrics["test_accuracy"] for loss in ("lr", BASELINE))
+        run = runs["lr"]
+        batch, epochs = run.config["batch_size"], run.config["epochs"]
+        steps = epochs * math.ceil(run.provenance["train_size"] / batch)
+        network = NETWORK_NAMES[run.labels["network"]]
+        said.append(
+            f"with the {network}, {steps:,} steps of {batch} images, LR has {lr:.1f}% and CE {ce:.1f}%"
+        )
+    return (
+        f"On held-out objects, each at its best rate, {'; '.join(said)}. Networks, batches and numbers of "
+        "steps differ at once, and there is one seed, so this does not say which of them lets LR catch up."
+    )
 
 
 def tests_table(evidence: Evidence) -> pd.DataFrame:
