@@ -6,12 +6,10 @@ import pytest
 from battash2021_runs import evidence, made
 from said import numbers
 
-from lossbook.evidence import Evidence
-from lossbook.papers.battash2021 import (
-    escaping,
-    images_figures,
-    verdict,
-)
+from lossbook.evidence import Evidence, recorded, stats
+from lossbook.papers.battash2021 import escaping, images_figures, verdict
+from lossbook.papers.battash2021.protocol import CE, CONSTANT, GRADUAL, MIXTURES, TWO_PHASE
+from lossbook.results import Store
 
 
 def escaping_runs(own: float, scale: float) -> Evidence:
@@ -82,3 +80,34 @@ def test_traces_and_what_goes_with_them():
     # A trace that is estimated below zero has no logarithm.
     record = replace(found.records[0], curves={"ce_trace": [-1.0, None]})
     assert escaping.level(record, "ce") is None
+
+
+def test_what_the_chapters_first_page_says_is_in_the_records(tmp_path):
+    found = recorded(escaping.ESCAPING, store=Store(working=tmp_path))
+
+    def signs(contrasts):
+        made = {regime: contrasts(regime).at(found, "reference") for regime in MIXTURES}
+        assert {each.interval.n for each in made.values()} == {5}
+        return {regime: each.above - each.below for regime, each in made.items()}
+
+    # "... of the mixtures, averaged over training, is higher than that of CE"
+    assert set(signs(lambda regime: escaping.against(regime, "own")).values()) == {1}
+    # "at equal scale none is shown to be higher, and two are lower"
+    assert sorted(signs(lambda regime: escaping.against(regime, "scaled")).values()) == [-1, -1, 0]
+    # "CE+EL 0 and CE+EL 0-0.5 end with a smaller sharpness than CE ...; the interval of CE+EL 0,0.5 reaches
+    # zero", "with no higher accuracy shown"
+    assert signs(escaping.flatter) == {CONSTANT: 1, GRADUAL: 1, TWO_PHASE: 0}
+    runs = {
+        regime: found.runs("reference", loss=regime[0], schedule=regime[1]).values("test_accuracy")
+        for regime in (CE, *MIXTURES)
+    }
+    assert not any(stats.paired_difference(runs[regime], runs[CE]).low > 0 for regime in MIXTURES)
+    # "Where a schedule ends with EL alone, it falls far below it in that phase": to less than a tenth.
+    last = {
+        regime: [
+            escaping.curve(r, "own" if regime != CE else "ce")[-1]
+            for r in escaping._of(found, "reference", regime)
+        ]
+        for regime in (CE, GRADUAL, TWO_PHASE)
+    }
+    assert max(*last[GRADUAL], *last[TWO_PHASE]) < 0.1 * min(last[CE])

@@ -7,13 +7,15 @@ import pytest
 from battash2021_runs import evidence, gains, made
 from said import numbers
 
+from lossbook.evidence import recorded
 from lossbook.papers.battash2021 import (
     images_figures,
     motivation,
     verdict,
 )
 from lossbook.papers.battash2021.protocol import CE, GRADUAL
-from lossbook.results import Record, arrays, published
+from lossbook.papers.battash2021.table1 import TABLE1
+from lossbook.results import Record, Store, arrays, published
 
 RIGHT = 16
 
@@ -142,3 +144,24 @@ def test_states_of_ten_thousand_images_are_read_from_their_file(store):
     assert np.array_equal(motivation.states(record, "test"), kept)
     # None of them changes.
     assert motivation.fates(motivation.states(record, "test"))["correct"].share == 1
+
+
+def test_what_the_chapters_first_page_says_is_in_the_records(tmp_path):
+    store = Store(working=tmp_path)
+    both = motivation.together(*(recorded(name, store=store) for name in (motivation.MOTIVATION, TABLE1)))
+
+    def end(profile):
+        frame = motivation.groups_table(both, profile).set_index("Runs")
+        return {group: frame.loc["CE", words].values["mean"] for group, words in motivation.GROUPS.items()}
+
+    # "on this short schedule more than a quarter of them do come back ...; with the smaller network on
+    # Fashion-MNIST hardly any does"
+    assert 25 < end("reference")["wrong_below_0.2"] < 30
+    assert end("cnn2c")["wrong_below_0.2"] < 0.5
+    # "... come back less often than others, on CIFAR-100 by as much as in the paper"
+    lags = {profile: motivation._contrast("test").at(both, profile) for profile in ("reference", "cnn2c")}
+    assert all(each.above for each in lags.values())
+    printed = motivation.printed()
+    paper = printed["wrong_above_0.2"].share - printed["wrong_below_0.2"].share
+    assert lags["reference"].interval.low < paper < lags["reference"].interval.high
+    assert lags["cnn2c"].interval.high < paper
