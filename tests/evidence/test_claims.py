@@ -1,5 +1,6 @@
 """What a claim says of the records it rests on."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,16 @@ def test_provenance_says_how_far_runs_are_trusted(make_record: Any) -> None:
     assert both.facts()["Trust"] == said
     assert both.frame()["trust"].tolist() == ["fresh", "attested (exact)", "unattested"]
     assert "; fresh; " in Provenance(records[:1]).line()
+
+
+def test_a_run_that_two_experiments_share_is_counted_once(make_record: Any) -> None:
+    one, other = make_record(0.9), make_record(0.9, seed=1)
+    shared = replace(one, experiment="yao2018/other", profile="paper")
+    facts = Provenance([one, other, shared]).facts()
+    assert facts["Runs"].startswith("2 runs (2 ")
+    assert facts["Profiles"] == "quick, paper"
+    # Every line of the file says under which experiment the run is.
+    assert len(Provenance([one, other, shared]).frame()) == 3
 
 
 def test_the_runs_of_a_page_have_a_column_per_element_that_any_of_them_has(make_record: Any) -> None:

@@ -20,9 +20,14 @@ _LIBRARIES = ("python", "torch", "numpy", "torchvision")
 
 @dataclass(frozen=True)
 class Provenance:
-    """A summary of the records behind a page."""
+    """A summary of the records behind a page. A run that two experiments share counts once."""
 
     records: Sequence[Record]
+
+    @property
+    def runs(self) -> list[Record]:
+        """One record per run."""
+        return list({record.key: record for record in self.records}.values())
 
     def line(self) -> str:
         """Return the summary in one line."""
@@ -46,7 +51,7 @@ class Provenance:
 
     def _trust(self) -> str:
         """How many runs are fresh, attested and unattested."""
-        states = Counter(str(record.trust) for record in self.records)
+        states = Counter(str(record.trust) for record in self.runs)
         if len(states) == 1:
             return next(iter(states))
         return ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
@@ -63,12 +68,12 @@ class Provenance:
         """Return every fact by its name, as text."""
         source = [record.provenance for record in self.records]
         code = _listed(str(p.get("code") or "not recorded") for p in source)
-        origins = Counter(record.origin for record in self.records)
+        origins = Counter(record.origin for record in self.runs)
         origin = ", ".join(f"{n} {name}" for name, n in sorted(origins.items()))
         data = _listed(self._sets())
         facts = {
-            "Runs": f"{_count(len(self.records), 'run')} ({origin})",
-            "Diverged": str(sum(record.status == "diverged" for record in self.records)),
+            "Runs": f"{_count(len(self.runs), 'run')} ({origin})",
+            "Diverged": str(sum(record.status == "diverged" for record in self.runs)),
             "Profiles": _listed(record.profile for record in self.records),
             "Seeds": _listed(str(s) for s in sorted({record.seed for record in self.records})),
             "Code": code,
