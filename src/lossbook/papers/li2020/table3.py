@@ -188,7 +188,7 @@ def last_epochs(record: Record) -> float | None:
 
 
 def early(record: Record) -> float | None:
-    """Mean test accuracy over the first quarter of the epochs."""
+    """Mean test accuracy over the first quarter of the epochs, rounded up to whole epochs."""
     curve = record.curves["test_accuracy"]
     values = [value for value in curve[: math.ceil(len(curve) / 4)] if value is not None]
     return float(np.mean(values)) if values else None
@@ -350,10 +350,10 @@ FAST = Claim(
     "fast",
     "LGL-INR converges slightly faster than the others, so the focus on hard classes may help training.",
     "Further Analysis; Fig. 2",
-    "The mean test accuracy over the first quarter of the epochs, LGL-INR's minus that of CE and of LR, "
-    "paired by seed: at the paper's learning rate, and at equal steps (learning rate times gradient scale "
-    f"{EQUAL_STEP:g}). Only runs at the paper's protocol decide at the paper's learning rate, and the "
-    "profiles paper and subset at equal steps.",
+    "The mean test accuracy over the first quarter of the epochs (rounded up), LGL-INR's minus that of CE "
+    "and of LR, paired by seed: at the paper's learning rate, and at equal steps (learning rate times "
+    f"gradient scale {EQUAL_STEP:g}). Only runs at the paper's protocol decide at the paper's learning "
+    "rate, and the profiles paper and subset at equal steps.",
     {
         "": Joined(
             (
