@@ -16,7 +16,7 @@ from said import numbers
 
 from lossbook import __version__, build, datasets, experiments, paths
 from lossbook.build.parameters import check_parameters, notebook_parameters, parameters_of
-from lossbook.build.places import notebook_names
+from lossbook.build.places import RECORDED, notebook_names
 from lossbook.build.source import Source
 from lossbook.cli import app, notebook
 from lossbook.experiments import distributed
@@ -372,6 +372,15 @@ def test_the_notebooks_and_their_parameters_are_listed():
 
 def test_the_profiles_of_the_build_are_listed():
     assert [row[0].strip("`") for row in rows("book/reproduce.md", "Profile")] == list(build.PROFILES)
+
+
+def test_what_is_published_is_what_make_book_builds():
+    (flow,) = (ROOT / ".github" / "workflows").glob("*.yml")
+    steps = yaml.safe_load(flow.read_text())["jobs"]["build"]["steps"]
+    (upload,) = (step for step in steps if "upload-pages" in step.get("uses", ""))
+    (made,) = (step["run"] for step in steps if "make" in step.get("run", ""))
+    assert made == "make book", "without a profile it is that of the recorded runs"
+    assert upload["with"]["path"] == f"_build/{RECORDED}/book"
 
 
 def test_the_files_to_put_by_hand_are_those_of_the_registry():

