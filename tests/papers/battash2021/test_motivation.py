@@ -1,5 +1,6 @@
 """The motivating example: which images come back, counted by hand."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -165,3 +166,24 @@ def test_what_the_chapters_first_page_says_is_in_the_records(tmp_path):
     paper = printed["wrong_above_0.2"].share - printed["wrong_below_0.2"].share
     assert lags["reference"].interval.low < paper < lags["reference"].interval.high
     assert lags["cnn2c"].interval.high < paper
+
+
+def test_what_the_last_epoch_does_to_each_group():
+    # Of ten right images one is lost; of ten hardly wrong ones four come back, of ten badly wrong ones two.
+    before = np.repeat([RIGHT + 5, 5, 0], 10)
+    after = before.copy()
+    after[0], after[10:14], after[20:22] = 5, RIGHT + 5, RIGHT + 5
+    found = [
+        replace(r, curves=r.curves | {"train_tracked": [before.tolist()] * 11 + [after.tolist()]})
+        for r in made("table1", "cnn2c", gains())
+    ]
+    both = motivation.together(evidence("motivation", []), evidence("table1", found))
+    said = motivation.last_epoch(both, "cnn2c")
+    assert re.findall(r"(\d+\.\d)%", said) == ["20.0", "40.0", "10.0"] * 2
+    none = [replace(r, curves=r.curves | {"train_tracked": [before[:20].tolist()] * 12}) for r in found]
+    assert (
+        motivation.last_epoch(
+            motivation.together(evidence("motivation", []), evidence("table1", none)), "cnn2c"
+        )
+        == ""
+    )

@@ -49,6 +49,12 @@ def test_the_paragraph_has_the_differences_of_every_page() -> None:
     assert [round(100 * d.interval.mean) for d in cot.values()] == [2, -1, 1, -2]
 
 
+def test_what_findings_on_the_gain_depend_on() -> None:
+    said = points(small_network.to_begin_with(runs(*ITEMS)))
+    assert [round(p) for p in said] == [1, -1]
+    assert small_network.to_begin_with(runs("table1")) == ""
+
+
 def test_without_table_1_or_an_interval_nothing_is_said() -> None:
     assert small_network.follows(runs()) == ""
     assert small_network.follows(runs("table1", seeds=2)) == ""

@@ -57,6 +57,18 @@ def regularised(evidence: Mapping[str, Evidence]) -> dict[str, Difference]:
     return _decided((name, table6.gain(row, SMALL_RUNS).at(found, SMALL_RUNS)) for row, name in names.items())
 
 
+def to_begin_with(evidence: Mapping[str, Evidence]) -> str:
+    """What findings on the gradual mixture's gain depend on: whether there is one; may be nothing."""
+    plain = gains(evidence).get(title(GRADUAL))
+    flipped = regularised(evidence).get("shifts and flips alone")
+    if plain is None or flipped is None:
+        return ""
+    return (
+        f"whether there is a gain to begin with: in these runs {title(GRADUAL)} is {plain.short()} points "
+        f"from CE, and {flipped.short()} with shifts and flips."
+    )
+
+
 def follows(evidence: Mapping[str, Evidence]) -> str:
     """What these runs say to someone who trains a classifier, in Markdown; nothing without Table 1's.
 

@@ -245,7 +245,8 @@ def follows(evidence: Evidence) -> str:
         return " ".join(["Compare a mixture with CE on held-out images of your own.", *said])
     return " ".join(
         [
-            "At the learning rate that CE does best at, these runs on CIFAR-100 give no reason to mix in EL.",
+            "At one learning rate, chosen for CE on CIFAR-10, these runs on CIFAR-100 give no reason to mix "
+            "in EL.",
             *said,
         ]
     )

@@ -280,8 +280,7 @@ RAISED = Claim(
     "Learning Focus Rectification; Fig. 2 (d)",
     "The gradient ratio, SS-LR minus LR, paired by seed: at the first step, where the formula alone decides, "
     "and in the median over the first tenth of the steps, where the gradients of "
-    f"{WINDOW} steps are taken together. Later on the biases of both have largely settled, and the ratio is "
-    "not far from 1.",
+    f"{WINDOW} steps are taken together.",
     {
         f"{place}, {when}": each
         for when, value in (("at the first step", first_ratio), ("over the first tenth", early_ratio))
@@ -381,9 +380,9 @@ def overshoot(shown: Sequence[Shown]) -> str:
     if not said:
         return ""
     return (
-        f"In the runs the biases overshoot: {'; '.join(said)}. For some steps the correct class then has "
-        "more of the gradient than all wrong classes together, the reverse of distraction. These runs cannot "
-        "tell what that costs from what the distraction before it costs, since the start at "
+        f"In the runs LR's positive part overshoots: {'; '.join(said)}. For some steps the correct class "
+        "then has more of the gradient than all wrong classes together, the reverse of distraction. These "
+        "runs cannot tell what that costs from what the distraction before it costs, since the start at "
         "−log(K − 1) avoids both."
     )
 
@@ -432,8 +431,8 @@ def follows(key: str, verdict: Verdict, evidence: Evidence) -> str:
     if gain is None or not gain.above:
         return ""
     return (
-        f"short as the phase is, avoid it: LR gains {gain.short()} points of accuracy on CIFAR-100, one rate "
-        "for all, when its biases start at −log(K − 1)."
+        f"short as the phase is, avoid it, and the overshoot after it: LR gains {gain.short()} points of "
+        "accuracy on CIFAR-100, one rate for all, when its biases start at −log(K − 1)."
     )
 
 

@@ -418,7 +418,8 @@ BEST_KNOWN = Untested(
     "sparse-best-known",
     "On DeepFashion HS-LR and SS-LR outperform the best published result, a per-class accuracy of 54.5%.",
     'Clothing Attributes Recognition, "Evaluation" (2)',
-    "DeepFashion is available from its authors on request and is not at hand. Profile `paper` has the runs.",
+    "DeepFashion is available from its authors on request and is not at hand. Profile "
+    "`paper` declares the runs; none has been made.",
 )
 CLAIMS = (SUPERIOR, SIMILAR, STABLE, BEST_KNOWN)
 
