@@ -2,7 +2,10 @@
 PYTHON ?= python3
 PROFILE ?= recorded
 REPLAY ?= 90
+DEVICE ?= auto
+CORES ?= all
 RUN := .venv/bin/python
+BUILT := $(or $(LOSSBOOK_BUILD),_build)
 
 .DEFAULT_GOAL := help
 .PHONY: help book plan test lock clean distclean setup profile
@@ -12,6 +15,8 @@ help:
 	@echo '              PROFILE=recorded|smoke|quick|paper   what to train: nothing, or runs of that size'
 	@echo '              REPLAY=90   seconds for which recorded runs are replayed, where their data are; 0 for none'
 	@echo '              LOSSBOOK_DATA=DIR           where the data sets are, or go'
+	@echo '              DEVICE=auto|cpu|cuda|cuda:N          where to train'
+	@echo '              CORES=4                     on how many processor cores to work; all of them by default'
 	@echo 'make plan   say what make book would run, and why; takes the same settings'
 	@echo 'make test   check style and types, run all tests'
 	@echo 'make lock   pin the newest versions again, in requirements.lock'
@@ -30,10 +35,10 @@ setup:
 	@'$(PYTHON)' workflow/setup.py
 
 book: profile setup
-	@exec $(RUN) -m lossbook.build all --profile '$(PROFILE)' --replay '$(REPLAY)'
+	@exec $(RUN) -m lossbook.build all --profile '$(PROFILE)' --replay '$(REPLAY)' --device '$(DEVICE)' --cores '$(CORES)'
 
 plan: profile setup
-	@exec $(RUN) -m lossbook.build plan --profile '$(PROFILE)' --replay '$(REPLAY)'
+	@exec $(RUN) -m lossbook.build plan --profile '$(PROFILE)' --replay '$(REPLAY)' --device '$(DEVICE)'
 
 test: setup
 	$(RUN) -m ruff check .
@@ -46,8 +51,8 @@ lock: setup
 	    --extra book --extra dev --extra slurm --extra text pyproject.toml -o requirements.lock
 
 clean:
-	@rm -rf _build/recorded _build/smoke _build/quick _build/paper _build/cache _build/jupyter _build/files _build/notebooks-by-hand
-	@echo 'Deleted what was built. Recorded runs stay in _build/results; make distclean deletes those too.'
+	@for name in recorded smoke quick paper cache jupyter files notebooks-by-hand; do rm -rf "$(BUILT)/$$name"; done
+	@echo 'Deleted what was built. Recorded runs stay in $(BUILT)/results; make distclean deletes those in _build too.'
 
 distclean:
 	rm -rf _build .venv

@@ -1,5 +1,5 @@
 # The workflow: experiments -> records -> executed notebooks -> book. `make book` runs it; by itself:
-#     snakemake --directory _build/recorded --config profile=recorded --cores all
+#     snakemake --directory _build/recorded --config profile=recorded replay=90 --cores all
 # One experiment alone, its grid divided into 8 jobs, which any executor can run:
 #     snakemake experiments/<paper>/<item>.json --directory _build/paper --config profile=paper shards=8 --cores all
 # Paths are relative to that directory. What a step depends on besides the files of earlier steps enters as content
@@ -52,8 +52,8 @@ rule experiment:
     params:
         inputs=lambda w: GRAPH.experiment_inputs(f"{w.paper}/{w.item}"),
         options=SETTINGS.options(),
-    # Small runs gain nothing from a second thread; experiments side by side do.
-    threads: CORES if SETTINGS.shards == 1 and PROFILE not in ("smoke", "quick") else 1
+    # Small runs gain nothing from a second thread; experiments side by side do, but for those that share a GPU.
+    threads: CORES if SETTINGS.shards == 1 and (PROFILE not in ("smoke", "quick") or SETTINGS.one_at_a_time) else 1
     shell:
         "{RUN} experiment {wildcards.paper}/{wildcards.item} --profile {PROFILE} --stamp {output:q}"
         " {params.options} 2>&1"

@@ -25,7 +25,8 @@ PLACE = VENV / "made-for"
 def main():
     """Set up, or find that it is done."""
     wanted = state()
-    if Path(PYTHON).exists() and DONE.exists() and DONE.read_text() == wanted:
+    # After an upgrade of the system its Python may be another one, which has none of the libraries.
+    if DONE.exists() and DONE.read_text() == wanted and works([PYTHON, "-c", "import lossbook"]):
         return
     if sys.version_info < OLDEST:
         here = ".".join(map(str, sys.version_info[:2]))
@@ -40,7 +41,7 @@ def main():
         environment.update(PIP_NO_CACHE_DIR="1", UV_NO_CACHE="1")
     install_uv(environment)
     install = [UV, "pip", "install", "--python", PYTHON]
-    run([*install, "--require-hashes", "-r", "requirements.lock"], environment)
+    run([*install, "--require-hashes", "-r", "requirements.lock"], environment, advice())
     # The build backend is in the lock too, so nothing that is not pinned is fetched.
     run([*install, "--no-deps", "--no-build-isolation", "--offline", "--editable", "."], environment)
     DONE.write_text(wanted)
@@ -93,10 +94,26 @@ def works(command, said=""):
     return done.returncode == 0 and done.stdout.decode().startswith(said)
 
 
-def run(command, environment):
+def advice():
+    """What may help when the libraries cannot be installed."""
+    said = ["The libraries are for Linux, and for macOS 14 or later on Apple silicon."]
+    if sys.version_info >= (3, 14):
+        said.append(
+            "For Python 3.14 one of them has to be compiled: install a C compiler and Python's headers,\n"
+            "or name an older Python: make book PYTHON=python3.13"
+        )
+    said.append(
+        "uv does not read pip's settings: behind a mirror of packages, set UV_DEFAULT_INDEX to its address."
+    )
+    return "\n".join(said)
+
+
+def run(command, environment, said=""):
     """Run a step; stop with its status when it fails."""
     status = subprocess.call(command, env=environment)
     if status:
+        if said:
+            print(said, file=sys.stderr)
         print("The set-up stopped, see above. The same command goes on where it was.", file=sys.stderr)
         sys.exit(status)
 

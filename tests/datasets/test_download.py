@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import os
 import socket
+import ssl
 import threading
 import time
 
@@ -410,3 +411,11 @@ def test_a_variant_that_is_there_is_kept_and_said(root, offered, server, capsys)
 def test_digits_need_no_download(capsys):
     datasets.get("digits")
     assert "nothing to download" in capsys.readouterr().err
+
+
+def test_where_the_system_trusts_nobody_the_list_of_certifi_counts(monkeypatch, tmp_path):
+    pytest.importorskip("certifi")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    assert ssl.create_default_context().cert_store_stats()["x509_ca"] == 0
+    assert transfer._certificates().cert_store_stats()["x509_ca"] > 0

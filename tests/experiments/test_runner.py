@@ -469,13 +469,14 @@ def test_every_cell_of_an_experiment_has_records_where_no_data_can_be_had(store,
             assert len(shown.runs("quick", **cell.labels).records) == quick.seeds
 
 
-def test_a_set_that_cannot_be_had_is_an_error_elsewhere(store, monkeypatch, tmp_path):
+def test_runs_on_a_set_that_cannot_be_had_are_left_with_the_reason(store, monkeypatch, tmp_path):
     monkeypatch.setenv("LOSSBOOK_DATA", str(tmp_path / "empty"))
     monkeypatch.setattr(
         runner.datasets, "load", lambda name: (_ for _ in ()).throw(datasets.DataUnavailableError("no mnist"))
     )
-    with pytest.raises(LossbookError, match="no mnist"):
-        run(tiny_experiment(losses=("ce",), seeds=1), store)
+    outcome = run(tiny_experiment(losses=("ce",), seeds=1), store)
+    assert (outcome.trained, len(outcome.left)) == (0, 1)
+    assert any("no mnist" in note for note in outcome.notes)
 
 
 def test_subsets_are_spread_evenly():

@@ -288,9 +288,11 @@ def test_a_table_that_must_not_be_read_is_passed_over(store, monkeypatch, tmp_pa
     assert not waiting.data_present
 
 
-def test_if_nothing_can_be_had_it_is_an_error(store, no_collection):
-    with pytest.raises(datasets.DataUnavailableError, match="abalone is unavailable"):
-        run(experiment(cell("uci121/abalone")), store)
+def test_if_nothing_can_be_had_the_runs_are_left_with_the_reason(store, no_collection):
+    outcome = run(experiment(cell("uci121/abalone")), store)
+    assert outcome.trained == 0
+    assert {run.spec.dataset for run in outcome.left} == {"uci121/abalone"}
+    assert any("abalone is unavailable" in note for note in outcome.notes)
 
 
 def test_embedded_tables_are_run_instead_where_the_profile_has_some(store, no_collection):

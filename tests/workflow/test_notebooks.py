@@ -12,10 +12,11 @@ import nbformat
 import pytest
 
 from lossbook import build, experiments, paths
-from lossbook.build import execute, graph, locks, parameters, places, stage
+from lossbook.build import execute, graph, hashing, locks, parameters, places, stage, steps
 from lossbook.build.errors import StepFailedError
 from lossbook.build.source import ALL, read_source
 from lossbook.errors import LossbookError, UnknownNameError
+from lossbook.models import checkpoints
 
 
 @pytest.fixture
@@ -25,6 +26,35 @@ def here(checkout, monkeypatch):
     monkeypatch.delenv("LOSSBOOK_BUILD", raising=False)
     monkeypatch.setenv("LOSSBOOK_FILES", "")
     return checkout
+
+
+@pytest.mark.parametrize("profile", places.PROFILES)
+def test_the_book_can_be_made_at_every_profile(profile, tmp_path, monkeypatch):
+    monkeypatch.setenv("LOSSBOOK_BUILD", str(tmp_path))
+    given = {}
+    monkeypatch.setattr(steps, "run_notebook", lambda name, values, *_, **__: given.update({name: values}))
+    for name in places.notebook_names():
+        steps.step_notebook(name, profile)
+        parameters.check_parameters(name, [(key, str(value)) for key, value in given[name].items()])
+    lacking = [name for name in experiments.names() if profile not in experiments.get(name).profiles]
+    for name in lacking if profile != places.RECORDED else ():
+        steps.step_experiment(name, profile, tmp_path / "stamp.json")
+        assert json.loads((tmp_path / "stamp.json").read_text())["runs"] == []
+    assert (profile == "paper") == bool(lacking) or profile == places.RECORDED
+
+
+def test_folders_of_the_environment_hold_wherever_a_step_starts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LOSSBOOK_BUILD", "out")
+    monkeypatch.setenv("LOSSBOOK_DATA", "sets")
+    paths.make_absolute()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert (paths.build_dir(), paths.data_root()) == (tmp_path / "out", tmp_path / "sets")
+
+
+def test_the_packages_with_weights_are_those_that_networks_look_for():
+    assert {package for package, _ in checkpoints._PACKAGED.values()} == set(hashing.WEIGHTS)
 
 
 @pytest.mark.parametrize(

@@ -20,13 +20,21 @@ def setup(tmp_path, monkeypatch):
     return runpy.run_path(str(ROOT / "workflow" / "setup.py"))
 
 
-def test_set_up_environment_is_left_alone(setup):
+def test_set_up_environment_is_left_alone(setup, monkeypatch):
     python = Path(setup["PYTHON"])
     python.parent.mkdir(parents=True)
     python.write_text("")
     setup["DONE"].write_text(setup["state"]())
+    made = []
+    monkeypatch.setitem(setup["main"].__globals__, "make_venv", lambda: sys.exit(made.append(1)))
+    monkeypatch.setitem(setup["main"].__globals__, "works", lambda _: True)
     setup["main"]()
-    assert python.read_text() == ""
+    assert (python.read_text(), made) == ("", [])
+    # After an upgrade of the system the libraries are those of another Python.
+    monkeypatch.setitem(setup["main"].__globals__, "works", lambda _: False)
+    with pytest.raises(SystemExit):
+        setup["main"]()
+    assert made == [1]
 
 
 def test_changed_lock_or_place_asks_for_set_up(setup, tmp_path, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from lossbook import experiments
+from lossbook.build import settings
 from lossbook.build.__main__ import main
 from lossbook.build.errors import UNFINISHED
 from lossbook.build.settings import read_settings
@@ -124,6 +125,15 @@ def test_an_experiment_of_which_another_process_has_a_run_in_hand_is_not_done(tm
     assert locks.holders(runs) == []
     assert main(step) == 0
     assert stamp.is_file()
+
+
+def test_experiments_that_share_a_gpu_train_one_at_a_time(monkeypatch):
+    monkeypatch.setattr(settings.Path, "exists", lambda _: False)
+    found = {device: settings.Settings(device=device).one_at_a_time for device in ("auto", "cpu", "cuda:1")}
+    assert found == {"auto": False, "cpu": False, "cuda:1": True}
+    monkeypatch.setattr(settings.Path, "exists", lambda _: True)
+    assert settings.Settings(device="auto").one_at_a_time
+    assert not settings.Settings(device="cpu").one_at_a_time
 
 
 def test_settings_say_what_a_shard_is_to_do():

@@ -109,7 +109,7 @@ def gradient_profile(loss: Loss, confidence: Tensor, num_classes: int) -> Gradie
         ValueError: As :func:`logits_with_confidence` and :func:`logit_gradient` say.
     """
     logits = logits_with_confidence(confidence, num_classes)
-    target = torch.zeros(len(confidence), dtype=torch.long)
+    target = torch.zeros(len(confidence), dtype=torch.long, device=confidence.device)
     gradient = logit_gradient(loss, logits, target)
     return GradientProfile(
         confidence=confidence,

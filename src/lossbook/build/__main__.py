@@ -16,9 +16,13 @@ from lossbook.build.processes import STARTED_BY_BUILD, end_group_with_parent
 from lossbook.build.whole import build
 from lossbook.errors import LossbookError
 
+#: Seconds of replays unless another number is given, as in the Makefile.
+REPLAY = 90
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m lossbook.build``; the exit status."""
+    paths.make_absolute()
     parser = argparse.ArgumentParser("python -m lossbook.build", description="Steps of building the book.")
     known = parser.add_subparsers(dest="step", required=True)
     for step, text in {
@@ -40,9 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if step in ("shard", "experiment"):
             sub.add_argument("--stamp", type=Path, required=True, help="the file that says it is done")
         if step in ("all", "plan", "replay"):
-            sub.add_argument("--replay", type=_seconds, default=0, help="seconds of replays, in all")
+            sub.add_argument("--replay", type=_seconds, default=REPLAY, help="seconds of replays, in all")
+        if step in ("all", "plan", "shard", "experiment"):
+            sub.add_argument("--device", default="auto", help="where to train: auto, cpu, cuda or cuda:N")
+        if step == "all":
+            sub.add_argument("--cores", type=_cores, default="all", help="how many, or all")
         if step in ("shard", "experiment"):
-            sub.add_argument("--device", default="auto")
             sub.add_argument("--refresh", action=argparse.BooleanOptionalAction)
         if step == "shard":
             sub.add_argument("shard", help="for example 1-of-8")
@@ -54,9 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_profile(given.profile)
         match given.step:
             case "all":
-                build(given.profile, given.replay)
+                build(given.profile, given.replay, given.device, given.cores)
             case "plan":
-                _show(plan(given.profile, given.replay))
+                _show(plan(given.profile, given.replay, given.device))
             case "shard":
                 steps.step_shard(
                     given.name,
@@ -93,6 +100,12 @@ def _seconds(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"a whole number of seconds is expected, 0 for none; got {text!r}")
     return int(text)
+
+
+def _cores(text: str) -> str:
+    if text != "all" and not (text.isdecimal() and int(text)):
+        raise argparse.ArgumentTypeError(f"a number of cores from 1 or 'all' is expected; got {text!r}")
+    return text
 
 
 def _show(found: Sequence[Step]) -> None:

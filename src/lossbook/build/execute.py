@@ -39,6 +39,7 @@ def run_notebook(
     """
     import nbformat
 
+    paths.make_absolute()  # The kernel starts in the checkout.
     source = read_source(name)
     notebook, defaults = source.notebook, parameters_of(source)
     for number, cell in enumerate(notebook.cells):

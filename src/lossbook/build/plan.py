@@ -39,12 +39,13 @@ class Step:
     why: str
 
 
-def plan(profile: str, replay: int = 0) -> list[Step]:
+def plan(profile: str, replay: int = 0, device: str = "auto") -> list[Step]:
     """The steps that a build would run now.
 
     Args:
         profile: The book's profile.
         replay: Seconds for which recorded runs are replayed, where their data are there.
+        device: Where to train.
 
     Raises:
         LossbookError: An unknown profile, or a build is under way.
@@ -54,7 +55,7 @@ def plan(profile: str, replay: int = 0) -> list[Step]:
     # A build that is under way would change what is read here.
     with only_build(profile_dir(profile)):
         done = subprocess.run(
-            [*snakemake_command(profile, replay), "--dryrun"],
+            [*snakemake_command(profile, replay, device), "--dryrun"],
             env=snakemake_environment(profile),
             capture_output=True,
             text=True,

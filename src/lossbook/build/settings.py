@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from lossbook.build.places import RECORDED, check_profile
@@ -28,6 +29,12 @@ class Settings:
     threads: int = 1
     device: str = "auto"
     refresh: bool | None = None
+
+    @property
+    def one_at_a_time(self) -> bool:
+        """Whether experiments would share a GPU, which may not have the memory for several."""
+        gpu = any(Path(name).exists() for name in ("/dev/nvidiactl", "/dev/kfd"))
+        return self.device.startswith("cuda") or (self.device == "auto" and gpu)
 
     def stamps(self, experiment: str) -> list[str]:
         """The stamps that the shards of an experiment write; none if it is not divided."""

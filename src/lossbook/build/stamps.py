@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lossbook import paths
 from lossbook.build.graph import Graph
-from lossbook.build.hashing import data_sets_there, hash_files, hash_text, read_json
+from lossbook.build.hashing import hash_files, hash_text, read_json, things_there
 from lossbook.build.places import profile_dir
 from lossbook.build.stage import first_page
 from lossbook.results.store import shard_files
@@ -33,7 +33,7 @@ def drop_outdated_stamps(graph: Graph) -> None:
 
 
 def experiment_state(experiment: str, profile: str, notes: Sequence[str]) -> str:
-    """What a stamp holds on to: the records, and, when there is a note, the data sets that are there."""
+    """What a stamp holds on to: the records and, if there is a note, what data and weights are there."""
     common = paths.build_dir() / "results" / experiment / f"{profile}.jsonl"
     records = hash_files([common, *shard_files(common)])
-    return hash_text(records, *(data_sets_there() if notes else []))
+    return hash_text(records, *(things_there() if notes else []))

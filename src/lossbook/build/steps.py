@@ -10,8 +10,8 @@ from lossbook import paths
 from lossbook.build.errors import UnfinishedError
 from lossbook.build.execute import run_notebook
 from lossbook.build.pages import build_pages
-from lossbook.build.parameters import notebook_parameters
-from lossbook.build.places import profile_dir
+from lossbook.build.parameters import notebook_parameters, notebook_profiles
+from lossbook.build.places import RECORDED, profile_dir
 from lossbook.build.replay import plan, replay
 from lossbook.build.stage import first_page
 from lossbook.build.stamps import experiment_state
@@ -29,28 +29,24 @@ def step_shard(
 ) -> None:
     """Train what a part of an experiment misses, and write the stamp of that part.
 
-    A run whose data are unavailable stops nothing: whether that is an error is for the whole experiment.
+    A run whose data are unavailable stops nothing.
 
     Raises:
         UnfinishedError: The budget is used up, or another process has some of the runs in hand.
     """
-    from lossbook import datasets, experiments
+    from lossbook import experiments
 
     index, _, count = shard.partition("-of-")
     again = refresh if refresh is not None else profile != "paper"
-    try:
-        outcome = experiments.run(
-            name,
-            profile=profile,
-            device=device,
-            budget_minutes=budget,
-            refresh=again,
-            shard=(int(index), int(count)),
-        )
-    except datasets.DataUnavailableError as error:
-        print(error)
-    else:
-        _check_finished(outcome, f"shard {shard} of {name}", again)
+    outcome = experiments.run(
+        name,
+        profile=profile,
+        device=device,
+        budget_minutes=budget,
+        refresh=again,
+        shard=(int(index), int(count)),
+    )
+    _check_finished(outcome, f"shard {shard} of {name}", again)
     paths.atomic_write(stamp, "{}\n")
 
 
@@ -64,6 +60,11 @@ def step_experiment(
     """
     from lossbook import experiments
 
+    if profile not in experiments.get(name).profiles:
+        content = {"notes": [], "runs": [], "state": experiment_state(name, profile, [])}
+        print(f"[{name}] has no profile {profile}: nothing to train", flush=True)
+        paths.atomic_write(stamp, json.dumps(content, indent=1))
+        return
     Store().merge(name, profile)
     # At the paper's own profile a change of code asks for days of training: that is for the user to start.
     again = refresh if refresh is not None else profile != "paper"
@@ -106,7 +107,10 @@ def step_notebook(name: str, profile: str) -> None:
     """Execute a notebook of the book."""
     folder = profile_dir(profile)
     (folder / "files" / name).mkdir(parents=True, exist_ok=True)  # Also for a page that saves nothing.
-    parameters = {"profile": profile} if "profile" in notebook_parameters(name) else {}
+    parameters = {}
+    if "profile" in notebook_parameters(name):
+        # Of a profile that one of its experiments does not have, the page shows the recorded runs.
+        parameters["profile"] = profile if profile in notebook_profiles(name) else RECORDED
     output = folder / "notebooks" / f"{name}.ipynb"
     os.environ["LOSSBOOK_REPLAYS"] = str(folder / "replays")
     run_notebook(name, parameters, output, files=folder / "files")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lossbook import paths
 from lossbook.build.errors import StepFailedError
-from lossbook.build.hashing import data_sets_there, files_in, hash_files, hash_text, read_json
+from lossbook.build.hashing import files_in, hash_files, hash_text, read_json, things_there
 from lossbook.build.kernel import matplotlib_folder
 from lossbook.build.locks import only_build
 from lossbook.build.places import RECORDED, check_profile, checkout, profile_dir
@@ -20,12 +20,14 @@ from lossbook.build.stage import address, first_page
 from lossbook.errors import LossbookError
 
 
-def build(profile: str, replay: int = 0) -> None:
+def build(profile: str, replay: int = 0, device: str = "auto", cores: str = "all") -> None:
     """Build the book; Snakemake runs what is not up to date. Prints where the first page is.
 
     Args:
         profile: The book's profile.
         replay: Seconds for which recorded runs are replayed, where their data are there.
+        device: Where to train.
+        cores: On how many processor cores to work, or ``all``.
 
     Raises:
         LossbookError: An unknown profile, or another build is under way.
@@ -43,7 +45,7 @@ def build(profile: str, replay: int = 0) -> None:
         else:
             state.unlink(missing_ok=True)
             _check_sources()
-            _snakemake(profile, replay)
+            _snakemake(profile, replay, device, cores)
             paths.atomic_write(state, json.dumps({"inputs": inputs, "made": _made(profile)}))
             print(
                 f"Built at profile {profile} in {time.monotonic() - start:.0f} s: {weight(folder / 'book')}."
@@ -76,6 +78,7 @@ def _build_inputs(replay: int) -> str:
     """Everything a build reads, at a glance: what Snakemake needs seconds to find out in detail."""
     top = checkout()
     names = ["src", "notebooks", "book", "data", "workflow", "Snakefile", "_config.yml", "_toc.yml"]
+    names.append("requirements.lock")  # Other versions of the libraries may draw or compute otherwise.
     return hash_text(hash_files([top / name for name in names]), sys.executable, str(replay), *address())
 
 
@@ -83,16 +86,17 @@ def _made(profile: str) -> str:
     folder = profile_dir(profile)
     places = [folder / name for name in ("book", "experiments", "notebooks")]
     listing = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files_in(places)]
-    data = data_sets_there() if profile == RECORDED or _notes(folder) else []
+    data = things_there() if profile == RECORDED or _notes(folder) else []
     return hash_text(hash_files([paths.build_dir() / "results"]), *listing, *data)
 
 
-def snakemake_command(profile: str, replay: int) -> list[str]:
+def snakemake_command(profile: str, replay: int, device: str = "auto", cores: str = "all") -> list[str]:
     """What starts Snakemake on a profile's book."""
     top = checkout()
     return [
         *(sys.executable, "-m", "snakemake", "--snakefile", str(top / "Snakefile")),
         *("--directory", str(profile_dir(profile)), "--config", f"profile={profile}", f"replay={replay}"),
+        *(f"device={device}", "--cores", cores),
         # No lock of Snakemake's own: one left behind by a killed build would stop the next.
         *("--workflow-profile", str(top / "workflow" / "profiles" / "default"), "--nolock"),
     ]
@@ -109,13 +113,15 @@ def snakemake_environment(profile: str) -> dict[str, str]:
     }
 
 
-def _snakemake(profile: str, replay: int) -> None:
+def _snakemake(profile: str, replay: int, device: str, cores: str) -> None:
     folder = profile_dir(profile)
     failures, log = folder / "failures", folder / "snakemake.log"
     shutil.rmtree(failures, ignore_errors=True)
     # Snakemake talks to stderr, its steps to stdout: only those are for the reader, unless Snakemake fails.
     with log.open("wb") as file:
-        status = run_group(snakemake_command(profile, replay), snakemake_environment(profile), file)
+        status = run_group(
+            snakemake_command(profile, replay, device, cores), snakemake_environment(profile), file
+        )
     if not status:
         return
     said = [path.read_text(encoding="utf-8").strip() for path in sorted(failures.glob("*.txt"))]

@@ -1,11 +1,13 @@
 """One file from a server: resumed where it broke off, verified, there whole or not at all."""
 
+import contextlib
 import errno
 import http.client
 import os
 import queue
 import re
 import socket
+import ssl
 import threading
 import time
 import urllib.error
@@ -124,12 +126,24 @@ def fetch(url: str, file: FileInfo, part: Path, progress: Bar) -> None:
         time.sleep(RETRY_SECONDS * fruitless)
 
 
+def _certificates() -> ssl.SSLContext:
+    """Who is trusted: as the system says; by certifi's list where it says nothing, as on some macOS."""
+    context = ssl.create_default_context()
+    places = ssl.get_default_verify_paths()
+    if not places.cafile and not places.capath:
+        with contextlib.suppress(ImportError):
+            import certifi
+
+            context.load_verify_locations(certifi.where())
+    return context
+
+
 def _receive(url: str, part: Path, have: int, size: int | None, progress: Bar) -> int | None:
     """Append what the server sends; the file's size, None where neither registry nor server told it."""
     request = urllib.request.Request(url, headers={"User-Agent": "lossbook", "Accept-Encoding": "identity"})
     if have:
         request.add_header("Range", f"bytes={have}-")
-    with urllib.request.urlopen(request, timeout=STALL_SECONDS) as answer:
+    with urllib.request.urlopen(request, timeout=STALL_SECONDS, context=_certificates()) as answer:
         start = _start(answer, have, size)
         length = answer.headers.get("Content-Length")
         announced = start + int(length) if length and length.isdigit() else None

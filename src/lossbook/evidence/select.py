@@ -181,7 +181,7 @@ def gather(
 
     Raises:
         UnknownNameError: An unknown experiment or profile.
-        LossbookError: Unknown device, no data, or a store that cannot be written.
+        LossbookError: Unknown device, or a store that cannot be written.
     """
     if profile == RECORDED:
         found = recorded(experiment, profile, store=store)

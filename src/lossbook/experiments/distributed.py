@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         distributed.stop()
     if first:
         print(f"{given.experiment} [{given.profile}]: {trained} runs trained now, {left} left")
-    return 0
+    return 75 if left else 0
 
 
 if __name__ == "__main__":

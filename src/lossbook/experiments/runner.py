@@ -190,7 +190,7 @@ def _unobtainable(profile: Profile) -> dict[str, str]:
                 datasets.get_table(name)
             elif not datasets.present(name):
                 datasets.get(name)
-        except datasets.DataUnavailableError as error:
+        except (datasets.DataUnavailableError, datasets.DataDamagedError) as error:
             reasons[name] = str(error)
     for name in sorted({str(cell.spec.model_options.get("checkpoint", "")) for cell in profile.cells} - {""}):
         try:
@@ -243,7 +243,7 @@ def run_experiment(
         store: Where records are, and go; the project's own, with a file for the shard, if None.
 
     Raises:
-        LossbookError: Unknown profile or device, no data, a store that cannot be written.
+        LossbookError: Unknown profile or device, a store that cannot be written.
         KeyboardInterrupt: Ctrl-C; a note of it says what is kept.
     """
     if force and key is None:
@@ -269,8 +269,6 @@ def run_experiment(
             else RunProgress([run.spec for run in waiting], on, show=progress) as shown
         ):
             made, unavailable = _train_all(waiting, store, on, deadline, to_train, shown, anew=force)
-        if unavailable and not made and len(waiting) == len(runs):
-            raise next(iter(unavailable.values()))
         notes += tuple(f"{name} was not run: {error}" for name, error in unavailable.items())
     by_key: dict[str, list[Record]] = {}
     for record in stored(experiment, chosen, store):

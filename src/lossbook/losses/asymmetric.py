@@ -159,7 +159,9 @@ def asymmetric_loss(
 
     References:
         Ridnik, Ben-Baruch, Zamir, Noy, Friedman, Protter, Zelnik-Manor: Asymmetric Loss For Multi-Label
-        Classification, ICCV 2021. The defaults are those of the authors' code.
+        Classification, ICCV 2021. The defaults are those of the authors' code, which can also take the powers
+        as constants in the gradient (``disable_torch_grad_focal_loss``); copies of it differ in whether they
+        do.
     """
     rule = Asymmetric(gamma_neg=gamma_neg, gamma_pos=gamma_pos, clip=clip)
     tensors = isinstance(input, Tensor) and isinstance(target, Tensor)
