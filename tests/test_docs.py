@@ -378,7 +378,7 @@ def test_what_is_published_is_what_make_book_builds():
     (flow,) = (ROOT / ".github" / "workflows").glob("*.yml")
     steps = yaml.safe_load(flow.read_text())["jobs"]["build"]["steps"]
     (upload,) = (step for step in steps if "upload-pages" in step.get("uses", ""))
-    (made,) = (step["run"] for step in steps if "make" in step.get("run", ""))
+    (made,) = (step["run"] for step in steps if "make book" in step.get("run", ""))
     assert made == "make book", "without a profile it is that of the recorded runs"
     assert upload["with"]["path"] == f"_build/{RECORDED}/book"
 
@@ -424,8 +424,8 @@ def test_download_sizes_are_those_of_the_registry():
     assert f"{sum(sizes.values()):.0f} MB" in (ROOT / "README.md").read_text()
 
 
-def test_the_rooms_are_listed_in_order():
-    listed = re.findall(r"`lossbook\.(\w+)`", " ".join(row[0] for row in rows("book/extend.md", "Room")))
+def test_the_layers_are_listed_in_order():
+    listed = re.findall(r"`lossbook\.(\w+)`", " ".join(row[0] for row in rows("book/extend.md", "Layer")))
     there = (ROOT / "src" / "lossbook").iterdir()
     packages = {p.stem for p in there if not p.name.startswith("_") and p.name != "py.typed"}
     assert set(listed) | {"errors", "paths", "progress"} == packages
