@@ -50,6 +50,9 @@ from lossbook.toy import table
 
 NAMES = {table.NAME}
 
+def get(name):
+    return types.SimpleNamespace(profiles=("paper", "quick", "smoke"))
+
 def run(name, *, profile, device, refresh):
     record = types.SimpleNamespace(key="k", provenance={"code": table.VALUE, "finished": "t"})
     paths.atomic_write(paths.build_dir() / "results" / name / f"{profile}.jsonl", f"{table.VALUE}\\n")

@@ -13,11 +13,9 @@ from lossbook.build.errors import UNFINISHED, StepFailedError, UnfinishedError
 from lossbook.build.places import RECORDED, check_profile
 from lossbook.build.plan import Step, plan
 from lossbook.build.processes import STARTED_BY_BUILD, end_group_with_parent
+from lossbook.build.settings import REPLAY
 from lossbook.build.whole import build
 from lossbook.errors import LossbookError
-
-#: Seconds of replays unless another number is given, as in the Makefile.
-REPLAY = 90
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,6 +8,9 @@ from typing import Any
 from lossbook.build.places import RECORDED, check_profile
 from lossbook.errors import LossbookError, UnknownNameError
 
+#: Seconds of replays unless another number is given, as in the Makefile.
+REPLAY = 90
+
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
@@ -24,7 +27,7 @@ class Settings:
     """
 
     profile: str = RECORDED
-    replay: int = 0
+    replay: int = REPLAY
     shards: int = 1
     threads: int = 1
     device: str = "auto"
