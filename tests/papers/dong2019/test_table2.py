@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from said import numbers
 
 from lossbook import experiments, paths
 from lossbook.evidence import claims, recorded
+from lossbook.evidence.contrasts import Difference
 from lossbook.evidence.select import Evidence
-from lossbook.papers.dong2019 import table2, table2_figures, table2_tables
+from lossbook.papers.dong2019 import hard_mining, table2, table2_figures, table2_tables
 from lossbook.papers.dong2019.names import CHOOSING, FREQUENCIES, LOGISTIC, LOSSES, OPTIONS, USUAL
 from lossbook.papers.dong2019.table1 import HARD_CE
 from lossbook.papers.dong2019.table2 import (
@@ -357,3 +359,28 @@ def test_how_far_lr_is_behind_on_held_out_objects(store: Store, made: Callable[.
     assert said == ["213", "512", "19.9", "59.9", "846", "128", "30.0", "70.0"]
     one = replace(found, by_profile={"rates": found.by_profile["rates"]})
     assert table2_tables.behind_text(one) == "", "only one network has been tried"
+
+
+def test_the_chapters_first_page_quotes_the_records(tmp_path: Path) -> None:
+    found = recorded(NAME, store=Store(working=tmp_path))
+    text = " ".join((Path(__file__).parents[3] / "book" / "dong2019.md").read_text("utf-8").split())
+
+    def minus_ce(place: table2.Place, loss: str, start: str = USUAL, measure: str = "rank_1") -> Difference:
+        difference = table2.contrast(place, loss, "ce", measure, start=start).at(found, place.profile)
+        assert difference is not None
+        assert difference.interval.n == 5
+        return difference
+
+    behind = [minus_ce(OBJECTS, loss).short().removeprefix("-") for loss in ("lr", "hs_lr")]
+    assert f"plain LR and HS-LR are {behind[0]} and {behind[1]} points of rank-1 behind" in text
+    every = [(loss, start) for loss in LOGISTIC for start in (USUAL, FREQUENCIES)]
+    assert not any(minus_ce(OBJECTS, *each, m).above for each in every for m in table2.MEASURES)
+    assert minus_ce(CHARACTERS, "lr", FREQUENCIES).above
+    assert minus_ce(CHARACTERS, "ss_lr").above
+    assert minus_ce(CHARACTERS, "hs_lr").below
+    assert minus_ce(CHARACTERS, "hs_lr", FREQUENCIES).above
+    hard, other = (
+        hard_mining.retrieved(loss, "rank_1").at(found, "narrow") for loss in ("selected_ce", "hs_ce")
+    )
+    assert f"{hard.short().removeprefix('-')} points of rank-1 among classes never seen" in text
+    assert other.interval.low < 0 < other.interval.high

@@ -169,8 +169,8 @@ def _dong2019() -> list[str]:
         *map(_against_ce, ("lr", "hs_lr", "ss_lr")),
         _against_ce("lr", OWN),
         _points(over_ce.measure(_evidence(dong2019.TABLE1), DECISIVE)),
-        _retrieved("lr", FREQUENCIES),
-        _retrieved("hs_lr").removeprefix("-"),
+        *(_retrieved("lr", FREQUENCIES, place) for place in dong2019_retrieval.PLACES),
+        *(_retrieved("hs_lr", place=place).removeprefix("-") for place in dong2019_retrieval.PLACES),
     ]
 
 
@@ -186,7 +186,8 @@ def _retrieved(
 
 
 def _unseen() -> list[str]:
-    return [_retrieved("lr", FREQUENCIES), _retrieved("ss_lr"), _retrieved("lr")]
+    variants = (("lr", FREQUENCIES), ("ss_lr", USUAL), ("lr", USUAL))
+    return [_retrieved(*variant, place=place) for place in dong2019_retrieval.PLACES for variant in variants]
 
 
 def _many_classes() -> list[str]:

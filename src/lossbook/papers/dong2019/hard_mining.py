@@ -205,4 +205,4 @@ def retrieval_table(evidence: Evidence) -> tuple[pd.DataFrame, list[str | tables
         )
         frame[f"{name}, difference"] = pd.Series(differences, dtype=object)
         frame[f"p (Holm), {name}"] = pd.Series(p_values, dtype=object)
-    return frame, [*tables.notes(used)]
+    return frame, [*tables.notes(used, "rank_1")]
