@@ -234,3 +234,12 @@ def test_the_chapters_first_page_quotes_the_records(tmp_path: Path) -> None:
     rates = {r: selection.powers("omniglot", "map", r).at(found, "reference") for r in (1.0, 5.0, 10.0)}
     assert rates[1.0].interval.low < 0 < rates[1.0].interval.high
     assert all(-0.035 < rates[r].interval.mean < -0.015 and rates[r].below for r in (5.0, 10.0))
+    # On objects.
+    half, ten = (selection.shares("cifar100", ACCURACY, m, M).at(found, "narrow") for m in (0.5, 0.1))
+    fifty = selection.powers("cifar100", ACCURACY, 50.0).at(found, "narrow")
+    said = f"{half.interval.n} seeds, HS-LR at m = 50 minus m = 25 is {half.short()} points of accuracy, "
+    assert f"{said}at m = 10 {ten.short()}; one class alone fails" in text
+    assert half.above
+    assert f"r = 50 costs {fifty.short().removeprefix('-')} points on objects" in text
+    chance = selection.at_share("cifar100", ONE_CLASS, measure=ACCURACY).runs(found, "narrow")
+    assert max(chance.values(ACCURACY).values()) < 0.02
