@@ -36,13 +36,6 @@ def build_dir() -> Path:
     return top / "_build" if top else _user_folder("data") / "lossbook"
 
 
-def make_absolute() -> None:
-    """Make relative folders that the environment names absolute, for programs that start elsewhere."""
-    for name in ("LOSSBOOK_DATA", "LOSSBOOK_BUILD"):
-        if given := os.environ.get(name):
-            os.environ[name] = str(Path(given).expanduser().absolute())
-
-
 def files_dir() -> Path:
     """Where pages save their CSV, SVG and PDF files: ``LOSSBOOK_FILES`` or ``files`` in the build folder."""
     given = os.environ.get("LOSSBOOK_FILES")

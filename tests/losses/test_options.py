@@ -177,9 +177,3 @@ def test_numbers_of_other_kinds_do_as_options(batch):
 def test_phi_names_an_option_that_it_cannot_do_without():
     with pytest.raises(ValueError, match="'tamed_ce' needs the option 'alpha'"):
         losses.phi("tamed_ce")
-
-
-@pytest.mark.parametrize("options", [{"reduction": "avg"}, {"label_smoothing": 2.0}])
-def test_cross_entropy_by_name_refuses_options_when_it_is_made(options):
-    with pytest.raises(ValueError, match=next(iter(options))):
-        losses.get("ce", **options)

@@ -47,7 +47,7 @@ def test_folders_of_the_environment_hold_wherever_a_step_starts(tmp_path, monkey
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LOSSBOOK_BUILD", "out")
     monkeypatch.setenv("LOSSBOOK_DATA", "sets")
-    paths.make_absolute()
+    places.make_absolute()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert (paths.build_dir(), paths.data_root()) == (tmp_path / "out", tmp_path / "sets")

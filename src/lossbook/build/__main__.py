@@ -10,7 +10,7 @@ from pathlib import Path
 from lossbook import paths
 from lossbook.build import steps
 from lossbook.build.errors import UNFINISHED, StepFailedError, UnfinishedError
-from lossbook.build.places import RECORDED, check_profile
+from lossbook.build.places import RECORDED, check_profile, make_absolute
 from lossbook.build.plan import Step, plan
 from lossbook.build.processes import STARTED_BY_BUILD, end_group_with_parent
 from lossbook.build.settings import REPLAY
@@ -20,7 +20,7 @@ from lossbook.errors import LossbookError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``python -m lossbook.build``; the exit status."""
-    paths.make_absolute()
+    make_absolute()
     parser = argparse.ArgumentParser("python -m lossbook.build", description="Steps of building the book.")
     known = parser.add_subparsers(dest="step", required=True)
     for step, text in {

@@ -12,7 +12,7 @@ from lossbook import paths
 from lossbook.build.errors import StepFailedError
 from lossbook.build.kernel import kernel
 from lossbook.build.parameters import parameters_of
-from lossbook.build.places import checkout
+from lossbook.build.places import checkout, make_absolute
 from lossbook.build.progress import Prefixed, Progress
 from lossbook.build.source import read_source
 from lossbook.errors import LossbookError
@@ -39,7 +39,7 @@ def run_notebook(
     """
     import nbformat
 
-    paths.make_absolute()  # The kernel starts in the checkout.
+    make_absolute()  # The kernel starts in the checkout.
     source = read_source(name)
     notebook, defaults = source.notebook, parameters_of(source)
     for number, cell in enumerate(notebook.cells):

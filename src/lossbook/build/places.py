@@ -1,5 +1,6 @@
 """Profiles of the book, the checkout, and the folders that a build writes."""
 
+import os
 from pathlib import Path
 
 from lossbook import paths
@@ -11,6 +12,13 @@ RECORDED = "recorded"
 PROFILES = (RECORDED, "smoke", "quick", "paper")
 #: Profiles whose runs pages show only where they are made at that profile; see ``lossbook.evidence.select``.
 TRIALS = ("smoke", "quick")
+
+
+def make_absolute() -> None:
+    """Make relative folders that the environment names absolute, for programs that start elsewhere."""
+    for name in ("LOSSBOOK_DATA", "LOSSBOOK_BUILD"):
+        if given := os.environ.get(name):
+            os.environ[name] = str(Path(given).expanduser().absolute())
 
 
 def check_profile(name: str) -> str:

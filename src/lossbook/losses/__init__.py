@@ -9,7 +9,7 @@ from typing import cast
 from torch import nn
 
 from lossbook.errors import UnknownNameError
-from lossbook.losses._common import Weight, check_settings, check_smoothing, class_weight
+from lossbook.losses._common import Weight, class_weight
 from lossbook.losses.asymmetric import AsymmetricLoss, asymmetric_loss
 from lossbook.losses.centers import MMCLoss, max_mahalanobis_centers, mmc_loss, mmc_scores
 from lossbook.losses.complement import ComplementResult, ComplementStep
@@ -151,9 +151,4 @@ def get(name: str, **options: object) -> nn.Module:
         raise ValueError(f"the loss {name!r} needs the option {missing[0]!r}")
     if name == "ce" and "weight" in options:  # which takes tensors only
         options["weight"] = class_weight(cast(Weight | None, options["weight"]))
-    if name == "ce":  # which looks at these only when it is called
-        check_settings(
-            cast(int, options.get("ignore_index", -100)), cast(str, options.get("reduction", "mean"))
-        )
-        check_smoothing(cast(float, options.get("label_smoothing", 0.0)))
     return module(**options)

@@ -19,7 +19,6 @@ from lossbook.losses._common import (
     check_logits,
     check_number,
     class_indices,
-    countable_logits,
     reduce_loss,
     refuse,
 )
@@ -129,7 +128,7 @@ def mmc_loss(
     scores = input[:, :1].expand(-1, centers.shape[0])
     weight = check_logits(scores, weight, ignore_index, reduction)
     index, keep = class_indices(scores, target, ignore_index, hint=RECIPE)
-    features = countable_logits(input, keep)
+    features = autocast_logits(input)
     wide = widened(features)
     losses = (wide - centers.to(wide.dtype)[index]).square().sum(1) / 2
     return reduce_loss(losses, index, keep, weight, reduction).to(features.dtype)
