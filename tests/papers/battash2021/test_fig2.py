@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from said import numbers
 
-from lossbook.evidence import Evidence
+from lossbook.evidence import Evidence, gather
 from lossbook.experiments import runner
 from lossbook.models import checkpoints
 from lossbook.papers.battash2021 import fig2, fig2_figures
@@ -78,6 +78,61 @@ def test_what_is_run_is_named_as_it_is():
     assert {cell.labels["dataset"] for cell in cells} == set(fig2.RUN)
     assert "all-MiniLM-L6-v2" in PROFILES["minilm"].description
     assert "BERT-base" in fig2.HOW["minilm"]
+
+
+def test_both_profiles_of_the_smaller_network_differ_in_the_rate_alone():
+    for tuned, paper in zip(PROFILES[fig2.TUNED].cells, PROFILES["minilm"].cells, strict=True):
+        assert (tuned.labels["lr"], paper.labels["lr"]) == (fig2.CHOSEN, 2e-5)
+        assert {**tuned.spec.config, "optimizer_options": None} == {
+            **paper.spec.config,
+            "optimizer_options": None,
+        }
+
+
+def test_rates_are_tried_on_examples_held_out_of_training():
+    cells = PROFILES[fig2.TRIED].cells
+    assert {(c.labels["loss"], c.labels["schedule"]) for c in cells} == {("ce", "")}
+    assert {c.labels["lr"] for c in cells} == {2e-5, 1e-4, 3e-4}
+    for cell in cells:
+        config = cell.spec.config
+        assert (config["train_size"], config["validation_size"]) == (1500, 500)
+        assert config["optimizer_options"] == {"lr": cell.labels["lr"]}
+
+
+def tried(scores, seeds=2):
+    """Accuracies by task and rate; None where a run is missing."""
+    return evidence(
+        fig2.TRIED, lambda labels, seed: scores(labels["dataset"], labels["lr"], seed), seeds=seeds
+    )
+
+
+def test_the_rate_with_the_best_mean_of_the_tasks_own_measures_is_chosen():
+    value = {("glue_cola", 1e-4): 0.80, ("glue_cola", 3e-4): 0.85, ("glue_sst2", 1e-4): 0.82}
+    found = tried(lambda task, rate, seed: value.get((task, rate), 0.6))
+    assert fig2.choose(found) == 1e-4
+    frame = fig2.rates_table(found)
+    assert list(frame) == ["Task", "Measure", "2e-5", "1e-4", "3e-4"]
+    assert str(frame["3e-4"][0]).startswith("0.250"), "Matthews"
+    assert str(frame["3e-4"][1]).startswith("0.600"), "accuracy"
+
+
+def test_rates_are_compared_on_the_seeds_that_all_have():
+    def score(task, rate, seed):
+        if seed == 1:
+            return None if (task, rate) == ("glue_sst2", 2e-5) else {3e-4: 0.9}.get(rate, 0.1)
+        return {1e-4: 0.8}.get(rate, 0.7)
+
+    assert fig2.choose(tried(score)) == 1e-4
+    assert fig2.choose(tried(lambda task, rate, seed: None if rate == 3e-4 else 0.7)) is None
+    assert fig2.choose(tried(lambda *_: 0.7)) == 2e-5, "of equal ones the least"
+    assert fig2.choose(evidence()) is None
+
+
+def test_the_rate_is_the_one_that_the_published_records_choose():
+    found = gather(fig2.FIG2)
+    if not found.by_profile.get(fig2.TRIED):
+        pytest.skip("no records of the rates are published")
+    assert fig2.choose(found) == fig2.CHOSEN
 
 
 def test_each_task_has_its_own_measure():
