@@ -253,6 +253,15 @@ def choose(evidence: Evidence) -> float | None:
     )
 
 
+def chosen(evidence: Evidence) -> str:
+    """Which rate that is, and whether the runs have it."""
+    rate = choose(evidence)
+    if rate is None:
+        return "Not every rate has been tried on both tasks."
+    said = f"CE does best at {rate_text(rate)}."
+    return said if rate == CHOSEN else f"{said} The runs have {rate_text(CHOSEN)}."
+
+
 def rates_table(evidence: Evidence) -> pd.DataFrame:
     """CE's score on held-out training examples by task and learning rate."""
     rows = []
