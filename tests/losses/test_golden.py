@@ -2,7 +2,7 @@
 
 A record is trained again bit for bit only where the losses round as they did. The digests in ``golden.json``
 hold for one version of PyTorch and one set of vector instructions, which stand beside them; elsewhere there
-is nothing to compare with. Makers of processors differ too: on Intel's own, PyTorch's library for exponentials
+is nothing to compare with. Makers of processors differ too: on Intel's, PyTorch's library for exponentials
 takes other code than on AMD's, on which the records were made. So the digests are taken in a process of their
 own that asks for the code they have in common. To write the file anew, which makes every record look old::
 

@@ -40,6 +40,8 @@ def test_the_book_can_be_made_at_every_profile(profile, tmp_path, monkeypatch):
     for name in lacking if profile != places.RECORDED else ():
         steps.step_experiment(name, profile, tmp_path / "stamp.json")
         assert json.loads((tmp_path / "stamp.json").read_text())["runs"] == []
+        steps.step_shard(name, profile, "1-of-2", tmp_path / "shard.json")
+        assert (tmp_path / "shard.json").is_file()
     assert (profile == "paper") == bool(lacking) or profile == places.RECORDED
 
 

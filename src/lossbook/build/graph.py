@@ -109,8 +109,9 @@ class Graph:
     def notebook_inputs(self, notebook: str) -> str:
         """What the executed notebook depends on, besides the stamps of its experiments, as content hashes.
 
-        These are its code, the package's modules it uses (comments and docstrings apart), the papers' own
-        numbers, the errata, and the records its experiments have at other profiles or among the published.
+        These are its code, the package's modules it uses (comments and docstrings apart), the libraries'
+        versions, the papers' own numbers, the errata, and the records its experiments have at other profiles
+        or among the published.
 
         Returns:
             JSON text, equal if and only if all of it is.
@@ -131,6 +132,7 @@ class Graph:
             {
                 "source": source.code_hash,
                 "code": code_hash(source.modules),
+                "libraries": hash_files([checkout() / "requirements.lock"]),
                 "data": hash_files(files),
                 "records": records,
             }
@@ -150,7 +152,7 @@ class Graph:
     def book_inputs(self) -> str:
         """What the pages depend on besides the executed notebooks: written pages, docstrings, settings."""
         top = checkout()
-        names = ["book", "notebooks", "src", "workflow", "_config.yml", "_toc.yml"]
+        names = ["book", "notebooks", "src", "workflow", "_config.yml", "_toc.yml", "requirements.lock"]
         files: Iterable[Path] = [top / name for name in names]
         return json.dumps({"files": hash_files(files), "address": address()})
 

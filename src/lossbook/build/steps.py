@@ -36,6 +36,9 @@ def step_shard(
     """
     from lossbook import experiments
 
+    if profile not in experiments.get(name).profiles:
+        paths.atomic_write(stamp, "{}\n")  # The experiment's own step says so.
+        return
     index, _, count = shard.partition("-of-")
     again = refresh if refresh is not None else profile != "paper"
     outcome = experiments.run(

@@ -1,15 +1,17 @@
 """Fig. 2 of battash2021: what is declared, and curves and findings whose answer is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from said import numbers
 
-from lossbook.evidence import Evidence, gather
+from lossbook.evidence import Evidence, recorded
 from lossbook.experiments import runner
 from lossbook.models import checkpoints
 from lossbook.papers.battash2021 import fig2, fig2_figures
 from lossbook.papers.battash2021.texts import CE, GRADUAL, MIXTURES
-from lossbook.results import Record
+from lossbook.results import Record, Store
 
 PROFILES = fig2.EXPERIMENT.profiles
 
@@ -128,11 +130,25 @@ def test_rates_are_compared_on_the_seeds_that_all_have():
     assert fig2.choose(evidence()) is None
 
 
-def test_the_rate_is_the_one_that_the_published_records_choose():
-    found = gather(fig2.FIG2)
-    if not found.by_profile.get(fig2.TRIED):
-        pytest.skip("no records of the rates are published")
+def test_a_rate_with_a_run_that_broke_down_is_not_chosen():
+    def broken(*rates):
+        found = tried(lambda task, rate, seed: rate)
+        for place, record in enumerate(made := found.by_profile[fig2.TRIED]):
+            if record.labels["lr"] in rates and record.seed == 1:
+                made[place] = replace(record, status="diverged")
+        return found
+
+    assert fig2.choose(broken()) == 3e-4
+    assert fig2.choose(broken(3e-4)) == 1e-4
+    assert "inf" not in str(fig2.rates_table(broken(3e-4)))
+    assert fig2.choose(broken(*fig2.RATES)) is None
+
+
+def test_the_rate_is_the_one_that_the_published_records_choose(tmp_path):
+    found = recorded(fig2.FIG2, store=Store(working=tmp_path))
+    assert len(found.by_profile[fig2.TRIED]) == len(PROFILES[fig2.TRIED].cells) * PROFILES[fig2.TRIED].seeds
     assert fig2.choose(found) == fig2.CHOSEN
+    assert fig2.chosen(found).count("e-4") == 1
 
 
 def test_each_task_has_its_own_measure():

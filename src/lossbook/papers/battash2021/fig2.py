@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -232,32 +233,33 @@ def scores(evidence: Evidence, profile: str) -> tuple[list[str], np.ndarray]:
 
 
 def _by_seed(records: Iterable[Record], task: str) -> dict[int, float]:
-    return {r.seed: value for r in records if (value := score(task)[1](r)) is not None}
+    """Scores by seed; that of a run that broke down is below any other."""
+    found = {r.seed: score(task)[1](r) if r.status == "finished" else None for r in records}
+    return {seed: -math.inf if value is None else value for seed, value in found.items()}
 
 
 def choose(evidence: Evidence) -> float | None:
     """The rate at which CE has the best mean score over the tasks that a rate is chosen on.
 
-    Every rate counts on the seeds that all of them have on all tasks; of equal ones the least is chosen, and
-    none before one seed is whole.
+    Rates are compared on the seeds that all of them have on all tasks. Of equal ones the least is chosen,
+    never one with a run that broke down, and none before one seed is whole.
     """
     found = {
         rate: [_by_seed(evidence.runs(TRIED, dataset=task, lr=rate).records, task) for task in CHOSEN_ON]
         for rate in RATES
     }
     seeds = set.intersection(*(set(each) for tasks in found.values() for each in tasks))
-    if not seeds:
-        return None
-    return best_rate(
-        {rate: float(np.mean([t[s] for t in tasks for s in seeds])) for rate, tasks in found.items()}
-    )
+    means = {
+        rate: float(np.mean([t[s] for t in tasks for s in seeds])) for rate, tasks in found.items() if seeds
+    }
+    return best_rate(means) if means and max(means.values()) > -math.inf else None
 
 
 def chosen(evidence: Evidence) -> str:
     """Which rate that is, and whether the runs have it."""
     rate = choose(evidence)
     if rate is None:
-        return "Not every rate has been tried on both tasks."
+        return "No rate can be chosen: not every one has been tried on both tasks, or runs broke down."
     said = f"CE does best at {rate_text(rate)}."
     return said if rate == CHOSEN else f"{said} The runs have {rate_text(CHOSEN)}."
 
@@ -269,7 +271,8 @@ def rates_table(evidence: Evidence) -> pd.DataFrame:
         cells: dict[str, Any] = {}
         for rate in RATES:
             runs = evidence.runs(TRIED, dataset=task, lr=rate)
-            if values := _by_seed(runs.records, task):
+            values = {s: v for s, v in _by_seed(runs.records, task).items() if v > -math.inf}
+            if values:
                 cells[rate_text(rate)] = _mean(values, runs.keys)
         if cells:
             rows.append({"Task": dataset_name(task), "Measure": score(task)[0], **cells})

@@ -359,11 +359,7 @@ def last_epoch(evidence: Evidence, profile: str) -> str:
             f"p < 0.2 one epoch before the end and {mean['wrong_above_0.2']:.1f}% of the other wrong ones, "
             f"and loses {100 - mean['correct']:.1f}% of the right ones"
         )
-    return (
-        f"of the training images, in the last epoch, {'; '.join(said)}. EL, which CE+EL 0-0.5 is by then, is "
-        "meant to leave the hardest behind. But its push is smaller for all images, and these runs do not "
-        "separate that from where it pushes."
-    )
+    return f"of the training images, in the last epoch, {'; '.join(said)}."
 
 
 def _contrast(part: str) -> Contrast:

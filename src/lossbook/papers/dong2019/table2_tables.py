@@ -299,7 +299,7 @@ def behind_text(evidence: Evidence) -> str:
         )
     return (
         f"On held-out objects, each at its best rate, {'; '.join(said)}. Networks, batches and numbers of "
-        "steps differ at once, and there is one seed, so this does not say which of them lets LR catch up."
+        "steps differ at once, and there is one seed, so this does not say which of them narrows the gap."
     )
 
 
