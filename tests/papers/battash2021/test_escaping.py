@@ -92,7 +92,7 @@ def test_what_the_chapters_first_page_says_is_in_the_records(tmp_path):
 
     # "... of the mixtures, averaged over training, is higher than that of CE"
     assert set(signs(lambda regime: escaping.against(regime, "own")).values()) == {1}
-    # "at equal scale none is shown to be higher, and two are lower"
+    # "at equal scale no mixture is shown to be above CE, and two are below"
     assert sorted(signs(lambda regime: escaping.against(regime, "scaled")).values()) == [-1, -1, 0]
     # "CE+EL 0 and CE+EL 0-0.5 end with a smaller sharpness than CE ...; the interval of CE+EL 0,0.5 reaches
     # zero", "with no higher accuracy shown"
