@@ -150,6 +150,7 @@ def test_the_rate_is_the_one_that_the_published_records_choose(tmp_path):
     assert fig2.choose(found) == fig2.CHOSEN
     assert fig2.chosen(found).count("e-4") == 1
     # Runs that choose a rate are no part of a comparison of losses.
+    assert fig2.tasks(found, fig2.TRIED) == []
     for claim in (fig2.GLUE_CLAIM, fig2.GLUE_MIXTURES):
         rates = Evidence(fig2.FIG2, "recorded", {fig2.TRIED: found.by_profile[fig2.TRIED]})
         assert claim.judge({fig2.FIG2: rates}).finding == "not tested"

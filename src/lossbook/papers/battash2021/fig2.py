@@ -198,6 +198,8 @@ def score(task: str) -> tuple[str, Score]:
 
 def tasks(evidence: Evidence, profile: str) -> list[str]:
     """The tasks that all four regimes have been run on at a profile, in the order they are declared."""
+    if profile not in COMPARED:
+        return []
     declared = [c.labels["dataset"] for c in _declared(profile)]
     return [
         task
