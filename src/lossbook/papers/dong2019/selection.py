@@ -193,7 +193,7 @@ def powers(dataset: str, measure: str, r: float) -> Contrast:
 def published_count(dataset: str, measure: str) -> Contrast:
     """The published code's count of classes minus the paper's, at m = 25."""
     sides = [at_share(dataset, M, count, measure) for count in (PUBLISHED_COUNT, PAPER_COUNT)]
-    return _contrast(dataset, measure, f"count of the published code minus the paper's, {percent(M)}", *sides)
+    return _contrast(dataset, measure, f"Count of the published code minus the paper's, {percent(M)}", *sides)
 
 
 def started(dataset: str, measure: str) -> dict[str, Contrast]:
