@@ -80,7 +80,7 @@ class DatasetInfo:
         folder: Where the files are kept, relative to the data root: torchvision's own place where it has one.
         files: The published files in that folder.
         archive: The archive that holds them, where they are published in one; it lies in the data root.
-        mirrors: Addresses that the files or the archive can be had from; each ends in a slash.
+        mirrors: Addresses that the files or the archive can be downloaded from; each ends in a slash.
         by_hand: How to get the files and lay them out, where they cannot be downloaded; ``{folder}`` stands
             for the folder they belong in.
         refusal: Why the set cannot be loaded at all.

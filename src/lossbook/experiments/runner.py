@@ -180,7 +180,7 @@ def stand_in(spec: RunSpec) -> RunSpec:
 
 
 def _unobtainable(profile: Profile) -> dict[str, str]:
-    """Data sets and pretrained networks that cannot be had, each with the reason."""
+    """Data sets and pretrained networks that are unavailable, each with the reason."""
     if not profile.embedded_fallback and not profile.embedded_cells:
         return {}
     reasons = {}

@@ -373,6 +373,8 @@ def test_the_chapters_first_page_quotes_the_records(tmp_path: Path) -> None:
 
     behind = [minus_ce(OBJECTS, loss).short().removeprefix("-") for loss in ("lr", "hs_lr")]
     assert f"plain LR and HS-LR are {behind[0]} and {behind[1]} points of rank-1 behind" in text
+    assert "from low biases all three are behind in mAP" in text
+    assert all(minus_ce(OBJECTS, loss, FREQUENCIES, "map").below for loss in LOGISTIC)
     every = [(loss, start) for loss in LOGISTIC for start in (USUAL, FREQUENCIES)]
     assert not any(minus_ce(OBJECTS, *each, m).above for each in every for m in table2.MEASURES)
     assert minus_ce(CHARACTERS, "lr", FREQUENCIES).above
