@@ -421,7 +421,11 @@ def best(evidence: Evidence, profile: str) -> str:
         return ""
     wins = performance.profile(performance.ratios(found), np.ones(1))[0]
     each = ", ".join(f"{m.name} {round(w * len(names))}" for m, w in zip(REGIMES, wins, strict=True))
-    return f"Of {len(names)} tasks, those on which each has the best mean score, ties included: {each}."
+    which = ", ".join(dataset_name(task).removeprefix("GLUE: ") for task in names)
+    return (
+        f"Of {len(names)} tasks ({which}), those on which each has the best mean score, ties included: "
+        f"{each}."
+    )
 
 
 def left_out(evidence: Evidence, profile: str) -> str:
