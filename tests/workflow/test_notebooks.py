@@ -314,6 +314,17 @@ def test_records_of_another_experiment_that_count_are_what_a_page_depends_on(mon
     assert asked == ["dong2019/table1", "synthesis/head_to_head"]
 
 
+def test_pages_depend_on_the_versions_of_the_libraries(monkeypatch):
+    made, before = build.Graph("recorded"), []
+    hashed = graph.hash_files
+    for inputs in (made.book_inputs, lambda: made.notebook_inputs("yao2018/table1")):
+        before.append(inputs())
+    lock = places.checkout() / "requirements.lock"
+    monkeypatch.setattr(graph, "hash_files", lambda files: hashed(files) + "+" * (lock in list(files)))
+    assert made.book_inputs() != before[0]
+    assert made.notebook_inputs("yao2018/table1") != before[1]
+
+
 def test_the_code_of_an_experiment_is_that_of_its_own_module(monkeypatch):
     seen = []
     monkeypatch.setattr(graph, "code_hash", lambda modules: seen.append(modules) or "")
